@@ -1,0 +1,3 @@
+module tidegate.dev/admin-ui
+
+go 1.26.0

@@ -1,0 +1,2 @@
+-- name: GetFleetByName :one
+SELECT * FROM fleets WHERE name = $1;

@@ -1,0 +1,3 @@
+module tidegate.dev/migrations
+
+go 1.26.0

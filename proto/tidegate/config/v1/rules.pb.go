@@ -89,10 +89,10 @@ const file_tidegate_config_v1_rules_proto_rawDesc = "" +
 	"\x14string.resource_name\x12Xmust be 1 to 128 of a-z, 0-9, '.', '_' and '-', and begin and end with a letter or digit\x1aN!rule || this == '' || this.matches('^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$')R\fresourceName:\xda\x01\n" +
 	"\x0fhttp_field_name\x12\x19.buf.validate.StringRules\x18\xcb\xdc\x03 \x01(\bB\x94\x01\xc2H\x90\x01\n" +
 	"\x8d\x01\n" +
-	"\x16string.http_field_name\x12&must be a header name (RFC 9110 token)\x1aK!rule || this == '' || this.matches('^[A-Za-z0-9!#$%&*+.^_|~`\\'-]{1,128}$')R\rhttpFieldName:\xdd\x02\n" +
-	"\x10http_field_value\x12\x19.buf.validate.StringRules\x18\xcc\xdc\x03 \x01(\bB\x95\x02\xc2H\x91\x02\n" +
-	"\x8e\x02\n" +
-	"\x17string.http_field_value\x12_must be a header value: no control characters, no leading or trailing space, at most 4096 bytes\x1a\x91\x01!rule || this == '' || this.matches('^[\\\\x21-\\\\x7e\\\\x80-\\\\x{10ffff}]([\\\\t\\\\x20-\\\\x7e\\\\x80-\\\\x{10ffff}]{0,4094}[\\\\x21-\\\\x7e\\\\x80-\\\\x{10ffff}])?$')R\x0ehttpFieldValueB0Z.tidegate.dev/proto/tidegate/config/v1;configv1"
+	"\x16string.http_field_name\x12&must be a header name (RFC 9110 token)\x1aK!rule || this == '' || this.matches('^[A-Za-z0-9!#$%&*+.^_|~`\\'-]{1,128}$')R\rhttpFieldName:\xbf\x02\n" +
+	"\x10http_field_value\x12\x19.buf.validate.StringRules\x18\xcc\xdc\x03 \x01(\bB\xf7\x01\xc2H\xf3\x01\n" +
+	"\xf0\x01\n" +
+	"\x17string.http_field_value\x12_must be a header value: no control characters, no leading or trailing space, at most 4096 bytes\x1at!rule || (this.size() <= 4096 && !this.matches('[\\\\x00-\\\\x08\\\\x0a-\\\\x1f\\\\x7f]') && !this.matches('^[ \\\\t]|[ \\\\t]$'))R\x0ehttpFieldValueB0Z.tidegate.dev/proto/tidegate/config/v1;configv1"
 
 var file_tidegate_config_v1_rules_proto_goTypes = []any{
 	(*validate.StringRules)(nil), // 0: buf.validate.StringRules

@@ -9,6 +9,22 @@ import (
 	"context"
 )
 
+const getFleetByID = `-- name: GetFleetByID :one
+SELECT id, name, default_strategy, created_at FROM fleets WHERE id = $1
+`
+
+func (q *Queries) GetFleetByID(ctx context.Context, id int64) (Fleet, error) {
+	row := q.db.QueryRow(ctx, getFleetByID, id)
+	var i Fleet
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.DefaultStrategy,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const getFleetByName = `-- name: GetFleetByName :one
 SELECT id, name, default_strategy, created_at FROM fleets WHERE name = $1
 `
@@ -23,4 +39,247 @@ func (q *Queries) GetFleetByName(ctx context.Context, name string) (Fleet, error
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const getHead = `-- name: GetHead :one
+SELECT h.fleet_id, h.head_revision, h.stable_revision, h.last_revision, h.epoch, h.generation, l.sequence AS lane_sequence
+FROM heads h JOIN lane_heads l USING (fleet_id)
+WHERE h.fleet_id = $1
+`
+
+type GetHeadRow struct {
+	FleetID        int64
+	HeadRevision   int64
+	StableRevision int64
+	LastRevision   int64
+	Epoch          int64
+	Generation     int64
+	LaneSequence   int64
+}
+
+func (q *Queries) GetHead(ctx context.Context, fleetID int64) (GetHeadRow, error) {
+	row := q.db.QueryRow(ctx, getHead, fleetID)
+	var i GetHeadRow
+	err := row.Scan(
+		&i.FleetID,
+		&i.HeadRevision,
+		&i.StableRevision,
+		&i.LastRevision,
+		&i.Epoch,
+		&i.Generation,
+		&i.LaneSequence,
+	)
+	return i, err
+}
+
+const insertFleet = `-- name: InsertFleet :one
+INSERT INTO fleets (name) VALUES ($1) RETURNING id, name, default_strategy, created_at
+`
+
+func (q *Queries) InsertFleet(ctx context.Context, name string) (Fleet, error) {
+	row := q.db.QueryRow(ctx, insertFleet, name)
+	var i Fleet
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.DefaultStrategy,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const insertHead = `-- name: InsertHead :exec
+INSERT INTO heads (fleet_id) VALUES ($1)
+`
+
+func (q *Queries) InsertHead(ctx context.Context, fleetID int64) error {
+	_, err := q.db.Exec(ctx, insertHead, fleetID)
+	return err
+}
+
+const insertLaneHead = `-- name: InsertLaneHead :exec
+INSERT INTO lane_heads (fleet_id) VALUES ($1)
+`
+
+func (q *Queries) InsertLaneHead(ctx context.Context, fleetID int64) error {
+	_, err := q.db.Exec(ctx, insertLaneHead, fleetID)
+	return err
+}
+
+const listFleets = `-- name: ListFleets :many
+SELECT id, name, default_strategy, created_at FROM fleets WHERE name > $1 ORDER BY name LIMIT $2
+`
+
+type ListFleetsParams struct {
+	After    string
+	PageSize int32
+}
+
+func (q *Queries) ListFleets(ctx context.Context, arg ListFleetsParams) ([]Fleet, error) {
+	rows, err := q.db.Query(ctx, listFleets, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Fleet{}
+	for rows.Next() {
+		var i Fleet
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.DefaultStrategy,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listHeads = `-- name: ListHeads :many
+SELECT h.fleet_id, h.head_revision, h.stable_revision, h.last_revision, h.epoch, h.generation, l.sequence AS lane_sequence
+FROM heads h JOIN lane_heads l USING (fleet_id)
+`
+
+type ListHeadsRow struct {
+	FleetID        int64
+	HeadRevision   int64
+	StableRevision int64
+	LastRevision   int64
+	Epoch          int64
+	Generation     int64
+	LaneSequence   int64
+}
+
+func (q *Queries) ListHeads(ctx context.Context) ([]ListHeadsRow, error) {
+	rows, err := q.db.Query(ctx, listHeads)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListHeadsRow{}
+	for rows.Next() {
+		var i ListHeadsRow
+		if err := rows.Scan(
+			&i.FleetID,
+			&i.HeadRevision,
+			&i.StableRevision,
+			&i.LastRevision,
+			&i.Epoch,
+			&i.Generation,
+			&i.LaneSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockHead = `-- name: LockHead :one
+SELECT fleet_id FROM heads WHERE fleet_id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockHead(ctx context.Context, fleetID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, lockHead, fleetID)
+	var fleet_id int64
+	err := row.Scan(&fleet_id)
+	return fleet_id, err
+}
+
+const lockLaneHead = `-- name: LockLaneHead :one
+SELECT sequence FROM lane_heads WHERE fleet_id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockLaneHead(ctx context.Context, fleetID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, lockLaneHead, fleetID)
+	var sequence int64
+	err := row.Scan(&sequence)
+	return sequence, err
+}
+
+const raiseEpoch = `-- name: RaiseEpoch :one
+UPDATE heads SET epoch = epoch + 1, generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING epoch
+`
+
+func (q *Queries) RaiseEpoch(ctx context.Context, fleetID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, raiseEpoch, fleetID)
+	var epoch int64
+	err := row.Scan(&epoch)
+	return epoch, err
+}
+
+const raiseGeneration = `-- name: RaiseGeneration :one
+UPDATE heads SET generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING generation
+`
+
+func (q *Queries) RaiseGeneration(ctx context.Context, fleetID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, raiseGeneration, fleetID)
+	var generation int64
+	err := row.Scan(&generation)
+	return generation, err
+}
+
+const setDefaultStrategy = `-- name: SetDefaultStrategy :exec
+UPDATE fleets SET default_strategy = $2 WHERE id = $1
+`
+
+type SetDefaultStrategyParams struct {
+	ID              int64
+	DefaultStrategy string
+}
+
+func (q *Queries) SetDefaultStrategy(ctx context.Context, arg SetDefaultStrategyParams) error {
+	_, err := q.db.Exec(ctx, setDefaultStrategy, arg.ID, arg.DefaultStrategy)
+	return err
+}
+
+const setHeadRevision = `-- name: SetHeadRevision :exec
+UPDATE heads SET head_revision = $1, last_revision = greatest(last_revision, $1), updated_at = now()
+WHERE fleet_id = $2
+`
+
+type SetHeadRevisionParams struct {
+	Revision int64
+	FleetID  int64
+}
+
+func (q *Queries) SetHeadRevision(ctx context.Context, arg SetHeadRevisionParams) error {
+	_, err := q.db.Exec(ctx, setHeadRevision, arg.Revision, arg.FleetID)
+	return err
+}
+
+const setLaneHead = `-- name: SetLaneHead :exec
+UPDATE lane_heads SET sequence = $2 WHERE fleet_id = $1
+`
+
+type SetLaneHeadParams struct {
+	FleetID  int64
+	Sequence int64
+}
+
+func (q *Queries) SetLaneHead(ctx context.Context, arg SetLaneHeadParams) error {
+	_, err := q.db.Exec(ctx, setLaneHead, arg.FleetID, arg.Sequence)
+	return err
+}
+
+const setStableRevision = `-- name: SetStableRevision :exec
+UPDATE heads SET stable_revision = $2, updated_at = now() WHERE fleet_id = $1
+`
+
+type SetStableRevisionParams struct {
+	FleetID        int64
+	StableRevision int64
+}
+
+func (q *Queries) SetStableRevision(ctx context.Context, arg SetStableRevisionParams) error {
+	_, err := q.db.Exec(ctx, setStableRevision, arg.FleetID, arg.StableRevision)
+	return err
 }

@@ -14,7 +14,7 @@ type Agent struct {
 	ID                   string
 	FleetID              int64
 	Name                 string
-	Labels               []byte
+	Labels               map[string]string
 	Version              string
 	Listeners            []string
 	PluginTypes          []string
@@ -68,7 +68,7 @@ type ChangeSetEdit struct {
 	Kind      int16
 	Name      string
 	Body      []byte
-	Labels    []byte
+	Labels    map[string]string
 }
 
 type Fleet struct {
@@ -93,7 +93,7 @@ type IdempotencyKey struct {
 	Key         string
 	RequestHash []byte
 	Response    []byte
-	Headers     []byte
+	Headers     map[string]string
 	CreatedAt   time.Time
 }
 
@@ -133,7 +133,7 @@ type LaneVersion struct {
 	Owner     string
 	Body      []byte
 	KeyHash   []byte
-	Labels    []byte
+	Labels    map[string]string
 	Author    string
 	CreatedAt time.Time
 	Current   bool
@@ -164,7 +164,7 @@ type ResourceVersion struct {
 	Body       []byte
 	Digest     []byte
 	Bucket     int32
-	Labels     []byte
+	Labels     map[string]string
 	Author     string
 	CreatedAt  time.Time
 }

@@ -67,6 +67,11 @@
 // batches are ignored. A batch never spans a change of ρ, and a request belongs
 // to the batch in which it arrived.
 //
+// Reports that come late or in another order change nothing about this, as long
+// as their delay has nothing to do with the coins. But a judge that weighs sums
+// afterwards sees only where the evidence stands, not where it has been: the
+// highest value of all looks is kept beside the sums and handed to [Test.Judge].
+//
 // # How α is spent
 //
 // α is the probability that a rollout of a harmless candidate is taken back. It
@@ -80,6 +85,15 @@
 // confidence sequence for r, valid at all times at once: see [Test.Interval].
 // When its upper end is below t the candidate has been shown to be no worse
 // before the bake time is over.
+//
+// # Who calls what
+//
+// The agent's guard holds an [Evidence] for each comparison, a [Share] for the
+// share of the moment, and calls Add and Exceeds many times a second: no
+// allocation, some ten and some hundred nanoseconds. The control plane's judge
+// reads a [Tally] and calls [Test.Judge], which also knows the bake time and the
+// minimum of requests, and [Decision.Explain] for people. A route without a
+// control is for [AbsoluteGate].
 //
 // # Sources
 //

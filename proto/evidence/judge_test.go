@@ -139,23 +139,33 @@ func TestAbsoluteGate(t *testing.T) {
 		explains string
 	}{
 		{
-			evidence.DefaultAbsoluteGate(), evidence.Arm{Requests: 19, Bad: 19}, evidence.Inconclusive, evidence.TooFewForLimit,
+			evidence.DefaultAbsoluteGate(),
+			evidence.Arm{Requests: 19, Bad: 19},
+			evidence.Inconclusive, evidence.TooFewForLimit,
 			"5xx not judged: 19 of 20 candidate requests",
 		},
 		{
-			evidence.DefaultAbsoluteGate(), evidence.Arm{Requests: 20, Bad: 10}, evidence.Fail, evidence.LimitReached,
+			evidence.DefaultAbsoluteGate(),
+			evidence.Arm{Requests: 20, Bad: 10},
+			evidence.Fail, evidence.LimitReached,
 			"5xx 50 % of 20 candidate requests, at or above the limit of 50 %; there is no control",
 		},
 		{
-			evidence.DefaultAbsoluteGate(), evidence.Arm{Requests: 20, Bad: 9}, evidence.Pass, evidence.WithinLimit,
+			evidence.DefaultAbsoluteGate(),
+			evidence.Arm{Requests: 20, Bad: 9},
+			evidence.Pass, evidence.WithinLimit,
 			"5xx 45 % of 20 candidate requests, below the limit of 50 %; there is no control",
 		},
 		{
-			evidence.AbsoluteGate{Limit: 0.05}, evidence.Arm{}, evidence.Inconclusive, evidence.TooFewForLimit,
+			evidence.AbsoluteGate{Limit: 0.05},
+			evidence.Arm{},
+			evidence.Inconclusive, evidence.TooFewForLimit,
 			"5xx not judged: 0 of 1 candidate requests",
 		},
 		{
-			evidence.AbsoluteGate{Limit: math.NaN()}, evidence.Arm{Requests: 50, Bad: 50}, evidence.Inconclusive, evidence.NoLevel,
+			evidence.AbsoluteGate{Limit: math.NaN()},
+			evidence.Arm{Requests: 50, Bad: 50},
+			evidence.Inconclusive, evidence.NoLevel,
 			"5xx not judged: no valid level was set",
 		},
 	}

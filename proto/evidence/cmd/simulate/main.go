@@ -23,11 +23,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := simulate(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return
-		}
+	err := simulate(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "simulate:", err)
 		os.Exit(1)
 	}
@@ -42,6 +40,11 @@ type settings struct {
 	only      string
 	workers   int
 	progress  io.Writer
+}
+
+// test is the product's test, but for the flags.
+func (s settings) test(tolerance float64) (*evidence.Test, error) {
+	return evidence.NewTest(evidence.Config{Tolerance: tolerance, Multiples: s.multiples})
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {

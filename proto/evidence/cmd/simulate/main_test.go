@@ -37,7 +37,7 @@ func TestEveryTableIsPrinted(t *testing.T) {
 	out := run(t, "-runs", "1")
 	for _, want := range []string{
 		"One comparison, 2,000 requests/s", "Harmless candidates taken back",
-		"Fleets with a bad candidate", "shown to be below 1.1 times",
+		"Fleets with a bad candidate", "shown to be within the tolerance",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no table begins with %q in\n%s", want, out)

@@ -58,7 +58,7 @@ func reportProgress(out io.Writer, name string, runs int, done *atomic.Int64, fi
 		case <-finished:
 			return
 		case <-ticker.C:
-			fmt.Fprintf(out, "%s: %d of %d\n", name, done.Load(), runs)
+			_, _ = fmt.Fprintf(out, "%s: %d of %d\n", name, done.Load(), runs) // progress may be lost
 		}
 	}
 }

@@ -5,24 +5,26 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"text/tabwriter"
 
 	"tidegate.dev/proto/evidence"
 	"tidegate.dev/proto/evidence/simulation"
 )
 
-// table is one printed table.
+// table is one printed table: rows of cells, the first of which are the
+// captions of the columns.
 type table struct {
-	name  string
-	print func(context.Context, settings, io.Writer) error
+	name, title string
+	rows        func(context.Context, settings) ([][]string, error)
 }
 
 func tables() []table {
 	return []table{
-		{"power", printPower},
-		{"false-alarms", printFalseAlarms},
-		{"fleet-power", printFleetPower},
-		{"early-pass", printEarlyPass},
+		{"power", "One comparison, 2,000 requests/s: candidate requests until the fail", powerRows},
+		{"false-alarms", "Harmless candidates taken back, of all rollouts; alpha is 1 %", falseAlarmRows},
+		{"fleet-power", "Fleets with a bad candidate, guards and judge: requests in the whole fleet until the first fail", fleetPowerRows},
+		{"early-pass", "Harmless candidates: bad requests in both arms until shown to be within the tolerance, alpha 0.025 %", earlyPassRows},
 	}
 }
 
@@ -34,114 +36,130 @@ func tableNames() []string {
 	return names
 }
 
-func printPower(ctx context.Context, s settings, out io.Writer) error {
-	test, err := evidence.NewTest(evidence.Config{Tolerance: s.tolerance, Multiples: s.multiples})
+func (t table) print(ctx context.Context, s settings, out io.Writer) error {
+	rows, err := t.rows(ctx, s)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "One comparison, 2,000 requests/s, tolerance %v: candidate requests until the fail\n", s.tolerance)
+	lines := make([]string, 0, len(rows))
+	for _, cells := range rows {
+		lines = append(lines, strings.Join(cells, "\t"))
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\tfound\tmedian\t90 %\tmedian bad\tmedian s\treference")
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", t.title, strings.Join(lines, "\n")); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+func powerRows(ctx context.Context, s settings) ([][]string, error) {
+	test, err := s.test(s.tolerance)
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"case", "found", "median", "90 %", "median bad", "median s", "reference"}}
 	for _, c := range powerCases() {
 		outcomes, err := repeat(ctx, s, c.name, s.runs, func(rng *rand.Rand) simulation.RegressionOutcome {
 			return c.regression.Run(test, rng)
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found := only(outcomes, func(o simulation.RegressionOutcome) bool { return o.Failed })
 		requests := func(o simulation.RegressionOutcome) float64 { return float64(o.CandidateRequests) }
 		bad := func(o simulation.RegressionOutcome) float64 { return float64(o.CandidateBad) }
 		seconds := func(o simulation.RegressionOutcome) float64 { return o.Seconds }
-		fmt.Fprintf(w, "%s\t%d/%d\t%.0f\t%.0f\t%.0f\t%.1f\t%s\n", c.name, len(found), s.runs,
-			quantile(found, requests, 0.5), quantile(found, requests, 0.9),
-			quantile(found, bad, 0.5), quantile(found, seconds, 0.5), c.reference)
+		rows = append(rows, []string{
+			c.name, fmt.Sprintf("%d/%d", len(found), s.runs),
+			whole(quantile(found, requests, 0.5)), whole(quantile(found, requests, 0.9)),
+			whole(quantile(found, bad, 0.5)), tenths(quantile(found, seconds, 0.5)), c.reference,
+		})
 	}
-	return flush(w, out)
+	return rows, nil
 }
 
-func printFalseAlarms(ctx context.Context, s settings, out io.Writer) error {
-	fmt.Fprintln(out, "Harmless candidates taken back, of all rollouts; alpha is 1 %")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\ttolerance\tfalse\trollouts\tshare\tby agents")
+func falseAlarmRows(ctx context.Context, s settings) ([][]string, error) {
+	rows := [][]string{{"case", "tolerance", "false", "rollouts", "share", "by agents"}}
 	for _, c := range falseAlarmCases() {
 		for _, tolerance := range c.tolerances {
-			test, err := evidence.NewTest(evidence.Config{Tolerance: tolerance, Multiples: s.multiples})
+			test, err := s.test(tolerance)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			runs := max(1, s.runs/c.fewer)
-			outcomes, err := repeat(ctx, s, c.name, runs, func(rng *rand.Rand) simulation.FleetOutcome {
-				return c.fleet.Run(test, rng)
+			outcomes, err := playFleet(ctx, s, c, test)
+			if err != nil {
+				return nil, err
+			}
+			failed, byAgent := failures(outcomes)
+			rows = append(rows, []string{
+				c.name, fmt.Sprint(tolerance), fmt.Sprint(len(failed)), fmt.Sprint(len(outcomes)),
+				fmt.Sprintf("%.2f %%", 100*float64(len(failed))/float64(len(outcomes))), fmt.Sprint(byAgent),
 			})
-			if err != nil {
-				return err
-			}
-			failed := only(outcomes, func(o simulation.FleetOutcome) bool { return o.Failed })
-			byAgent := only(failed, func(o simulation.FleetOutcome) bool { return o.ByAgent })
-			fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%.2f %%\t%d\n", c.name, tolerance,
-				len(failed), runs, 100*float64(len(failed))/float64(runs), len(byAgent))
 		}
 	}
-	return flush(w, out)
+	return rows, nil
 }
 
-func printFleetPower(ctx context.Context, s settings, out io.Writer) error {
-	test, err := evidence.NewTest(evidence.Config{Tolerance: s.tolerance, Multiples: s.multiples})
+func fleetPowerRows(ctx context.Context, s settings) ([][]string, error) {
+	test, err := s.test(s.tolerance)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Fprintln(out, "Fleets with a bad candidate, guards and judge together: requests in the whole fleet until the first fail")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\tfound\tby agents\tmedian requests\tmedian bad\tmedian s")
+	rows := [][]string{{"case", "found", "by agents", "median requests", "median bad", "median s"}}
 	for _, c := range fleetPowerCases() {
-		runs := max(1, s.runs/c.fewer)
-		outcomes, err := repeat(ctx, s, c.name, runs, func(rng *rand.Rand) simulation.FleetOutcome {
-			return c.fleet.Run(test, rng)
-		})
+		outcomes, err := playFleet(ctx, s, c, test)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		found := only(outcomes, func(o simulation.FleetOutcome) bool { return o.Failed })
-		byAgent := only(found, func(o simulation.FleetOutcome) bool { return o.ByAgent })
+		failed, byAgent := failures(outcomes)
 		requests := func(o simulation.FleetOutcome) float64 { return o.CandidateRequests }
 		bad := func(o simulation.FleetOutcome) float64 { return float64(o.CandidateBad) }
 		seconds := func(o simulation.FleetOutcome) float64 { return o.Seconds }
-		fmt.Fprintf(w, "%s\t%d/%d\t%d\t%.0f\t%.0f\t%.1f\n", c.name, len(found), runs, len(byAgent),
-			quantile(found, requests, 0.5), quantile(found, bad, 0.5), quantile(found, seconds, 0.5))
+		rows = append(rows, []string{
+			c.name, fmt.Sprintf("%d/%d", len(failed), len(outcomes)), fmt.Sprint(byAgent),
+			whole(quantile(failed, requests, 0.5)), whole(quantile(failed, bad, 0.5)),
+			tenths(quantile(failed, seconds, 0.5)),
+		})
 	}
-	return flush(w, out)
+	return rows, nil
 }
 
-func printEarlyPass(ctx context.Context, s settings, out io.Writer) error {
-	test, err := evidence.NewTest(evidence.Config{Tolerance: s.tolerance, Multiples: s.multiples})
+func playFleet(ctx context.Context, s settings, c fleetCase, test *evidence.Test) ([]simulation.FleetOutcome, error) {
+	return repeat(ctx, s, c.name, max(1, s.runs/c.fewer), func(rng *rand.Rand) simulation.FleetOutcome {
+		return c.fleet.Run(test, rng)
+	})
+}
+
+func failures(outcomes []simulation.FleetOutcome) (failed []simulation.FleetOutcome, byAgent int) {
+	failed = only(outcomes, func(o simulation.FleetOutcome) bool { return o.Failed })
+	return failed, len(only(failed, func(o simulation.FleetOutcome) bool { return o.ByAgent }))
+}
+
+func earlyPassRows(ctx context.Context, s settings) ([][]string, error) {
+	test, err := s.test(s.tolerance)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Fprintf(out, "Harmless candidates: bad requests in both arms until shown to be below %v times the control, alpha 0.025 %%\n", s.tolerance)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "share\ttrue ratio\tshown\tmedian bad\t90 %")
+	rows := [][]string{{"share", "true ratio", "shown", "median bad", "90 %"}}
 	for _, c := range earlyPassCases() {
-		name := fmt.Sprintf("%v %%, ratio %v", float64(c.SharePPM)/1e4, c.Ratio)
+		share := fmt.Sprintf("%v %%", float64(c.SharePPM)/1e4)
 		runs := max(1, s.runs/10)
-		outcomes, err := repeat(ctx, s, name, runs, func(rng *rand.Rand) int { return c.Run(test, rng) })
+		outcomes, err := repeat(ctx, s, fmt.Sprint(share, c.Ratio), runs, func(rng *rand.Rand) int { return c.Run(test, rng) })
 		if err != nil {
-			return err
+			return nil, err
 		}
 		shown := only(outcomes, func(bad int) bool { return bad > 0 })
 		count := func(bad int) float64 { return float64(bad) }
-		fmt.Fprintf(w, "%v %%\t%v\t%d/%d\t%.0f\t%.0f\n", float64(c.SharePPM)/1e4, c.Ratio,
-			len(shown), runs, quantile(shown, count, 0.5), quantile(shown, count, 0.9))
+		rows = append(rows, []string{
+			share, fmt.Sprint(c.Ratio), fmt.Sprintf("%d/%d", len(shown), runs),
+			whole(quantile(shown, count, 0.5)), whole(quantile(shown, count, 0.9)),
+		})
 	}
-	return flush(w, out)
+	return rows, nil
 }
 
-func flush(w *tabwriter.Writer, out io.Writer) error {
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	if _, err := io.WriteString(out, "\n"); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
+func whole(x float64) string  { return fmt.Sprintf("%.0f", x) }
+func tenths(x float64) string { return fmt.Sprintf("%.1f", x) }

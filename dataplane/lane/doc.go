@@ -1,0 +1,7 @@
+// Package lane is what an agent holds of the fast lane: consumers, keys, certificates and secrets, in memory.
+//
+// Readers never wait: every lookup is a few atomic loads. One writer at a time applies the batches of the control plane, at a
+// cost that follows the change and not what is held. A change is seen by the next request.
+//
+// The package knows nothing of requests, policies, listeners or disks.
+package lane

@@ -54,6 +54,7 @@ type ChangeSet struct {
 	ID           string
 	FleetID      int64
 	BaseRevision int64
+	BaseLane     int64
 	State        string
 	Message      string
 	Author       string

@@ -14,6 +14,7 @@ type Arm struct {
 
 	// Set once.
 	counters *Counters
+	opening  uint64
 	pages    []page
 
 	// Guarded by mu: the making of pages and cells.

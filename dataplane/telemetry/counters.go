@@ -23,6 +23,8 @@ type CellKey struct {
 	StatusClass uint8
 	// Reason is why the gateway made the answer; empty when the upstream did.
 	Reason string
+	// Opening tells arms apart that were opened with the same ArmKey, one after the other: each counts from nothing.
+	Opening uint64
 }
 
 // retention is how long the cells of an ended arm are still shown to [Counters.Each]. Whoever reads does so every second or
@@ -37,8 +39,9 @@ type Counters struct {
 	now     func() time.Time
 
 	// Guarded by mu.
-	mu   sync.Mutex
-	arms []*Arm
+	mu       sync.Mutex
+	arms     []*Arm
+	openings uint64
 	// past sums up what removed arms had counted, so that metrics never go back.
 	past map[metricKey]*[Buckets]uint64
 }
@@ -67,6 +70,8 @@ func (c *Counters) Open(key ArmKey, routes int) *Arm {
 	arm := &Arm{ArmKey: key, counters: c, pages: make([]page, routes/pageSize+1)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.openings++
+	arm.opening = c.openings
 	c.arms = append(c.arms, arm)
 	return arm
 }
@@ -88,6 +93,7 @@ func (c *Counters) key(arm *Arm, cell *cell) CellKey {
 	return CellKey{
 		Revision: arm.Revision, Arm: arm.Arm, RolloutID: arm.RolloutID, SharePPM: arm.SharePPM,
 		Route: cell.route, StatusClass: cell.class, Reason: c.reasons[cell.reason],
+		Opening: arm.opening,
 	}
 }
 

@@ -35,7 +35,7 @@ func serverAccount() (*account, error) {
 			continue
 		}
 		// macOS gives nobody the number -2, which the kernel reads as 32 bits without a sign.
-		return &account{name: name, uid: uint32(uid), gid: uint32(gid)}, nil //nolint:gosec // see above
+		return &account{name: name, uid: uint32(uid), gid: uint32(gid)}, nil
 	}
 	return nil, errors.New("running as root, but Postgres refuses root and there is neither a user postgres nor nobody to run it as")
 }

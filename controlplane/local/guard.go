@@ -55,7 +55,7 @@ done
 `
 
 func newGuard() (*guard, error) {
-	command := exec.Command("/bin/sh", "-c", guardScript, "tidegate-guard")
+	command := exec.Command("/bin/sh", "-c", guardScript, "tidegate-guard") //nolint:noctx // close ends it
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	command.Dir = "/"
 	input, err := command.StdinPipe()

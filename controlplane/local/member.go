@@ -97,7 +97,7 @@ func (m *member) spawn() (*life, error) {
 	if m.stopping {
 		return nil, ErrStopping
 	}
-	command := exec.Command(m.process.Path, m.process.Args...)
+	command := exec.Command(m.process.Path, m.process.Args...) //nolint:noctx // terminate ends it, politely
 	command.Env, command.Dir = m.process.Env, m.process.Dir
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	output, err := m.supervisor.output.attach(m.process.Name, m.log, command)

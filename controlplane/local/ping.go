@@ -54,7 +54,7 @@ func Ping(ctx context.Context, address string) error {
 func startupMessage() []byte {
 	const protocol = 3 << 16
 	parameters := "user\x00" + userName + "\x00database\x00postgres\x00\x00"
-	message := binary.BigEndian.AppendUint32(nil, uint32(8+len(parameters))) //nolint:gosec // a short constant
+	message := binary.BigEndian.AppendUint32(nil, uint32(8+len(parameters)))
 	message = binary.BigEndian.AppendUint32(message, protocol)
 	return append(message, parameters...)
 }

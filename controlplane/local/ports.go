@@ -29,11 +29,11 @@ func (e *PortTaken) Error() string {
 func CheckPort(host string, port int, name, flag string) error {
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	// macOS lets one listen on 127.0.0.1 beside a program that listens on all addresses, so ask whether one answers.
-	if connection, err := net.DialTimeout("tcp", address, 500*time.Millisecond); err == nil {
+	if connection, err := net.DialTimeout("tcp", address, 500*time.Millisecond); err == nil { //nolint:noctx // it has a bound of its own
 		_ = connection.Close()
 		return &PortTaken{Port: port, Flag: flag, Name: name}
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", address) //nolint:noctx // listening on a number does not wait
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return &PortTaken{Port: port, Flag: flag, Name: name}
@@ -59,7 +59,7 @@ func FreePort() (int, error) {
 func FreePorts(count int) ([]int, error) {
 	ports := make([]int, 0, count)
 	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listening on a number does not wait
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -93,6 +94,9 @@ func TestStartCreatesAServerThatOnlyThePasswordOpens(t *testing.T) {
 	}
 	if content, err := os.ReadFile(filepath.Join(dir, stateName)); err != nil || strings.Contains(string(content), state.password) {
 		t.Errorf("the state holds the password, or cannot be read: %v", err)
+	}
+	if printed := fmt.Sprintf("%v %+v", state, state); strings.Contains(printed, state.password) {
+		t.Errorf("printing the state tells the password: %s", printed)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "initdb.password")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("initdb's password file is still there: %v", err)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -112,7 +113,9 @@ func parentsFromProc() (map[int]int, error) {
 }
 
 func parentsFromPs() (map[int]int, error) {
-	output, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, "ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("running ps: %w", err)
 	}
@@ -136,6 +139,8 @@ func isPostmaster(pid int, data string) bool {
 		dir, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
 		return err == nil && dir == canonicalPath(data)
 	}
-	output, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && strings.Contains(string(output), "-D "+data+" ")
 }

@@ -79,7 +79,7 @@ func (p *Postgres) launchOnce(ctx context.Context) error {
 	}
 	if err != nil {
 		said := make([]byte, 4096)
-		n, _ := log.ReadAt(said, start) //nolint:errcheck // a short read is what we expect
+		n, _ := log.ReadAt(said, start) // A short read is what we expect.
 		return errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, strings.TrimSpace(string(said[:n]))), p.end(server, nil))
 	}
 	return nil
@@ -154,11 +154,11 @@ func readPidFile(path string) (pid int, status string, err error) {
 		return 0, "", fmt.Errorf("reading the pid file of Postgres: %w", err)
 	}
 	lines := strings.Split(string(content), "\n")
-	if pid, err = strconv.Atoi(strings.TrimSpace(lines[0])); err != nil {
-		return 0, "", nil // Empty: it is being written, or the machine crashed while it was.
-	}
 	if len(lines) >= 8 {
 		status = strings.TrimSpace(lines[7])
+	}
+	if _, scanErr := fmt.Sscan(lines[0], &pid); scanErr != nil {
+		pid = 0 // It is being written, or the machine crashed while it was.
 	}
 	return pid, status, nil
 }

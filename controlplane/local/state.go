@@ -89,6 +89,11 @@ func (s State) SocketURL() string {
 	return address.String()
 }
 
+// String leaves the password out, so that a log that prints a state does not tell it.
+func (s State) String() string {
+	return fmt.Sprintf("Postgres %s (process %d) on %s", s.Version, s.PID, s.Address())
+}
+
 // Address is the server's host and port, for Ping.
 func (s State) Address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
@@ -118,7 +123,7 @@ func tryLock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock file: %w", err)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
 		return file, nil
 	}

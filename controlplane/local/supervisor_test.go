@@ -288,6 +288,35 @@ func TestNamesAreUnique(t *testing.T) {
 	}
 }
 
+func TestStopAtAnyMomentLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		supervisor, seen := supervise(t, SupervisorConfig{FirstPause: time.Millisecond})
+		var starting sync.WaitGroup
+		for _, name := range []string{"one", "two", "three"} {
+			process := role(name, "fail")
+			process.Restart = true
+			if name == "two" {
+				process = role(name, "block")
+			}
+			starting.Go(func() {
+				if err := supervisor.Start(t.Context(), process); err != nil && !errors.Is(err, ErrStopping) {
+					t.Error(err)
+				}
+			})
+		}
+		if err := supervisor.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		starting.Wait()
+		for _, event := range seen.events {
+			if event.PID != 0 && runs(event.PID) {
+				t.Errorf("%s still runs", event.Process)
+			}
+		}
+	}
+}
+
 func TestHTTPProbe(t *testing.T) {
 	t.Parallel()
 	ready := false

@@ -16,7 +16,7 @@ const memoryWanted = 4 << 30
 func TempRoot() string {
 	var memory syscall.Statfs_t
 	err := syscall.Statfs(memoryDir, &memory)
-	if err == nil && uint64(memory.Bavail)*uint64(memory.Bsize) >= memoryWanted && writable(memoryDir) { //nolint:gosec,unconvert // the types differ by system
+	if err == nil && uint64(memory.Bavail)*uint64(memory.Bsize) >= memoryWanted && writable(memoryDir) { //nolint:unconvert // the types differ by system
 		return memoryDir
 	}
 	if os.Geteuid() == 0 {
@@ -39,7 +39,7 @@ func TempDir(parent, pattern string) (string, error) {
 	}
 	dir, err := os.MkdirTemp(parent, pattern)
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Chmod(dir, 0o711) //nolint:gosec // Postgres's account must pass through, nobody may list.
+		err = os.Chmod(dir, 0o711) // Postgres's account must pass through, nobody may list.
 	}
 	return dir, err
 }

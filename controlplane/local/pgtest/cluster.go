@@ -200,7 +200,7 @@ rm -rf "$instance"
 func (c cluster) startJanitor(instance string) error {
 	const looks = 20
 	interval := strconv.FormatFloat(c.idle.Seconds()/looks, 'f', 3, 64)
-	janitor := exec.Command("/bin/sh", "-c", janitorScript, "tidegate-pgtest-janitor", instance, interval, strconv.Itoa(looks))
+	janitor := exec.Command("/bin/sh", "-c", janitorScript, "tidegate-pgtest-janitor", instance, interval, strconv.Itoa(looks)) //nolint:noctx // it outlives us
 	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	janitor.Dir = "/"
 	if err := janitor.Start(); err != nil {

@@ -108,6 +108,7 @@ CREATE TABLE change_sets (
     id            uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
     fleet_id      bigint      NOT NULL REFERENCES fleets (id),
     base_revision bigint      NOT NULL,
+    base_lane     bigint      NOT NULL, -- the fast lane's sequence when it was opened or rebased
     state         text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'published', 'abandoned')),
     message       text        NOT NULL DEFAULT '',
     author        text        NOT NULL,

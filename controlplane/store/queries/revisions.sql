@@ -11,13 +11,13 @@ WHERE fleet_id = @fleet_id AND kind = @kind AND name = @name
 -- name: ListVersionsAtHead :many
 SELECT * FROM resource_versions
 WHERE fleet_id = @fleet_id AND kind = @kind AND valid_until IS NULL
-  AND name > @after AND name >= @prefix AND (@prefix = '' OR starts_with(name, @prefix)) AND labels @> @labels::jsonb
+  AND name > @after AND starts_with(name, @prefix) AND labels @> @labels::jsonb
 ORDER BY name LIMIT @page_size;
 
 -- name: ListVersionsAt :many
 SELECT * FROM resource_versions
 WHERE fleet_id = @fleet_id AND kind = @kind AND valid_from <= @revision AND (valid_until IS NULL OR valid_until > @revision)
-  AND name > @after AND name >= @prefix AND (@prefix = '' OR starts_with(name, @prefix)) AND labels @> @labels::jsonb
+  AND name > @after AND starts_with(name, @prefix) AND labels @> @labels::jsonb
 ORDER BY name LIMIT @page_size;
 
 -- name: ListNamesAtHead :many
@@ -38,8 +38,8 @@ WHERE v.fleet_id = @fleet_id AND v.kind = k.kind AND v.name = k.name AND v.valid
 
 -- name: InsertVersions :exec
 INSERT INTO resource_versions (fleet_id, kind, name, valid_from, body, digest, bucket, labels, author)
-SELECT @fleet_id, unnest(@kinds::smallint[]), unnest(@names::text[]), @revision, unnest(@bodies::bytea[]), unnest(@digests::bytea[]),
-       unnest(@buckets::integer[]), unnest(@labels::text[])::jsonb, @author;
+SELECT @fleet_id::bigint, unnest(@kinds::smallint[]), unnest(@names::text[]), @revision::bigint, unnest(@bodies::bytea[]), unnest(@digests::bytea[]),
+       unnest(@buckets::integer[]), unnest(@labels::text[])::jsonb, @author::text;
 
 -- name: DeleteReferences :exec
 DELETE FROM resource_references r
@@ -48,7 +48,7 @@ WHERE r.fleet_id = @fleet_id AND r.kind = k.kind AND r.name = k.name;
 
 -- name: InsertReferences :exec
 INSERT INTO resource_references (fleet_id, kind, name, to_kind, to_name, field)
-SELECT @fleet_id, unnest(@kinds::smallint[]), unnest(@names::text[]), unnest(@to_kinds::smallint[]), unnest(@to_names::text[]),
+SELECT @fleet_id::bigint, unnest(@kinds::smallint[]), unnest(@names::text[]), unnest(@to_kinds::smallint[]), unnest(@to_names::text[]),
        unnest(@fields::text[]);
 
 -- name: ListReferencesTo :many
@@ -61,7 +61,7 @@ ORDER BY r.to_kind, r.to_name, r.kind, r.name, r.field;
 DELETE FROM route_keys WHERE fleet_id = @fleet_id AND route = ANY(@routes::text[]);
 
 -- name: InsertRouteKeys :exec
-INSERT INTO route_keys (fleet_id, key, route) SELECT @fleet_id, unnest(@keys::text[]), unnest(@routes::text[]);
+INSERT INTO route_keys (fleet_id, key, route) SELECT @fleet_id::bigint, unnest(@keys::text[]), unnest(@routes::text[]);
 
 -- name: ListRoutesByKeys :many
 SELECT key, route FROM route_keys WHERE fleet_id = @fleet_id AND key = ANY(@keys::text[]) ORDER BY route, key;
@@ -75,7 +75,7 @@ SELECT prefix, children FROM tree_nodes WHERE fleet_id = @fleet_id AND prefix = 
 
 -- name: UpsertTreeNodes :exec
 INSERT INTO tree_nodes (fleet_id, prefix, children)
-SELECT @fleet_id, unnest(@prefixes::bytea[]), unnest(@children::bytea[])
+SELECT @fleet_id::bigint, unnest(@prefixes::bytea[]), unnest(@children::bytea[])
 ON CONFLICT (fleet_id, prefix) DO UPDATE SET children = EXCLUDED.children;
 
 -- name: DeleteTreeNodes :exec
@@ -96,7 +96,7 @@ SELECT * FROM revisions WHERE fleet_id = @fleet_id AND (@before::bigint = 0 OR n
 -- name: SetRevisionState :execrows
 UPDATE revisions SET state = @state WHERE fleet_id = @fleet_id AND number = @number;
 
--- name: GetCandidateRevision :one
+-- name: ListCandidateRevisions :many
 SELECT number FROM revisions WHERE fleet_id = $1 AND state = 'rolling_out' ORDER BY number DESC LIMIT 1;
 
 -- name: GetRevisionStates :many

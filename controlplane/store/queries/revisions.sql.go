@@ -93,17 +93,6 @@ func (q *Queries) DeleteTreeNodes(ctx context.Context, arg DeleteTreeNodesParams
 	return err
 }
 
-const getCandidateRevision = `-- name: GetCandidateRevision :one
-SELECT number FROM revisions WHERE fleet_id = $1 AND state = 'rolling_out' ORDER BY number DESC LIMIT 1
-`
-
-func (q *Queries) GetCandidateRevision(ctx context.Context, fleetID int64) (int64, error) {
-	row := q.db.QueryRow(ctx, getCandidateRevision, fleetID)
-	var number int64
-	err := row.Scan(&number)
-	return number, err
-}
-
 const getRevision = `-- name: GetRevision :one
 SELECT fleet_id, number, parent, root, lane_sequence, origin, state, message, author, created, updated, deleted, created_at FROM revisions WHERE fleet_id = $1 AND number = $2
 `
@@ -251,7 +240,7 @@ func (q *Queries) GetVersionsAtHead(ctx context.Context, arg GetVersionsAtHeadPa
 
 const insertReferences = `-- name: InsertReferences :exec
 INSERT INTO resource_references (fleet_id, kind, name, to_kind, to_name, field)
-SELECT $1, unnest($2::smallint[]), unnest($3::text[]), unnest($4::smallint[]), unnest($5::text[]),
+SELECT $1::bigint, unnest($2::smallint[]), unnest($3::text[]), unnest($4::smallint[]), unnest($5::text[]),
        unnest($6::text[])
 `
 
@@ -329,7 +318,7 @@ func (q *Queries) InsertRevision(ctx context.Context, arg InsertRevisionParams) 
 }
 
 const insertRouteKeys = `-- name: InsertRouteKeys :exec
-INSERT INTO route_keys (fleet_id, key, route) SELECT $1, unnest($2::text[]), unnest($3::text[])
+INSERT INTO route_keys (fleet_id, key, route) SELECT $1::bigint, unnest($2::text[]), unnest($3::text[])
 `
 
 type InsertRouteKeysParams struct {
@@ -345,8 +334,8 @@ func (q *Queries) InsertRouteKeys(ctx context.Context, arg InsertRouteKeysParams
 
 const insertVersions = `-- name: InsertVersions :exec
 INSERT INTO resource_versions (fleet_id, kind, name, valid_from, body, digest, bucket, labels, author)
-SELECT $1, unnest($2::smallint[]), unnest($3::text[]), $4, unnest($5::bytea[]), unnest($6::bytea[]),
-       unnest($7::integer[]), unnest($8::text[])::jsonb, $9
+SELECT $1::bigint, unnest($2::smallint[]), unnest($3::text[]), $4::bigint, unnest($5::bytea[]), unnest($6::bytea[]),
+       unnest($7::integer[]), unnest($8::text[])::jsonb, $9::text
 `
 
 type InsertVersionsParams struct {
@@ -411,6 +400,30 @@ func (q *Queries) ListBuckets(ctx context.Context, arg ListBucketsParams) ([]Lis
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCandidateRevisions = `-- name: ListCandidateRevisions :many
+SELECT number FROM revisions WHERE fleet_id = $1 AND state = 'rolling_out' ORDER BY number DESC LIMIT 1
+`
+
+func (q *Queries) ListCandidateRevisions(ctx context.Context, fleetID int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, listCandidateRevisions, fleetID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var number int64
+		if err := rows.Scan(&number); err != nil {
+			return nil, err
+		}
+		items = append(items, number)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -725,7 +738,7 @@ func (q *Queries) ListTreeNodes(ctx context.Context, arg ListTreeNodesParams) ([
 const listVersionsAt = `-- name: ListVersionsAt :many
 SELECT fleet_id, kind, name, valid_from, valid_until, body, digest, bucket, labels, author, created_at FROM resource_versions
 WHERE fleet_id = $1 AND kind = $2 AND valid_from <= $3 AND (valid_until IS NULL OR valid_until > $3)
-  AND name > $4 AND name >= $5 AND ($5 = '' OR starts_with(name, $5)) AND labels @> $6::jsonb
+  AND name > $4 AND starts_with(name, $5) AND labels @> $6::jsonb
 ORDER BY name LIMIT $7
 `
 
@@ -782,7 +795,7 @@ func (q *Queries) ListVersionsAt(ctx context.Context, arg ListVersionsAtParams) 
 const listVersionsAtHead = `-- name: ListVersionsAtHead :many
 SELECT fleet_id, kind, name, valid_from, valid_until, body, digest, bucket, labels, author, created_at FROM resource_versions
 WHERE fleet_id = $1 AND kind = $2 AND valid_until IS NULL
-  AND name > $3 AND name >= $4 AND ($4 = '' OR starts_with(name, $4)) AND labels @> $5::jsonb
+  AND name > $3 AND starts_with(name, $4) AND labels @> $5::jsonb
 ORDER BY name LIMIT $6
 `
 
@@ -854,7 +867,7 @@ func (q *Queries) SetRevisionState(ctx context.Context, arg SetRevisionStatePara
 
 const upsertTreeNodes = `-- name: UpsertTreeNodes :exec
 INSERT INTO tree_nodes (fleet_id, prefix, children)
-SELECT $1, unnest($2::bytea[]), unnest($3::bytea[])
+SELECT $1::bigint, unnest($2::bytea[]), unnest($3::bytea[])
 ON CONFLICT (fleet_id, prefix) DO UPDATE SET children = EXCLUDED.children
 `
 

@@ -38,8 +38,8 @@ type Config struct {
 	StartTimeout time.Duration
 	// StopTimeout bounds the fast shutdown, after which comes the immediate one. Default: 15 seconds.
 	StopTimeout time.Duration
-	// Detached makes the server outlive this process: the caller sees to its end. For a server that several test
-	// binaries share.
+	// Detached makes the server outlive this process: the caller sees to its end, and does not Start the same Dir
+	// before. For a server that several test binaries share.
 	Detached bool
 	// Progress is told what takes time, in a few words. It may be nil, and is called from Start and Restart.
 	Progress func(step string)

@@ -213,6 +213,17 @@ func TestRestartAfterKill(t *testing.T) {
 	if err := postgres.Freeze(); err == nil {
 		t.Error("a dead server was frozen")
 	}
+	thief, err := net.Listen("tcp", postgres.State().Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken *PortTaken
+	if err := postgres.Restart(t.Context()); !errors.As(err, &taken) { // Not on another port: clients know this one.
+		t.Errorf("error %v, want PortTaken", err)
+	}
+	if err := thief.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := postgres.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}

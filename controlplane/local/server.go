@@ -24,7 +24,11 @@ func (p *Postgres) launch(ctx context.Context) error {
 		}
 		switch {
 		case strings.Contains(err.Error(), "is still in use"):
-		case strings.Contains(err.Error(), "could not bind") && p.config.Port == 0:
+		case strings.Contains(err.Error(), "could not bind"):
+			// A port that clients know, or that was asked for, stays.
+			if state := p.State(); p.config.Port > 0 || !state.StartedAt.IsZero() {
+				return fmt.Errorf("%w: %w", &PortTaken{Port: state.Port, Flag: p.config.PortFlag, Name: "Postgres"}, err)
+			}
 			if err := p.anotherPort(); err != nil {
 				return err
 			}
@@ -48,6 +52,9 @@ func (p *Postgres) anotherPort() error {
 	return nil
 }
 
+// longestLog is where a start begins the log anew, in bytes.
+const longestLog = 16 << 20
+
 func (p *Postgres) launchOnce(ctx context.Context) error {
 	log, err := os.OpenFile(p.LogFile(), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
@@ -55,6 +62,9 @@ func (p *Postgres) launchOnce(ctx context.Context) error {
 	}
 	defer log.Close() //nolint:errcheck // the server has its own descriptor
 	start, err := log.Seek(0, io.SeekEnd)
+	if err == nil && start > longestLog {
+		start, err = 0, log.Truncate(0)
+	}
 	if err != nil {
 		return fmt.Errorf("opening the log of Postgres: %w", err)
 	}

@@ -1,0 +1,106 @@
+package plugin
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Header is the header of a message, whichever engine holds it. Names are given in canonical form ("X-Api-Key"); http.Header
+// is a Header.
+type Header interface {
+	// Get returns the first value of a field, empty if there is none.
+	Get(name string) string
+	// Values returns all values of a field; the caller must not change them.
+	Values(name string) []string
+	// Set replaces all values of a field.
+	Set(name, value string)
+	// Add puts a value beside those that a field has.
+	Add(name, value string)
+	// Del takes a field out.
+	Del(name string)
+}
+
+// Exchange is one request and its response, as policies see it. It belongs to the goroutine that serves it, and is used
+// again for another exchange afterwards, so nobody keeps it.
+type Exchange struct {
+	// What the client asked.
+
+	Method string
+	Host   string
+	// Path is normalised: what was matched and what is forwarded.
+	Path string
+	// Client is the address of the client, taken from forwarding headers only if a trusted proxy wrote them.
+	Client netip.Addr
+	// Request is the header that goes upstream.
+	Request Header
+	// Started is when the head of the request had arrived.
+	Started time.Time
+
+	// What the gateway found out.
+
+	Route   string
+	Service string
+	// Caller is who calls; without a Key it is nobody known.
+	Caller Caller
+	// Limits are the limits that were applied, for the response to report.
+	Limits LimitReport
+
+	// What goes back. Response is nil until there is one.
+
+	Status   int
+	Response Header
+
+	// policies are those that ran, in order.
+	policies []*Policy
+}
+
+// Caller is who calls, as an authentication policy found it.
+type Caller struct {
+	Consumer string
+	// Plan is empty if the consumer has none.
+	Plan string
+	// Key is the id of the key, never the key itself.
+	Key    string
+	Scopes []string
+	// ExpiresAt is when the key stops working, in seconds since 1970; 0 means never.
+	ExpiresAt int64
+	// LastUsed belongs to the key: minutes since 1970.
+	LastUsed *atomic.Int64
+	// Revocations end a stream that the caller holds open: the key's and the consumer's.
+	Revocations [2]Revocation
+}
+
+// Revocation is the end of somebody's right to be served.
+type Revocation interface {
+	// OnEnd calls tell once when the right ends, at once if it has ended already.
+	OnEnd(tell func()) (stop func())
+}
+
+// Reset empties the exchange for the next use and keeps its memory.
+func (x *Exchange) Reset() {
+	clear(x.policies)
+	clear(x.Limits.policies)
+	*x = Exchange{policies: x.policies[:0], Limits: LimitReport{policies: x.Limits.policies[:0]}}
+}
+
+// Verdict is what a policy decided. The zero value lets the exchange go on.
+type Verdict struct {
+	// Reason refuses the exchange unless it is ReasonNone.
+	Reason Reason
+	// RetryAfter is how long the client should wait, in whole seconds; 0 says nothing.
+	RetryAfter int
+	// Detail says more than the reason's title; for people.
+	Detail string
+	// Challenge is the value of WWW-Authenticate (RFC 9110, section 11.6.1).
+	Challenge string
+}
+
+// Continue lets the exchange go on.
+func Continue() Verdict { return Verdict{} }
+
+// Refuse ends the exchange with the answer of a reason.
+func Refuse(reason Reason, detail string) Verdict { return Verdict{Reason: reason, Detail: detail} }
+
+// Refused tells whether the exchange ends here.
+func (v Verdict) Refused() bool { return v.Reason != ReasonNone }

@@ -1,0 +1,39 @@
+package plugin
+
+import "strconv"
+
+// LimitReport is what the response says of the limits that applied, in the fields of draft-ietf-httpapi-ratelimit-headers:
+// every policy, and how much is left of the tightest.
+type LimitReport struct {
+	policies []string
+	name     string
+	// remaining is how many requests are left, and reset in how many seconds the limit is whole again.
+	remaining, reset int64
+	share            float64
+}
+
+// Add reports a limit: policy is its item of RateLimit-Policy, name the same name without parameters. It must be called for
+// every limit that was asked, also for the one that refused. The limit with the smallest share left is the tightest.
+func (l *LimitReport) Add(name, policy string, remaining, reset int64, share float64) {
+	if len(l.policies) == 0 || share < l.share {
+		l.name, l.remaining, l.reset, l.share = name, remaining, reset, share
+	}
+	l.policies = append(l.policies, policy)
+}
+
+// Write sets the fields, if any limit was reported.
+func (l *LimitReport) Write(header Header) {
+	if len(l.policies) == 0 {
+		return
+	}
+	policy := l.policies[0]
+	for _, more := range l.policies[1:] {
+		policy += ", " + more
+	}
+	header.Set("Ratelimit-Policy", policy)
+	var buffer [192]byte
+	out := append(buffer[:0], l.name...)
+	out = strconv.AppendInt(append(out, ";r="...), l.remaining, 10)
+	out = strconv.AppendInt(append(out, ";t="...), l.reset, 10)
+	header.Set("Ratelimit", string(out))
+}

@@ -1,0 +1,75 @@
+package upstream
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+type identity [sha256.Size]byte
+
+// Registry keeps services for those who use them. It is safe for use by several goroutines.
+type Registry struct {
+	// Set once.
+	dialer *dialer
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	services map[identity]*Service
+}
+
+// Addresses says where connections may go.
+type Addresses struct {
+	// Refused are ranges that are refused beside the link-local and metadata addresses, such as the control plane's.
+	Refused []netip.Prefix
+	// Allowed are exceptions from all that is refused.
+	Allowed []netip.Prefix
+}
+
+// NewRegistry makes an empty registry.
+func NewRegistry(addresses Addresses) *Registry {
+	return &Registry{
+		dialer:   &dialer{refused: slices.Concat(refusedRanges, addresses.Refused), allowed: slices.Clone(addresses.Allowed)},
+		services: make(map[identity]*Service),
+	}
+}
+
+// Acquire returns the service of a configuration, the one that is there if nothing that shapes it changed. The caller
+// releases it. An error is a *[FieldError].
+func (r *Registry) Acquire(c Config) (*Service, error) {
+	id := identity(c.identity())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.services[id]
+	if s == nil {
+		var err error
+		if s, err = newService(c, r.dialer); err != nil {
+			return nil, err
+		}
+		s.registry, s.identity = r, id
+		r.services[id] = s
+	}
+	s.holders++
+	return s, nil
+}
+
+func (r *Registry) release(s *Service) {
+	r.mu.Lock()
+	s.holders--
+	last := s.holders == 0
+	if last {
+		delete(r.services, s.identity)
+	}
+	r.mu.Unlock()
+	if last {
+		s.transport.CloseIdleConnections()
+	}
+}
+
+// Len is the number of services that are held.
+func (r *Registry) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.services)
+}

@@ -1,0 +1,133 @@
+// Package guard judges a candidate by this agent's own traffic, many times a second: from counters that are there already
+// it compares the candidate with the control group of the same moment, and says when the candidate must go. It needs no
+// control plane for that.
+//
+// It knows what was counted and the mathematics of package evidence. It knows neither streams nor the proxy, does not act,
+// and is told what time it is.
+package guard
+
+import (
+	"fmt"
+	"time"
+
+	"tidegate.dev/dataplane/telemetry"
+	"tidegate.dev/proto/evidence"
+)
+
+// maxRoutes bounds how many routes are compared one by one. The total over all routes is always compared.
+const maxRoutes = 256
+
+// Candidate says what is judged, and how strictly.
+type Candidate struct {
+	// RolloutID names the rollout whose coin sends requests to the candidate.
+	RolloutID string
+	// Tolerance is how many times the control's share of bad requests the candidate may have, from 1 to 100; 0: 1.1.
+	Tolerance float64
+	// Threshold is the evidence at which one comparison fails, above 1. Without one nothing but the absolute gate fails.
+	Threshold float64
+	// NewRoutes are the routes that only the candidate has. They have no control, so they are left out of the total and
+	// held against an absolute gate.
+	NewRoutes map[string]bool
+}
+
+// Finding is why a candidate must go.
+type Finding struct {
+	RolloutID string
+	// Metric is "upstream_5xx", "gateway.<reason>" or, of the absolute gate, "bad". Route is empty for the total.
+	Metric, Route string
+	// Explanation is a line for people.
+	Explanation string
+	Decision    evidence.Decision
+	// After is how long the candidate was watched.
+	After time.Duration
+}
+
+// Guard watches one candidate at a time. It is for one goroutine.
+type Guard struct {
+	counters *telemetry.Counters
+
+	candidate Candidate
+	test      *evidence.Test
+	since     time.Time
+	seen      map[telemetry.CellKey]uint64
+	total     *scope
+	routes    map[string]*scope
+	found     *Finding
+}
+
+// New makes a guard that watches nothing yet.
+func New(counters *telemetry.Counters) *Guard { return &Guard{counters: counters} }
+
+// Watch begins to judge a candidate. Of the same rollout the evidence is kept, since it is spent once and not once a step.
+func (g *Guard) Watch(candidate Candidate, now time.Time) error {
+	test, err := evidence.NewTest(evidence.Config{Tolerance: candidate.Tolerance})
+	if err != nil {
+		return fmt.Errorf("watching the candidate of rollout %q: %w", candidate.RolloutID, err)
+	}
+	if candidate.RolloutID != g.candidate.RolloutID {
+		g.since, g.found = now, nil
+		g.seen, g.total, g.routes = make(map[telemetry.CellKey]uint64), newScope(""), make(map[string]*scope)
+	}
+	g.candidate, g.test = candidate, test
+	return nil
+}
+
+// Rest ends the watch.
+func (g *Guard) Rest() { *g = Guard{counters: g.counters} }
+
+// Look reads the counters and judges. It returns a finding when the candidate must go, and the same one ever after; nil:
+// nothing speaks against it, or nothing is watched.
+func (g *Guard) Look(now time.Time) *Finding {
+	if g.candidate.RolloutID == "" || g.found != nil {
+		return g.found
+	}
+	g.counters.Each(g.count)
+	if g.found = g.judge(g.total); g.found == nil {
+		for _, route := range g.routes {
+			if g.found = g.judge(route); g.found != nil {
+				break
+			}
+		}
+	}
+	if g.found != nil {
+		g.found.RolloutID, g.found.After = g.candidate.RolloutID, now.Sub(g.since)
+	}
+	return g.found
+}
+
+// count adds what a cell counted since the last look to the comparisons that it belongs to.
+func (g *Guard) count(key telemetry.CellKey, requests uint64, _ *[telemetry.Buckets]uint64) {
+	if key.RolloutID != g.candidate.RolloutID {
+		return
+	}
+	fresh := requests - min(requests, g.seen[key])
+	if fresh == 0 {
+		return
+	}
+	g.seen[key] = requests
+	if !g.candidate.NewRoutes[key.Route] {
+		g.total.add(key, fresh)
+	}
+	if route := g.route(key.Route); route != nil {
+		route.add(key, fresh)
+	}
+}
+
+func (g *Guard) route(name string) *scope {
+	if name == "" {
+		return nil
+	}
+	s := g.routes[name]
+	if s == nil && len(g.routes) < maxRoutes {
+		s = newScope(name)
+		g.routes[name] = s
+	}
+	return s
+}
+
+func (g *Guard) judge(s *scope) *Finding {
+	if g.candidate.NewRoutes[s.route] {
+		return s.judgeAlone()
+	}
+	return s.compare(g.test, 1/g.candidate.Threshold)
+}

@@ -1,0 +1,278 @@
+package guard_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tidegate.dev/dataplane/guard"
+	"tidegate.dev/dataplane/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	noReason = iota
+	noRoute
+	upstreamTimeout
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// traffic is two arms of one rollout and the coin between them.
+type traffic struct {
+	counters           *telemetry.Counters
+	stable, candidate  *telemetry.Arm
+	coin               *rand.Rand
+	share              uint32
+	candidateRequests  int
+	numbers            map[string]uint32
+	candidateStatus5xx float64
+	stableStatus5xx    float64
+}
+
+func newTraffic(share uint32) *traffic {
+	t := &traffic{
+		counters: telemetry.NewCounters([]string{"", "no_route", "upstream_timeout"}),
+		coin:     rand.New(rand.NewPCG(1, uint64(share))), numbers: map[string]uint32{},
+	}
+	t.setShare(share)
+	return t
+}
+
+// setShare begins new arms, as an installation does.
+func (t *traffic) setShare(share uint32) {
+	t.share = share
+	key := telemetry.ArmKey{Revision: 1, Arm: 1, RolloutID: "r", SharePPM: share}
+	t.stable = t.counters.Open(key, 1000)
+	key.Revision, key.Arm = 2, 2
+	t.candidate = t.counters.Open(key, 1000)
+}
+
+func (t *traffic) request(route string, outcome func(candidate bool) (class, reason uint8)) {
+	candidate := uint32(t.coin.IntN(1_000_000)) < t.share
+	arm := t.stable
+	if candidate {
+		arm = t.candidate
+		t.candidateRequests++
+	}
+	class, reason := outcome(candidate)
+	number := uint32(0)
+	if route != "" {
+		if t.numbers[route] == 0 {
+			t.numbers[route] = uint32(len(t.numbers) + 1)
+		}
+		number = t.numbers[route]
+	}
+	arm.Record(number, route, class, reason, time.Millisecond)
+}
+
+func (t *traffic) fails(rate float64) bool { return t.coin.Float64() < rate }
+
+func watch(t *testing.T, g *guard.Guard, c guard.Candidate) {
+	t.Helper()
+	c.RolloutID = "r"
+	if c.Threshold == 0 {
+		c.Threshold = 3 * 40 * 2 / 0.01 // three agents, 40 comparisons, half of 1 %
+	}
+	if err := g.Watch(c, start); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACandidateThatFailsEverythingGoesAfterAFewRequests(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(10_000)
+	g := guard.New(traffic.counters)
+	watch(t, g, guard.Candidate{})
+	for i := range 100_000 {
+		traffic.request("orders", func(candidate bool) (uint8, uint8) {
+			if candidate {
+				return 5, noReason
+			}
+			return 2, noReason
+		})
+		if i%200 == 0 {
+			if finding := g.Look(start.Add(time.Second)); finding != nil {
+				if traffic.candidateRequests > 10 {
+					t.Errorf("it took %d candidate requests", traffic.candidateRequests)
+				}
+				if finding.Metric != "upstream_5xx" || finding.After != time.Second || finding.RolloutID != "r" ||
+					!strings.Contains(finding.Explanation, "upstream_5xx") {
+					t.Errorf("finding %+v", finding)
+				}
+				return
+			}
+		}
+	}
+	t.Errorf("after %d candidate requests it is still there", traffic.candidateRequests)
+}
+
+func TestWhatHitsBothArmsAlikeIsNotTheCandidates(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(100_000)
+	g := guard.New(traffic.counters)
+	watch(t, g, guard.Candidate{})
+	for i := range 200_000 {
+		down := i > 50_000 && i < 100_000
+		traffic.request("orders", func(bool) (uint8, uint8) {
+			if down || traffic.fails(0.02) {
+				return 5, noReason
+			}
+			return 2, noReason
+		})
+		if i%500 == 0 {
+			if finding := g.Look(start); finding != nil {
+				t.Fatalf("after %d requests: %+v", i, finding)
+			}
+		}
+	}
+}
+
+func TestReasonsOfTheGatewayAreJudgedOneByOne(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(500_000)
+	g := guard.New(traffic.counters)
+	watch(t, g, guard.Candidate{})
+	for range 2_000 {
+		// The candidate lost a route: 404 by the gateway where stable is answered by the upstream.
+		traffic.request("", func(candidate bool) (uint8, uint8) {
+			if candidate {
+				return 4, noRoute
+			}
+			return 2, noReason
+		})
+	}
+	if finding := g.Look(start); finding == nil || finding.Metric != "gateway.no_route" || finding.Route != "" {
+		t.Errorf("finding %+v", finding)
+	}
+}
+
+func TestOneBadRouteAmongManyIsFound(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(100_000)
+	g := guard.New(traffic.counters)
+	watch(t, g, guard.Candidate{})
+	// The total is noisy: other routes fail often, on both arms.
+	for i := range 100_000 {
+		if i%100 != 0 {
+			traffic.request("noisy", func(bool) (uint8, uint8) {
+				if traffic.fails(0.3) {
+					return 5, upstreamTimeout
+				}
+				return 2, noReason
+			})
+		} else {
+			traffic.request("quiet", func(candidate bool) (uint8, uint8) {
+				if candidate {
+					return 5, upstreamTimeout
+				}
+				return 2, noReason
+			})
+		}
+		if i%1000 == 0 {
+			if finding := g.Look(start); finding != nil {
+				if finding.Route != "quiet" || !strings.Contains(finding.Explanation, "routes/quiet") {
+					t.Errorf("finding %+v", finding)
+				}
+				return
+			}
+		}
+	}
+	t.Error("the bad route was not found")
+}
+
+func TestANewRouteHasAnAbsoluteGate(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		requests int
+		badShare float64
+		fails    bool
+	}{
+		"works":                   {requests: 500, badShare: 0.05},
+		"fails, too few requests": {requests: 19, badShare: 1},
+		"fails":                   {requests: 30, badShare: 0.9, fails: true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			traffic := newTraffic(999_999)
+			g := guard.New(traffic.counters)
+			watch(t, g, guard.Candidate{NewRoutes: map[string]bool{"new": true}})
+			for i := range tt.requests {
+				traffic.request("new", func(bool) (uint8, uint8) {
+					if float64(i) < tt.badShare*float64(tt.requests) {
+						return 5, upstreamTimeout
+					}
+					return 2, noReason
+				})
+			}
+			if finding := g.Look(start); (finding != nil) != tt.fails {
+				t.Errorf("finding %+v", finding)
+			}
+		})
+	}
+}
+
+func TestEvidenceIsKeptFromStepToStepAndNotFromRolloutToRollout(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(10_000)
+	g := guard.New(traffic.counters)
+	watch(t, g, guard.Candidate{})
+	bad := func(n int) {
+		for range n {
+			traffic.candidate.Record(1, "orders", 5, noReason, time.Millisecond)
+		}
+	}
+	bad(1)
+	if finding := g.Look(start); finding != nil {
+		t.Fatalf("one bad request is enough: %+v", finding)
+	}
+	traffic.setShare(20_000)
+	watch(t, g, guard.Candidate{})
+	bad(1)
+	if finding := g.Look(start); finding != nil {
+		t.Fatalf("two bad requests are enough: %+v", finding)
+	}
+	traffic.setShare(30_000)
+	watch(t, g, guard.Candidate{})
+	bad(3)
+	if finding := g.Look(start); finding == nil {
+		t.Error("five bad requests of the candidate and none of the control, over three steps, are not enough")
+	}
+	g.Rest()
+	if finding := g.Look(start); finding != nil {
+		t.Errorf("at rest it says %+v", finding)
+	}
+	if err := g.Watch(guard.Candidate{RolloutID: "another", Threshold: 100}, start); err != nil {
+		t.Fatal(err)
+	}
+	if finding := g.Look(start); finding != nil {
+		t.Errorf("another rollout is judged by %+v", finding)
+	}
+}
+
+func TestWithoutAThresholdNothingFails(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(500_000)
+	g := guard.New(traffic.counters)
+	if err := g.Watch(guard.Candidate{RolloutID: "r"}, start); err != nil {
+		t.Fatal(err)
+	}
+	for range 1_000 {
+		traffic.candidate.Record(1, "orders", 5, noReason, time.Millisecond)
+	}
+	if finding := g.Look(start); finding != nil {
+		t.Errorf("it says %+v", finding)
+	}
+}
+
+func TestATestThatMakesNoSenseIsRefused(t *testing.T) {
+	t.Parallel()
+	if err := guard.New(telemetry.NewCounters([]string{""})).Watch(guard.Candidate{RolloutID: "r", Tolerance: 0.5}, start); err == nil {
+		t.Error("a tolerance below 1 was taken")
+	}
+}

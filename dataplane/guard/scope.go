@@ -1,0 +1,102 @@
+package guard
+
+import (
+	"tidegate.dev/dataplane/telemetry"
+	"tidegate.dev/proto/evidence"
+)
+
+// candidateArm is telemetry's number of the candidate's arm; stable's is 1.
+const candidateArm = 2
+
+// scope is what is compared together: one route, or all of them.
+type scope struct {
+	route    string
+	requests evidence.Tally
+	metrics  map[string]*comparison
+}
+
+// comparison is one metric of a scope.
+type comparison struct {
+	bad     evidence.Tally // only the bad ones are counted here
+	peak    float64
+	changed bool
+}
+
+func newScope(route string) *scope {
+	return &scope{route: route, metrics: make(map[string]*comparison)}
+}
+
+// metricOf says by which metric a request of the cell was bad; empty: by none.
+func metricOf(key telemetry.CellKey) string {
+	switch {
+	case key.Reason != "":
+		return "gateway." + key.Reason
+	case key.StatusClass == 5:
+		return "upstream_5xx"
+	default:
+		return ""
+	}
+}
+
+func (s *scope) add(key telemetry.CellKey, requests uint64) {
+	metric := metricOf(key)
+	s.requests.Add(batch(key, evidence.Arm{Requests: requests}))
+	if metric == "" {
+		return
+	}
+	c := s.metrics[metric]
+	if c == nil {
+		c = new(comparison)
+		s.metrics[metric] = c
+	}
+	c.bad.Add(batch(key, evidence.Arm{Bad: requests}))
+	c.changed = true
+}
+
+func batch(key telemetry.CellKey, arm evidence.Arm) evidence.Batch {
+	b := evidence.Batch{SharePPM: key.SharePPM, Control: arm}
+	if key.Arm == candidateArm {
+		b.Candidate, b.Control = arm, evidence.Arm{}
+	}
+	return b
+}
+
+// compare judges the metrics in which something happened since the last look: the evidence of the others stands.
+func (s *scope) compare(test *evidence.Test, alpha float64) *Finding {
+	for metric, c := range s.metrics {
+		if !c.changed {
+			continue
+		}
+		c.changed = false
+		tally := append(evidence.Tally(nil), s.requests...)
+		tally.Merge(c.bad)
+		decision := test.Judge(tally, c.peak, evidence.Terms{Alpha: alpha})
+		c.peak = decision.LogPeak
+		if decision.Verdict == evidence.Fail {
+			return s.finding(metric, decision)
+		}
+	}
+	return nil
+}
+
+// judgeAlone holds a route that only the candidate has against the absolute gate.
+func (s *scope) judgeAlone() *Finding {
+	arm, _ := s.requests.Arms()
+	for _, c := range s.metrics {
+		bad, _ := c.bad.Arms()
+		arm.Bad += bad.Bad
+	}
+	decision := evidence.DefaultAbsoluteGate().Judge(arm)
+	if decision.Verdict != evidence.Fail {
+		return nil
+	}
+	return s.finding("bad", decision)
+}
+
+func (s *scope) finding(metric string, decision evidence.Decision) *Finding {
+	where := metric + " in total"
+	if s.route != "" {
+		where = metric + " on routes/" + s.route
+	}
+	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: decision.Explain(where + ":")}
+}

@@ -6,6 +6,7 @@
 // Matching follows the segments of the path from the root of a tree, so it costs what the path is long, not what the routes
 // are many, and allocates nothing. It grows with the number of rules only where they share host and canonical path and differ
 // in methods or conditions, and with the regular expressions that share their leading segments: these are tried one by one.
+// Where a literal and a parameter stand side by side, both ways are searched if the first leads nowhere.
 //
 // # Change
 //

@@ -2,7 +2,7 @@ package pattern
 
 import (
 	"cmp"
-	"net/netip"
+	"net/netip" //nolint:depguard // it parses addresses and does no I/O
 	"strings"
 )
 

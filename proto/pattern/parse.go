@@ -50,7 +50,9 @@ func parseTemplate(text string) (Path, error) {
 	if len(path.captures) > MaxParams {
 		return Path{}, syntaxError(text, 0, fmt.Sprintf("captures more than %d values", MaxParams), "leave out names that are not used: {}")
 	}
-	path.canonical = path.template()
+	if path.canonical = path.template(); len(path.canonical) > MaxPathLength {
+		return Path{}, syntaxError(text, 0, fmt.Sprintf("is longer than %d bytes once percent-encoded", MaxPathLength), "shorten it")
+	}
 	return path, nil
 }
 

@@ -167,6 +167,7 @@ func TestPathErrorsSayWhereAndWhatToDo(t *testing.T) {
 		{"~/(a{500}){500}", 4, "Syntax"},
 		{"~/" + strings.Repeat("[ab]{500}", 8), 1, "smaller repetitions"},
 		{"/" + strings.Repeat("a", MaxPathLength), MaxPathLength, "shorten"},
+		{"/" + strings.Repeat("\u00e9", MaxPathLength/4), 0, "shorten"},
 		{strings.Repeat("/a", MaxSegments+1), 2*MaxSegments + 1, `"/**"`},
 		{strings.Repeat("/{}", 40) + "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}", 0, "{}"},
 	}

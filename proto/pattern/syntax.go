@@ -4,7 +4,7 @@ import "fmt"
 
 // Limits of what a pattern may be. They bound the work that one request can cause.
 const (
-	// MaxPathLength is the longest path pattern, in bytes.
+	// MaxPathLength is the longest path pattern, as written and in its canonical form, in bytes.
 	MaxPathLength = 1024
 	// MaxSegments is the largest number of segments of a path pattern.
 	MaxSegments = 64

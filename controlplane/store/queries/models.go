@@ -204,8 +204,16 @@ type Rollout struct {
 	CreatedAt         time.Time
 	StartedAt         *time.Time
 	StepAt            *time.Time
+	ServingAt         *time.Time
 	PausedAt          *time.Time
-	PausedFor         pgtype.Interval
+	DialsAt           *time.Time
+	DialsEpoch        int64
+	DialsGeneration   int64
+	Promoted          bool
+	Extensions        int32
+	BaseRequests      int64
+	JudgedAgents      int32
+	JudgedRoutes      int32
 	EndedAt           *time.Time
 }
 
@@ -242,7 +250,28 @@ type RolloutEvidence struct {
 type RolloutMember struct {
 	RolloutID int64
 	AgentID   string
+	Name      string
 	Step      int32
+	BootID    string
+	LostSince *time.Time
+}
+
+type RolloutVerdict struct {
+	RolloutID      int64
+	Metric         string
+	Route          string
+	CandidateBad   int64
+	CandidateTotal int64
+	ControlBad     int64
+	ControlTotal   int64
+	LogEvidence    float64
+	LogPeak        float64
+	LogThreshold   float64
+	RatioLower     float64
+	RatioUpper     float64
+	Verdict        string
+	Explanation    string
+	At             time.Time
 }
 
 type RouteKey struct {

@@ -243,9 +243,17 @@ CREATE TABLE rollouts (
     fence               bigint      NOT NULL DEFAULT 0, -- the leader's token of the last change
     created_at          timestamptz NOT NULL DEFAULT now(),
     started_at          timestamptz,
-    step_at             timestamptz,
-    paused_at           timestamptz,
-    paused_for          interval    NOT NULL DEFAULT '0', -- of the present step
+    step_at             timestamptz,          -- when the step's dials were set
+    serving_at          timestamptz,          -- when its agents had acknowledged serving it: the step's clock begins
+    paused_at           timestamptz,          -- the clock stands since
+    dials_at            timestamptz,          -- when what agents should serve changed last, and to which
+    dials_epoch         bigint      NOT NULL DEFAULT 0, -- (epoch, generation)
+    dials_generation    bigint      NOT NULL DEFAULT 0,
+    promoted            boolean     NOT NULL DEFAULT false, -- a person waived the bake time of the step
+    extensions          integer     NOT NULL DEFAULT 0, -- of the step, for want of requests
+    base_requests       bigint      NOT NULL DEFAULT 0, -- candidate requests at this share before the step
+    judged_agents       integer     NOT NULL DEFAULT 0, -- what alpha was divided over; fixed when it starts
+    judged_routes       integer     NOT NULL DEFAULT 0,
     ended_at            timestamptz
 );
 CREATE UNIQUE INDEX rollouts_active ON rollouts (fleet_id)
@@ -254,11 +262,15 @@ CREATE UNIQUE INDEX rollouts_queued ON rollouts (fleet_id) WHERE state = 'queued
 CREATE INDEX rollouts_fleet ON rollouts (fleet_id, id DESC);
 CREATE INDEX rollouts_revision ON rollouts (fleet_id, revision);
 
--- Which agents hold the candidate. It only grows within a rollout, so that the 10 % contains the 1 %.
+-- Which agents hold the candidate. It only grows within a rollout, so that the 10 % contains the 1 %. An agent that is
+-- deleted stays: one that comes back under its name with a new identity has restarted on the candidate.
 CREATE TABLE rollout_members (
-    rollout_id bigint  NOT NULL REFERENCES rollouts (id),
-    agent_id   uuid    NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
-    step       integer NOT NULL,
+    rollout_id bigint      NOT NULL REFERENCES rollouts (id),
+    agent_id   uuid        NOT NULL,
+    name       text        NOT NULL,
+    step       integer     NOT NULL,            -- that brought it in
+    boot_id    text        NOT NULL DEFAULT '', -- the process that was given the candidate
+    lost_since timestamptz,                     -- the controller misses it since
     PRIMARY KEY (rollout_id, agent_id)
 );
 
@@ -297,6 +309,26 @@ CREATE TABLE rollout_evidence (
     candidate  bigint  NOT NULL DEFAULT 0,
     control    bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (rollout_id, metric, route, share_ppm)
+);
+
+-- What the judge said last of each comparison; the counts are those that it had read. Logarithms are natural.
+CREATE TABLE rollout_verdicts (
+    rollout_id      bigint           NOT NULL REFERENCES rollouts (id),
+    metric          text             NOT NULL,
+    route           text             NOT NULL,
+    candidate_bad   bigint           NOT NULL,
+    candidate_total bigint           NOT NULL,
+    control_bad     bigint           NOT NULL,
+    control_total   bigint           NOT NULL,
+    log_evidence    double precision NOT NULL,
+    log_peak        double precision NOT NULL, -- the highest of all looks: what decides
+    log_threshold   double precision NOT NULL,
+    ratio_lower     double precision NOT NULL,
+    ratio_upper     double precision NOT NULL, -- 0: nothing bounds it
+    verdict         text             NOT NULL CHECK (verdict IN ('pass', 'fail', 'inconclusive')),
+    explanation     text             NOT NULL,
+    at              timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (rollout_id, metric, route)
 );
 
 -- Who leads. The token rises with every change of holder and is checked in every UPDATE that a leader makes.
@@ -390,8 +422,8 @@ CREATE TABLE idempotency_keys (
 );
 
 -- +goose Down
-DROP TABLE idempotency_keys, audit_events, sessions, tokens, telemetry_counts, telemetry_cursors, leaders, rollout_evidence,
-    rollout_events, rollout_commands, rollout_members, rollouts, strategies, agents, join_tokens, key_material, key_uses,
+DROP TABLE idempotency_keys, audit_events, sessions, tokens, telemetry_counts, telemetry_cursors, leaders, rollout_verdicts,
+    rollout_evidence, rollout_events, rollout_commands, rollout_members, rollouts, strategies, agents, join_tokens, key_material, key_uses,
     lane_versions, change_set_edits, change_sets, tree_nodes, route_keys, resource_references, resource_versions, revisions,
     lane_heads, heads, fleets;
 DROP SEQUENCE agent_sessions;

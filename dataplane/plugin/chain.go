@@ -10,7 +10,6 @@ type Chain struct {
 	fixed []*Policy
 	// choices, if something is: one for each type, in the order of phases.
 	choices []Choice
-	plans   Plans
 }
 
 // Plans are the plans of a snapshot by name, each with the policies that enforce it for a caller.
@@ -64,11 +63,11 @@ func (c *Choice) appendFor(policies []*Policy, caller *Caller) []*Policy {
 }
 
 // NewChain makes a chain of the choices of a route. Authentication cannot depend on the caller; what is bound to one is left
-// out of it. Plans may be nil.
-func NewChain(choices []Choice, plans Plans) *Chain {
+// out of it.
+func NewChain(choices []Choice) *Chain {
 	choices = slices.Clone(choices)
 	slices.SortStableFunc(choices, func(a, b Choice) int { return int(a.Phase) - int(b.Phase) })
-	c := &Chain{plans: plans}
+	c := &Chain{}
 	nobody := &Caller{}
 	dynamic := false
 	for i := range choices {
@@ -89,8 +88,8 @@ func NewChain(choices []Choice, plans Plans) *Chain {
 	return c
 }
 
-// Request runs the request phases until one refuses.
-func (c *Chain) Request(x *Exchange) Verdict {
+// Request runs the request phases until one refuses. The plans are those of the snapshot that decides the exchange.
+func (c *Chain) Request(x *Exchange, plans Plans) Verdict {
 	for _, p := range c.authentication {
 		x.policies = append(x.policies, p)
 		if v := p.run(x); v.Refused() {
@@ -98,7 +97,7 @@ func (c *Chain) Request(x *Exchange) Verdict {
 		}
 	}
 	first := len(x.policies)
-	planned, v := c.resolve(x)
+	planned, v := c.resolve(x, plans)
 	if v.Refused() {
 		return v
 	}
@@ -117,15 +116,12 @@ func (c *Chain) Request(x *Exchange) Verdict {
 }
 
 // resolve appends to x.policies what follows authentication, and returns that part.
-func (c *Chain) resolve(x *Exchange) ([]*Policy, Verdict) {
+func (c *Chain) resolve(x *Exchange, plans Plans) ([]*Policy, Verdict) {
 	first := len(x.policies)
 	var plan []*Policy
 	if x.Caller.Plan != "" {
 		var ok bool
-		if c.plans != nil {
-			plan, ok = c.plans.Plan(x.Caller.Plan)
-		}
-		if !ok {
+		if plan, ok = plans.Plan(x.Caller.Plan); !ok {
 			return nil, Refuse(ReasonConsumerPending, "the plan of consumer "+x.Caller.Consumer+" is not in service yet")
 		}
 	}

@@ -1,0 +1,13 @@
+package snapshot
+
+// Installation is what the proxy serves from: one snapshot, or two and the coin between them.
+type Installation struct {
+	// Stable is nil only before the first revision.
+	Stable *Snapshot
+	// Candidate is nil when there is none.
+	Candidate *Snapshot
+	// SharePPM is the probability that a request is the candidate's, in parts per million.
+	SharePPM uint32
+	// RolloutID names the rollout that the candidate belongs to.
+	RolloutID string
+}

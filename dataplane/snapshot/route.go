@@ -1,0 +1,128 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+
+	"tidegate.dev/dataplane/plugin"
+	"tidegate.dev/dataplane/router"
+	"tidegate.dev/proto/pattern"
+	"tidegate.dev/proto/revision"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// routeSource is a route as it was read, before it is resolved.
+type routeSource struct {
+	number  uint32
+	rule    pattern.Rule
+	service string
+	// timeouts are the route's own; zero takes the service's.
+	timeouts Timeouts
+}
+
+func (c *compilation) readRoute(resource revision.Resource) {
+	var spec configv1.Route
+	if !c.decode(resource, &spec) {
+		return
+	}
+	name := resource.Key.String()
+	source := &routeSource{
+		service:  spec.GetService(),
+		rule:     c.rule(resource, &spec),
+		timeouts: c.timeouts(name, spec.GetTimeouts(), Timeouts{}),
+	}
+	if before, ok := c.next.routes[resource.Name]; ok {
+		source.number = before.number
+	} else {
+		source.number = c.next.numbers.take()
+	}
+	c.next.routes[resource.Name] = source
+	c.routes[resource.Name] = true
+}
+
+func (c *compilation) rule(resource revision.Resource, spec *configv1.Route) pattern.Rule {
+	name := resource.Key.String()
+	rule := pattern.Rule{Name: resource.Name, Priority: spec.GetPriority()}
+	for i, text := range spec.GetMatch().GetHosts() {
+		host, err := pattern.ParseHost(text)
+		if err != nil {
+			c.failPattern(name, fmt.Sprintf("match.hosts[%d]", i), err)
+		}
+		rule.Hosts = append(rule.Hosts, host)
+	}
+	for i, text := range spec.GetMatch().GetPaths() {
+		path, err := pattern.ParsePath(text)
+		if err != nil {
+			c.failPattern(name, fmt.Sprintf("match.paths[%d]", i), err)
+		}
+		rule.Paths = append(rule.Paths, path)
+	}
+	if len(rule.Paths) == 0 {
+		c.fail(name, "match.paths", CodeCompile, "has no path; /** matches all")
+	}
+	for i, text := range spec.GetMatch().GetMethods() {
+		method, err := pattern.ParseMethod(text)
+		if err != nil {
+			c.failPattern(name, fmt.Sprintf("match.methods[%d]", i), err)
+		}
+		rule.Methods = append(rule.Methods, method)
+	}
+	return rule
+}
+
+func (c *compilation) failPattern(resource, field string, err error) {
+	var syntax *pattern.SyntaxError
+	if errors.As(err, &syntax) {
+		c.fail(resource, field, CodeCompile, "%s", syntax.Error())
+		return
+	}
+	c.fail(resource, field, CodeCompile, "%v", err)
+}
+
+// resolveRoutes makes the routes that have to be made anew: those that changed, and those whose service or policies did.
+func (c *compilation) resolveRoutes() []router.Entry[*Route] {
+	var entries []router.Entry[*Route]
+	chains := make(map[place]*plugin.Chain)
+	for name, source := range c.next.routes {
+		if !c.affected(name, source) {
+			continue
+		}
+		target, ok := c.next.services[source.service]
+		if !ok {
+			c.fail("routes/"+name, "service", CodeReference, "there is no service %q", source.service)
+			continue
+		}
+		entries = append(entries, router.Entry[*Route]{Rule: source.rule, Value: &Route{
+			Name:         name,
+			Service:      source.service,
+			Number:       source.number,
+			Chain:        c.next.places.chain(name, source.service, chains),
+			Upstream:     target.value.upstream,
+			HostOfTarget: target.value.hostOfTarget,
+			Timeouts:     source.timeouts.over(target.value.timeouts),
+		}})
+	}
+	return entries
+}
+
+func (c *compilation) affected(name string, source *routeSource) bool {
+	return c.Previous == nil || c.routes[name] || c.services[source.service] ||
+		c.touched[place{}] || c.touched[place{route: name}] || c.touched[place{service: source.service}]
+}
+
+// over fills what t leaves open. The service's pools know its connect timeout, so only another is named.
+func (t Timeouts) over(service Timeouts) Timeouts {
+	if t.Connect == service.Connect {
+		t.Connect = 0
+	}
+	if t.ResponseHeader == 0 {
+		t.ResponseHeader = service.ResponseHeader
+	}
+	if t.Idle == 0 {
+		t.Idle = service.Idle
+	}
+	if t.Total == 0 {
+		t.Total = service.Total
+	}
+	return t
+}

@@ -1,0 +1,90 @@
+package snapshot
+
+import (
+	"errors"
+	"time"
+
+	"tidegate.dev/dataplane/upstream"
+	"tidegate.dev/proto/revision"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// Timeouts that neither the route nor the service names.
+const (
+	defaultConnect        = 2 * time.Second
+	defaultResponseHeader = 30 * time.Second
+	defaultIdle           = 5 * time.Minute
+)
+
+// service is a service, ready to be used by routes.
+type service struct {
+	upstream     *upstream.Service
+	hostOfTarget bool
+	timeouts     Timeouts
+}
+
+func (c *compilation) readService(resource revision.Resource) {
+	var spec configv1.Service
+	if !c.decode(resource, &spec) {
+		return
+	}
+	name := resource.Key.String()
+	defaults := Timeouts{Connect: defaultConnect, ResponseHeader: defaultResponseHeader, Idle: defaultIdle}
+	s := &service{
+		hostOfTarget: spec.GetHost() == "upstream",
+		timeouts:     c.timeouts(name, spec.GetTimeouts(), defaults),
+	}
+	acquired, err := c.Registry.Acquire(c.upstreamConfig(resource.Name, name, &spec, s.timeouts.Connect))
+	if err != nil {
+		c.failService(name, &spec, err)
+		return
+	}
+	s.upstream = acquired
+	put(c.next.services, resource.Name, hold(s, acquired.Release))
+	c.services[resource.Name] = true
+}
+
+func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv1.Service, connect time.Duration) upstream.Config {
+	pool := spec.GetConnectionPool()
+	config := upstream.Config{
+		Name:           serviceName,
+		Protocol:       upstream.Protocol(spec.GetProtocol()),
+		ConnectTimeout: connect,
+		MaxIdle:        int(pool.GetMaxIdle()),
+		IdleTimeout:    c.duration(resource, "connection_pool.idle_timeout", pool.GetIdleTimeout(), 0),
+		TLS: upstream.TLSConfig{
+			ServerName:         spec.GetTls().GetServerName(),
+			CA:                 spec.GetTls().GetCaPem(),
+			InsecureSkipVerify: spec.GetTls().GetInsecureSkipVerify(),
+		},
+	}
+	if spec.GetUrl() != "" {
+		config.Targets = []upstream.TargetConfig{{URL: spec.GetUrl()}}
+	}
+	for _, target := range spec.GetTargets() {
+		config.Targets = append(config.Targets, upstream.TargetConfig{URL: target.GetUrl(), Weight: target.GetWeight()})
+	}
+	return config
+}
+
+// failService names the field as it is called in the resource.
+func (c *compilation) failService(resource string, spec *configv1.Service, err error) {
+	field, message := "", err.Error()
+	var wrong *upstream.FieldError
+	if errors.As(err, &wrong) {
+		field, message = wrong.Field, wrong.Err.Error()
+	}
+	if spec.GetUrl() != "" && field == "targets[0].url" {
+		field = "url"
+	}
+	c.fail(resource, field, CodeCompile, "%s", message)
+}
+
+func (c *compilation) timeouts(resource string, spec *configv1.Timeouts, fallback Timeouts) Timeouts {
+	return Timeouts{
+		Connect:        c.duration(resource, "timeouts.connect", spec.GetConnect(), fallback.Connect),
+		ResponseHeader: c.duration(resource, "timeouts.response_header", spec.GetResponseHeader(), fallback.ResponseHeader),
+		Idle:           c.duration(resource, "timeouts.idle", spec.GetIdle(), fallback.Idle),
+		Total:          c.duration(resource, "timeouts.total", spec.GetTotal(), fallback.Total),
+	}
+}

@@ -98,7 +98,7 @@ func (x *Route) GetTimeouts() *Timeouts {
 // Match selects requests: all of its conditions must hold; within a list one must.
 type Match struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exact hosts or "*.example.com". Empty: any host. A port, if given, must match too.
+	// Exact hosts or "*.example.com", without a port. Empty: any host.
 	Hosts []string `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// Path patterns: "/orders" exactly; "{id}" one segment that is not empty; a trailing "/**" zero or more segments;
 	// "~" begins a regular expression (RE2, anchored at both ends).

@@ -1,0 +1,57 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"google.golang.org/protobuf/proto"
+
+	"tidegate.dev/proto/evidence"
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+const (
+	// guardComparisons is what an agent compares at most: the share of 5xx, and of each reason for which the gateway makes
+	// an answer. It is a bound with room for more reasons; a comparison that is not made wastes a little of alpha.
+	guardComparisons = 40
+
+	defaultAlpha     = 0.01
+	defaultTolerance = 1.1
+)
+
+// guardOf is the agents' part of judging a candidate: half of alpha, shared by all the agents that may ever hold it. The
+// number of agents is rounded up to a power of two, so that an agent that joins meanwhile rarely changes it.
+func guardOf(encoded []byte, agents int64) (*agentv1.Guard, error) {
+	var strategy configv1.Strategy
+	if err := proto.Unmarshal(encoded, &strategy); err != nil {
+		return nil, fmt.Errorf("reading the strategy of a rollout: %w", err)
+	}
+	spending := evidence.Spending{Alpha: defaultAlpha, Agents: holders(strategy.GetSteps(), agents), Metrics: guardComparisons}
+	if strategy.Alpha != nil {
+		spending.Alpha = strategy.GetAlpha()
+	}
+	if err := spending.Validate(); err != nil {
+		return nil, fmt.Errorf("sharing alpha among agents: %w", err)
+	}
+	guard := &agentv1.Guard{Tolerance: defaultTolerance, Threshold: 1 / spending.Agent().Total}
+	if strategy.Tolerance != nil {
+		guard.Tolerance = strategy.GetTolerance()
+	}
+	return guard, nil
+}
+
+// holders is the most agents that hold the candidate in any of the steps.
+func holders(steps []*configv1.Step, agents int64) int {
+	all := 1 << bits.Len64(uint64(max(agents-1, 0)))
+	most := 1
+	for _, step := range steps {
+		here := int(step.GetAgents())
+		if here == 0 {
+			here = int(math.Ceil(step.GetAgentsPercent() / 100 * float64(all)))
+		}
+		most = max(most, min(here, all))
+	}
+	return most
+}

@@ -125,6 +125,7 @@ CREATE TABLE change_set_edits (
     name       text     NOT NULL,
     body       bytea, -- NULL: delete. Of certificates and secrets: sealed
     labels     jsonb    NOT NULL DEFAULT '{}',
+    base       bigint   NOT NULL DEFAULT 0, -- the version that its author saw (If-Match): a revision, of fast kinds a sequence
     PRIMARY KEY (change_set, kind, name)
 );
 

@@ -38,6 +38,8 @@ type Edit struct {
 	Delete bool
 	Body   []byte
 	Labels map[string]string
+	// Base is the version that the author saw, a revision or of fast kinds a sequence; 0: that of the change set's base.
+	Base int64
 }
 
 // CreateChangeSet opens a draft on head.
@@ -139,6 +141,7 @@ func (tx *Tx) PutEdits(ctx context.Context, id string, edits []Edit) error {
 		rows.Names = append(rows.Names, edit.Name)
 		rows.Bodies = append(rows.Bodies, body)
 		rows.Labels = append(rows.Labels, string(encodeLabels(edit.Labels)))
+		rows.Bases = append(rows.Bases, edit.Base)
 	}
 	if err := tx.queries.UpsertEdits(ctx, rows); err != nil {
 		return fmt.Errorf("writing %d edits of change set %s: %w", len(edits), id, translate(err))
@@ -147,7 +150,7 @@ func (tx *Tx) PutEdits(ctx context.Context, id string, edits []Edit) error {
 }
 
 func editOf(row queries.GetEditRow) Edit {
-	return Edit{Key: keyOf(row.Kind, row.Name), Delete: row.Body == nil, Body: row.Body, Labels: row.Labels}
+	return Edit{Key: keyOf(row.Kind, row.Name), Delete: row.Body == nil, Body: row.Body, Labels: row.Labels, Base: row.Base}
 }
 
 func changeSetOf(row queries.ChangeSet) ChangeSet {

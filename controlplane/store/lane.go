@@ -169,14 +169,14 @@ func (tx *Tx) LaneNames(ctx context.Context, fleetID int64, kind configv1.Kind) 
 	return names, nil
 }
 
-// LaneChangedSince returns those keys that the fast lane changed after a sequence.
-func (tx *Tx) LaneChangedSince(ctx context.Context, fleetID, sequence int64, keys []revision.Key) ([]revision.Key, error) {
-	kinds, names := columnsOf(keys)
+// LaneChangedSince returns those resources of the fast lane that changed after the sequence given for each.
+func (tx *Tx) LaneChangedSince(ctx context.Context, fleetID int64, since map[revision.Key]int64) ([]revision.Key, error) {
+	kinds, names, bases := sinceColumns(since)
 	rows, err := tx.queries.ListLaneChangedSince(ctx, queries.ListLaneChangedSinceParams{
-		FleetID: fleetID, Sequence: sequence, Kinds: kinds, Names: names,
+		FleetID: fleetID, Kinds: kinds, Names: names, Bases: bases,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for changes of the fast lane since %d: %w", sequence, translate(err))
+		return nil, fmt.Errorf("looking for changes of %d resources: %w", len(since), translate(err))
 	}
 	changed := make([]revision.Key, len(rows))
 	for i, row := range rows {

@@ -110,20 +110,29 @@ func (tx *Tx) CountAtHead(ctx context.Context, fleetID int64, kind configv1.Kind
 	return count, nil
 }
 
-// ChangedSince returns those keys that changed after a revision.
-func (tx *Tx) ChangedSince(ctx context.Context, fleetID, number int64, keys []revision.Key) ([]revision.Key, error) {
-	kinds, names := columnsOf(keys)
+// ChangedSince returns those staged resources that changed after the revision given for each.
+func (tx *Tx) ChangedSince(ctx context.Context, fleetID int64, since map[revision.Key]int64) ([]revision.Key, error) {
+	kinds, names, bases := sinceColumns(since)
 	rows, err := tx.queries.ListChangedSince(ctx, queries.ListChangedSinceParams{
-		FleetID: fleetID, Revision: number, Kinds: kinds, Names: names,
+		FleetID: fleetID, Kinds: kinds, Names: names, Bases: bases,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for changes since revision %d: %w", number, translate(err))
+		return nil, fmt.Errorf("looking for changes of %d resources: %w", len(since), translate(err))
 	}
 	changed := make([]revision.Key, len(rows))
 	for i, row := range rows {
 		changed[i] = keyOf(row.Kind, row.Name)
 	}
 	return changed, nil
+}
+
+func sinceColumns(since map[revision.Key]int64) (kinds []int16, names []string, bases []int64) {
+	for key, base := range since {
+		kinds = append(kinds, int16(key.Kind))
+		names = append(names, key.Name)
+		bases = append(bases, base)
+	}
+	return kinds, names, bases
 }
 
 func versionsOf(rows []queries.ResourceVersion) ([]Version, error) {

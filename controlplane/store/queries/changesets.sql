@@ -24,12 +24,14 @@ WHERE id = @id
 RETURNING *;
 
 -- name: ListEdits :many
-SELECT kind, name, body, labels FROM change_set_edits WHERE change_set = @change_set ORDER BY kind, name;
+SELECT kind, name, body, labels, base FROM change_set_edits WHERE change_set = @change_set ORDER BY kind, name;
 
 -- name: GetEdit :one
-SELECT kind, name, body, labels FROM change_set_edits WHERE change_set = @change_set AND kind = @kind AND name = @name;
+SELECT kind, name, body, labels, base FROM change_set_edits WHERE change_set = @change_set AND kind = @kind AND name = @name;
 
 -- name: UpsertEdits :exec
-INSERT INTO change_set_edits (change_set, kind, name, body, labels)
-SELECT @change_set::uuid, unnest(@kinds::smallint[]), unnest(@names::text[]), unnest(@bodies::bytea[]), unnest(@labels::text[])::jsonb
-ON CONFLICT (change_set, kind, name) DO UPDATE SET body = EXCLUDED.body, labels = EXCLUDED.labels;
+INSERT INTO change_set_edits (change_set, kind, name, body, labels, base)
+SELECT @change_set::uuid, unnest(@kinds::smallint[]), unnest(@names::text[]), unnest(@bodies::bytea[]), unnest(@labels::text[])::jsonb,
+       unnest(@bases::bigint[])
+ON CONFLICT (change_set, kind, name) DO UPDATE
+SET body = EXCLUDED.body, labels = EXCLUDED.labels, base = greatest(change_set_edits.base, EXCLUDED.base);

@@ -38,7 +38,7 @@ func (q *Queries) GetChangeSet(ctx context.Context, arg GetChangeSetParams) (Cha
 }
 
 const getEdit = `-- name: GetEdit :one
-SELECT kind, name, body, labels FROM change_set_edits WHERE change_set = $1 AND kind = $2 AND name = $3
+SELECT kind, name, body, labels, base FROM change_set_edits WHERE change_set = $1 AND kind = $2 AND name = $3
 `
 
 type GetEditParams struct {
@@ -52,6 +52,7 @@ type GetEditRow struct {
 	Name   string
 	Body   []byte
 	Labels map[string]string
+	Base   int64
 }
 
 func (q *Queries) GetEdit(ctx context.Context, arg GetEditParams) (GetEditRow, error) {
@@ -62,6 +63,7 @@ func (q *Queries) GetEdit(ctx context.Context, arg GetEditParams) (GetEditRow, e
 		&i.Name,
 		&i.Body,
 		&i.Labels,
+		&i.Base,
 	)
 	return i, err
 }
@@ -158,7 +160,7 @@ func (q *Queries) ListChangeSets(ctx context.Context, arg ListChangeSetsParams) 
 }
 
 const listEdits = `-- name: ListEdits :many
-SELECT kind, name, body, labels FROM change_set_edits WHERE change_set = $1 ORDER BY kind, name
+SELECT kind, name, body, labels, base FROM change_set_edits WHERE change_set = $1 ORDER BY kind, name
 `
 
 type ListEditsRow struct {
@@ -166,6 +168,7 @@ type ListEditsRow struct {
 	Name   string
 	Body   []byte
 	Labels map[string]string
+	Base   int64
 }
 
 func (q *Queries) ListEdits(ctx context.Context, changeSet string) ([]ListEditsRow, error) {
@@ -182,6 +185,7 @@ func (q *Queries) ListEdits(ctx context.Context, changeSet string) ([]ListEditsR
 			&i.Name,
 			&i.Body,
 			&i.Labels,
+			&i.Base,
 		); err != nil {
 			return nil, err
 		}
@@ -265,9 +269,11 @@ func (q *Queries) UpdateChangeSet(ctx context.Context, arg UpdateChangeSetParams
 }
 
 const upsertEdits = `-- name: UpsertEdits :exec
-INSERT INTO change_set_edits (change_set, kind, name, body, labels)
-SELECT $1::uuid, unnest($2::smallint[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::text[])::jsonb
-ON CONFLICT (change_set, kind, name) DO UPDATE SET body = EXCLUDED.body, labels = EXCLUDED.labels
+INSERT INTO change_set_edits (change_set, kind, name, body, labels, base)
+SELECT $1::uuid, unnest($2::smallint[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::text[])::jsonb,
+       unnest($6::bigint[])
+ON CONFLICT (change_set, kind, name) DO UPDATE
+SET body = EXCLUDED.body, labels = EXCLUDED.labels, base = greatest(change_set_edits.base, EXCLUDED.base)
 `
 
 type UpsertEditsParams struct {
@@ -276,6 +282,7 @@ type UpsertEditsParams struct {
 	Names     []string
 	Bodies    [][]byte
 	Labels    []string
+	Bases     []int64
 }
 
 func (q *Queries) UpsertEdits(ctx context.Context, arg UpsertEditsParams) error {
@@ -285,6 +292,7 @@ func (q *Queries) UpsertEdits(ctx context.Context, arg UpsertEditsParams) error 
 		arg.Names,
 		arg.Bodies,
 		arg.Labels,
+		arg.Bases,
 	)
 	return err
 }

@@ -29,8 +29,9 @@ SELECT name FROM lane_versions WHERE fleet_id = @fleet_id AND kind = @kind AND c
 
 -- name: ListLaneChangedSince :many
 SELECT DISTINCT v.kind, v.name FROM lane_versions v
-JOIN (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name) k ON v.kind = k.kind AND v.name = k.name
-WHERE v.fleet_id = @fleet_id AND v.sequence > @sequence;
+JOIN (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name, unnest(@bases::bigint[]) AS base) k
+  ON v.kind = k.kind AND v.name = k.name
+WHERE v.fleet_id = @fleet_id AND v.sequence > k.base;
 
 -- name: GetLaneHistory :many
 SELECT * FROM lane_versions

@@ -173,15 +173,16 @@ func (q *Queries) ListKeyUses(ctx context.Context, arg ListKeyUsesParams) ([]Lis
 
 const listLaneChangedSince = `-- name: ListLaneChangedSince :many
 SELECT DISTINCT v.kind, v.name FROM lane_versions v
-JOIN (SELECT unnest($1::smallint[]) AS kind, unnest($2::text[]) AS name) k ON v.kind = k.kind AND v.name = k.name
-WHERE v.fleet_id = $3 AND v.sequence > $4
+JOIN (SELECT unnest($1::smallint[]) AS kind, unnest($2::text[]) AS name, unnest($3::bigint[]) AS base) k
+  ON v.kind = k.kind AND v.name = k.name
+WHERE v.fleet_id = $4 AND v.sequence > k.base
 `
 
 type ListLaneChangedSinceParams struct {
-	Kinds    []int16
-	Names    []string
-	FleetID  int64
-	Sequence int64
+	Kinds   []int16
+	Names   []string
+	Bases   []int64
+	FleetID int64
 }
 
 type ListLaneChangedSinceRow struct {
@@ -193,8 +194,8 @@ func (q *Queries) ListLaneChangedSince(ctx context.Context, arg ListLaneChangedS
 	rows, err := q.db.Query(ctx, listLaneChangedSince,
 		arg.Kinds,
 		arg.Names,
+		arg.Bases,
 		arg.FleetID,
-		arg.Sequence,
 	)
 	if err != nil {
 		return nil, err

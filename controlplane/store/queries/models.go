@@ -70,6 +70,7 @@ type ChangeSetEdit struct {
 	Name      string
 	Body      []byte
 	Labels    map[string]string
+	Base      int64
 }
 
 type Fleet struct {

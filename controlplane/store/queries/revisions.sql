@@ -28,8 +28,9 @@ SELECT count(*) FROM resource_versions WHERE fleet_id = @fleet_id AND kind = @ki
 
 -- name: ListChangedSince :many
 SELECT DISTINCT v.kind, v.name FROM resource_versions v
-JOIN (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name) k ON v.kind = k.kind AND v.name = k.name
-WHERE v.fleet_id = @fleet_id AND (v.valid_from > @revision OR v.valid_until > @revision);
+JOIN (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name, unnest(@bases::bigint[]) AS base) k
+  ON v.kind = k.kind AND v.name = k.name
+WHERE v.fleet_id = @fleet_id AND (v.valid_from > k.base OR v.valid_until > k.base);
 
 -- name: CloseVersions :exec
 UPDATE resource_versions v SET valid_until = @revision::bigint

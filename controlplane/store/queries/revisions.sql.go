@@ -433,15 +433,16 @@ func (q *Queries) ListCandidateRevisions(ctx context.Context, fleetID int64) ([]
 
 const listChangedSince = `-- name: ListChangedSince :many
 SELECT DISTINCT v.kind, v.name FROM resource_versions v
-JOIN (SELECT unnest($1::smallint[]) AS kind, unnest($2::text[]) AS name) k ON v.kind = k.kind AND v.name = k.name
-WHERE v.fleet_id = $3 AND (v.valid_from > $4 OR v.valid_until > $4)
+JOIN (SELECT unnest($1::smallint[]) AS kind, unnest($2::text[]) AS name, unnest($3::bigint[]) AS base) k
+  ON v.kind = k.kind AND v.name = k.name
+WHERE v.fleet_id = $4 AND (v.valid_from > k.base OR v.valid_until > k.base)
 `
 
 type ListChangedSinceParams struct {
-	Kinds    []int16
-	Names    []string
-	FleetID  int64
-	Revision int64
+	Kinds   []int16
+	Names   []string
+	Bases   []int64
+	FleetID int64
 }
 
 type ListChangedSinceRow struct {
@@ -453,8 +454,8 @@ func (q *Queries) ListChangedSince(ctx context.Context, arg ListChangedSincePara
 	rows, err := q.db.Query(ctx, listChangedSince,
 		arg.Kinds,
 		arg.Names,
+		arg.Bases,
 		arg.FleetID,
-		arg.Revision,
 	)
 	if err != nil {
 		return nil, err

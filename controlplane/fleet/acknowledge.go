@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,8 +15,6 @@ const (
 	errorLimit = 4096
 	// sentRolloutsLimit is how many states back an answer is still understood.
 	sentRolloutsLimit = 16
-	// codeRootMismatch: what the agent made of a delta is not what it should be.
-	codeRootMismatch = "root_mismatch"
 )
 
 // sentRollouts remembers which rollout's candidate the last states carried, so that a late answer is charged to the right
@@ -65,7 +64,7 @@ func (s *session) acknowledged(answer *agentv1.Acknowledgement) (again bool, err
 		if answer.GetStatus() == agentv1.Acknowledgement_STATUS_DROPPED {
 			report.Acknowledgement.Status = "dropped"
 		}
-		if s.broken(answer) && s.resend(at) {
+		if broken(answer) && s.resend(at) {
 			s.log.Warn("what the agent holds is not what it should be; sending it whole", "generation", at.generation)
 			return true, nil
 		}
@@ -80,14 +79,12 @@ func (s *session) acknowledged(answer *agentv1.Acknowledgement) (again bool, err
 	return false, nil
 }
 
-// broken says whether an answer complains about the transfer and not about the content.
-func (s *session) broken(answer *agentv1.Acknowledgement) bool {
-	for _, fault := range answer.GetErrors() {
-		if fault.GetCode() == codeRootMismatch {
-			return true
-		}
-	}
-	return false
+// broken says whether an answer complains about the transfer and not about the content: what the agent made of a delta is not
+// what it should be, or it does not hold what the delta begins with.
+func broken(answer *agentv1.Acknowledgement) bool {
+	return slices.ContainsFunc(answer.GetErrors(), func(fault *agentv1.ResourceError) bool {
+		return fault.GetCode() == "root_mismatch" || fault.GetCode() == "content_missing"
+	})
 }
 
 // resend prepares to send the last state again with whole content, once a state.

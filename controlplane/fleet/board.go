@@ -69,19 +69,20 @@ func merged(earlier, later store.AgentReport) store.AgentReport {
 	return later
 }
 
-// run writes until ctx ends, and then what is left.
+// run writes until ctx ends, and then what is left. A write under way is not cut off.
 func (b *board) run(ctx context.Context) {
+	writing := context.WithoutCancel(ctx)
 	ticker := time.NewTicker(flushInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			b.flush(context.WithoutCancel(ctx))
+			b.flush(writing)
 			return
 		case <-b.kick:
 		case <-ticker.C:
 		}
-		b.flush(ctx)
+		b.flush(writing)
 	}
 }
 

@@ -143,7 +143,7 @@ func (f *feeds) load(ctx context.Context, feed *feed) error {
 		return err
 	}
 	if next.Rollout != nil {
-		if next.guard, err = guardOf(next.Rollout.Strategy, next.Agents); err != nil {
+		if next.guard, err = guardOf(next.Rollout, next.Agents); err != nil {
 			// Without a guard the fleet's judge still judges.
 			f.log.Error("agents get no guard for a rollout", "rollout", next.Rollout.ID, "error", err)
 		}

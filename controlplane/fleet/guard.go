@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"tidegate.dev/controlplane/store"
 	"tidegate.dev/proto/evidence"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
@@ -21,14 +22,18 @@ const (
 	defaultTolerance = 1.1
 )
 
-// guardOf is the agents' part of judging a candidate: half of alpha, shared by all the agents that may ever hold it. The
-// number of agents is rounded up to a power of two, so that an agent that joins meanwhile rarely changes it.
-func guardOf(encoded []byte, agents int64) (*agentv1.Guard, error) {
+// guardOf is the agents' part of judging a candidate: half of alpha, shared by all the agents that may ever hold it. Where the
+// rollout does not say how many, it is all of the fleet's, rounded up to a power of two, so that an agent that joins meanwhile
+// rarely changes it.
+func guardOf(rollout *store.DeliveredRollout, agents int64) (*agentv1.Guard, error) {
 	var strategy configv1.Strategy
-	if err := proto.Unmarshal(encoded, &strategy); err != nil {
+	if err := proto.Unmarshal(rollout.Strategy, &strategy); err != nil {
 		return nil, fmt.Errorf("reading the strategy of a rollout: %w", err)
 	}
-	spending := evidence.Spending{Alpha: defaultAlpha, Agents: holders(strategy.GetSteps(), agents), Metrics: guardComparisons}
+	spending := evidence.Spending{Alpha: defaultAlpha, Agents: int(rollout.JudgedAgents), Metrics: guardComparisons}
+	if rollout.JudgedAgents == 0 {
+		spending.Agents = holders(strategy.GetSteps(), agents)
+	}
 	if strategy.Alpha != nil {
 		spending.Alpha = strategy.GetAlpha()
 	}

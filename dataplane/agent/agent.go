@@ -1,0 +1,170 @@
+// Package agent is the client of the control plane. It holds the configuration stream: takes the fast lane, content and
+// desired states, checks who signed them, keeps them on the disk, compiles them off the request path, installs them, and
+// only then says that they serve. A state that it cannot serve it refuses with the reason, and keeps what it had. With no
+// control plane it serves from the disk.
+//
+// One goroutine owns all of this; compiling, sending and receiving have goroutines of their own, so that heartbeats go on.
+// The package does not know how requests are handled: it gets an Installer.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"tidegate.dev/dataplane/agent/identity"
+	"tidegate.dev/dataplane/agent/journal"
+	"tidegate.dev/dataplane/guard"
+	"tidegate.dev/dataplane/lane"
+	"tidegate.dev/dataplane/snapshot"
+	"tidegate.dev/dataplane/telemetry"
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+)
+
+// Installer serves what it is given. The proxy is one.
+type Installer interface {
+	// Install serves from the installation from now on. It retains the snapshots that it serves and releases those that it
+	// served before; the caller keeps its own references.
+	Install(installation snapshot.Installation)
+	// DropCandidate goes back to stable if the candidate of the rollout is served, and says whether it was.
+	DropCandidate(rolloutID, reason string) bool
+	// Serving is what is served now.
+	Serving() snapshot.Installation
+}
+
+// Config is what an agent needs. All fields without a default must be set.
+type Config struct {
+	// StateDir is the agent's folder.
+	StateDir string
+	// Version, PluginTypes, Listeners and Labels are told to the control plane.
+	Version     string
+	PluginTypes []string
+	Listeners   []string
+	Labels      map[string]string
+	// Identity has enrolled before Recover and Run are called.
+	Identity *identity.Store
+	// Connection leads to the control plane.
+	Connection grpc.ClientConnInterface
+	// Compile makes a snapshot. The agent sets Revision, Root, Content and Previous of the input. It runs on one goroutine,
+	// and a panic in it is a refusal.
+	Compile   func(snapshot.Input) (*snapshot.Snapshot, error)
+	Installer Installer
+	Lane      *lane.Table
+	Counters  *telemetry.Counters
+	Log       *slog.Logger
+
+	// DeadMan is how long a candidate is served without a control plane; 0: one minute.
+	DeadMan time.Duration
+	// Probation is how soon after taking a revision a death of the process speaks against it; 0: one minute.
+	Probation time.Duration
+	// GuardInterval is how often the candidate is judged; 0: 100 ms.
+	GuardInterval time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.DeadMan, time.Minute)
+	setDefault(&c.Probation, time.Minute)
+	setDefault(&c.GuardInterval, 100*time.Millisecond)
+	return c
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// Agent is one process's agent.
+type Agent struct {
+	// Set once.
+	config Config
+	bootID string
+	log    *slog.Logger
+	events chan event
+	jobs   chan job
+	done   chan outcome
+	asks   chan ask
+	ended  chan struct{} // closed when the loop ends
+	status atomic.Pointer[Status]
+
+	// Of the loop's goroutine alone.
+	journal   *journal.Journal
+	probation *probation
+	guard     *guard.Guard
+	link      *link
+	welcomed  bool
+	away      time.Time // since when there is no control plane; zero: there is one
+	transfer  transfer
+	failed    failedTransfer
+	serving   serving
+	working   bool                  // a job is with the compiler
+	waiting   *outcome              // compiled, and not activated before the fast lane has come far enough
+	next      *agentv1.DesiredState // arrived while working
+	heartbeat time.Duration
+	pinned    bool
+	draining  bool
+	refused   string
+}
+
+// New makes an agent. It does nothing before Recover or Run.
+func New(config Config) *Agent {
+	config = config.withDefaults()
+	a := &Agent{
+		config: config,
+		bootID: uuid.NewString(),
+		log:    config.Log,
+		events: make(chan event),
+		jobs:   make(chan job, 1),
+		done:   make(chan outcome),
+		asks:   make(chan ask),
+		ended:  make(chan struct{}),
+		guard:  guard.New(config.Counters),
+
+		heartbeat: time.Second,
+		away:      time.Now(),
+	}
+	a.probation = newProbation(config.StateDir)
+	a.status.Store(&Status{})
+	return a
+}
+
+// BootID names this run of the process.
+func (a *Agent) BootID() string { return a.bootID }
+
+// Recover reads the disk, compiles what it holds and installs it, so that the agent serves before it has reached the control
+// plane. Only what keeps the agent from working at all is an error.
+func (a *Agent) Recover(ctx context.Context) error {
+	if a.config.Identity.Current() == nil {
+		return errors.New("the agent has not enrolled")
+	}
+	if err := a.openJournal(ctx); err != nil {
+		return err
+	}
+	a.resume(ctx)
+	a.publish()
+	return nil
+}
+
+// Run holds the stream until ctx is done, and calls Recover first if nobody has.
+func (a *Agent) Run(ctx context.Context) error {
+	if a.journal == nil {
+		if err := a.Recover(ctx); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.loop(ctx) })
+	group.Go(func() error { return a.compileAll(ctx) })
+	group.Go(func() error { return a.keepConnected(ctx) })
+	err := group.Wait()
+	a.probation.end() // a process that ends in order has not died
+	a.dropWaiting()
+	a.serving.release()
+	return errors.Join(err, a.journal.Close())
+}

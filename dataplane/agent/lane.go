@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"tidegate.dev/dataplane/agent/journal"
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+)
+
+// onLane takes a part of the fast lane. It takes effect even if the disk refuses it: a revocation does not wait.
+func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
+	batch := new(agentv1.LaneBatch)
+	if err := a.config.Identity.Current().Open(signed, batch); err != nil {
+		a.log.ErrorContext(ctx, "fast lane refused", "error", err)
+		return err
+	}
+	if fleet := a.config.Identity.Current().Fleet; batch.GetFleet() != fleet {
+		return fmt.Errorf("the fast lane is that of the fleet %q, and this agent belongs to %q", batch.GetFleet(), fleet)
+	}
+	batch, err := cutBatch(a.journal.State(), batch)
+	if err != nil || batch == nil {
+		return err
+	}
+	record := journal.LaneRecord(batch)
+	if err := a.journal.Append(record); err != nil {
+		a.log.ErrorContext(ctx, "fast lane not kept on the disk", "error", err)
+		if err := a.journal.Amend(record); err != nil {
+			return err
+		}
+	}
+	if err := a.config.Lane.Apply(batch); err != nil {
+		a.log.ErrorContext(ctx, "fast lane", "error", err)
+	}
+	a.activateIfReady(ctx)
+	return nil
+}
+
+// cutBatch keeps what is new of a batch, so that it continues exactly what is held; nil: nothing is new.
+func cutBatch(state *journal.State, batch *agentv1.LaneBatch) (*agentv1.LaneBatch, error) {
+	held, epoch := state.LaneSequence, state.LaneEpoch
+	switch {
+	case batch.GetEpoch() < epoch:
+		return nil, fmt.Errorf("the fast lane is of the epoch %d, and %d is held", batch.GetEpoch(), epoch)
+	case batch.GetReset_():
+		return batch, nil
+	case batch.GetAfterSequence() == 0 && held == 0:
+		fresh := proto.CloneOf(batch)
+		fresh.Reset_ = true
+		return fresh, nil
+	case batch.GetEpoch() != epoch || batch.GetAfterSequence() > held:
+		return nil, fmt.Errorf("the fast lane goes on after (%d, %d), and (%d, %d) is held",
+			batch.GetEpoch(), batch.GetAfterSequence(), epoch, held)
+	case batch.GetThroughSequence() <= held:
+		return nil, nil
+	}
+	part := &agentv1.LaneBatch{
+		Fleet: batch.GetFleet(), Epoch: epoch, AfterSequence: held, ThroughSequence: batch.GetThroughSequence(),
+	}
+	for _, entry := range batch.GetEntries() {
+		if entry.GetSequence() > held {
+			part.Entries = append(part.Entries, entry)
+		}
+	}
+	return part, nil
+}
+
+// takeKeyHashKey sets the key that API keys are hashed with, and keeps it for a start without a control plane.
+func (a *Agent) takeKeyHashKey(ctx context.Context, key []byte) {
+	if len(key) == 0 || bytes.Equal(key, a.journal.State().KeyHashKey) {
+		return
+	}
+	a.config.Lane.SetKeyHashKey(key)
+	record := journal.KeyHashKeyRecord(key)
+	if err := a.journal.Append(record); err != nil {
+		a.log.ErrorContext(ctx, "key of the key hash not kept on the disk", "error", err)
+		if err := a.journal.Amend(record); err != nil {
+			a.log.ErrorContext(ctx, "key of the key hash", "error", err)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (r *Registry) release(s *Service) {
 	}
 	r.mu.Unlock()
 	if last {
-		s.transport.CloseIdleConnections()
+		s.closeIdle()
 	}
 }
 

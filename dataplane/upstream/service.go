@@ -16,8 +16,10 @@ type Service struct {
 	targets   []*Target
 	rotation  *rotation
 	transport *http.Transport
-	registry  *Registry
-	identity  identity
+	// upgrades speaks HTTP/1.1 alone, for requests that want to switch protocols; nil if the service speaks HTTP/2 alone.
+	upgrades *http.Transport
+	registry *Registry
+	identity identity
 
 	// holders is guarded by registry.mu.
 	holders int
@@ -42,6 +44,15 @@ func newService(c Config, d *dialer) (*Service, error) {
 	}
 	s.rotation = newRotation(s.targets)
 	s.transport = newTransport(c, d, tlsConfig)
+	switch c.Protocol {
+	case HTTP1:
+		s.upgrades = s.transport
+	case Automatic:
+		http1 := c
+		http1.Protocol = HTTP1
+		s.upgrades = newTransport(http1, d, tlsConfig.Clone())
+	case HTTP2, HTTP2Cleartext:
+	}
 	return s, nil
 }
 
@@ -101,7 +112,20 @@ func (s *Service) Targets() []*Target { return s.targets }
 // RoundTrip sends a request, whose URL names a target, and returns the head of the response. It follows no redirect. A
 // *[DialError] among the errors that it wraps means that nothing was sent.
 func (s *Service) RoundTrip(request *http.Request) (*http.Response, error) {
+	if s.upgrades != nil && len(request.Header["Upgrade"]) > 0 {
+		return s.upgrades.RoundTrip(request)
+	}
 	return s.transport.RoundTrip(request)
+}
+
+// Upgrades tells whether connections to the service can switch protocols (RFC 9110, section 7.8).
+func (s *Service) Upgrades() bool { return s.upgrades != nil }
+
+func (s *Service) closeIdle() {
+	s.transport.CloseIdleConnections()
+	if s.upgrades != nil {
+		s.upgrades.CloseIdleConnections()
+	}
 }
 
 // Release gives up the caller's hold. When nobody holds the service any more, its idle connections are closed; those that

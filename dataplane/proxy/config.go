@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tidegate.dev/dataplane/lane"
+	"tidegate.dev/dataplane/plugin"
+	"tidegate.dev/dataplane/telemetry"
+)
+
+// Config is what a proxy needs.
+type Config struct {
+	// Address is where HTTP/1.1 and h2c are served, TLSAddress where HTTP/1.1 and h2 over TLS. Empty: not at all. Port 0 takes
+	// any free port.
+	Address    string
+	TLSAddress string
+	// TrustedProxies are the peers whose forwarding headers are believed.
+	TrustedProxies []netip.Prefix
+	// DrainTimeout is how long exchanges may take to end after Run's context is done. Default 30 s.
+	DrainTimeout time.Duration
+
+	Lane     *lane.Table
+	State    *plugin.State
+	Counters *telemetry.Counters
+	// KeyUses and AccessLog may be nil.
+	KeyUses   *telemetry.KeyUses
+	AccessLog *telemetry.AccessLog
+	Log       *slog.Logger
+
+	Limits Limits
+}
+
+// Limits bound what clients may send. Zero fields take the defaults.
+type Limits struct {
+	// HeaderBytes is the size of a request's header. Default 64 KiB.
+	HeaderBytes int
+	// HeaderCount is the number of its fields. Default 256.
+	HeaderCount int
+	// TargetBytes is the length of the request target. Default 16 KiB.
+	TargetBytes int
+	// HeaderTimeout is how long a request's header may take. Default 10 s.
+	HeaderTimeout time.Duration
+	// IdleTimeout is how long a connection may wait for its next request. Default 75 s.
+	IdleTimeout time.Duration
+	// Streams is the number of concurrent exchanges of an HTTP/2 connection. Default 100.
+	Streams int
+	// Connections is the number of clients' connections. Default 20,000.
+	Connections int
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.HeaderBytes, 64<<10)
+	setDefault(&l.HeaderCount, 256)
+	setDefault(&l.TargetBytes, 16<<10)
+	setDefault(&l.HeaderTimeout, 10*time.Second)
+	setDefault(&l.IdleTimeout, 75*time.Second)
+	setDefault(&l.Streams, 100)
+	setDefault(&l.Connections, 20_000)
+	return l
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Address == "" && c.TLSAddress == "":
+		return errors.New("the proxy has no address to listen on")
+	case c.Lane == nil || c.State == nil || c.Counters == nil || c.Log == nil:
+		return errors.New("the proxy lacks its lane, state, counters or log")
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// hopByHop are the fields that belong to one connection (RFC 9110, section 7.6.1), and those that old clients treat so.
+var hopByHop = [...]string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Http2-Settings",
+}
+
+// removeHopByHop takes out what belongs to the connection, the fields that Connection names included.
+func removeHopByHop(header http.Header) {
+	for _, value := range header["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				header.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(header, name)
+	}
+}
+
+// hasToken tells whether a list of tokens has one, without regard to case.
+func hasToken(values []string, token string) bool {
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Prefixes of fields that only the gateway, or a proxy that it trusts, may write.
+const (
+	identityPrefix   = "x-tidegate-"
+	forwardingPrefix = "x-forwarded-"
+)
+
+// hasPrefix compares as servers do that make environment variables of fields: without regard to case, and an underscore is
+// a hyphen.
+func hasPrefix(name, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_':
+			c = '-'
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// trustworthy are the peers whose forwarding fields are believed.
+type trustworthy []netip.Prefix
+
+func (t trustworthy) has(address netip.Addr) bool {
+	for _, prefix := range t {
+		if prefix.Contains(address.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// client is the address of the client: the peer's, unless a trusted proxy says more. Then it is the last address in
+// X-Forwarded-For that no trusted proxy has.
+func (t trustworthy) client(peer netip.Addr, forwardedFor []string) netip.Addr {
+	client := peer
+	for i := len(forwardedFor) - 1; i >= 0; i-- {
+		rest := forwardedFor[i]
+		for rest != "" {
+			var last string
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, last = rest[:comma], rest[comma+1:]
+			} else {
+				rest, last = "", rest
+			}
+			address, ok := forwardedAddress(strings.TrimSpace(last))
+			if !ok {
+				return client
+			}
+			client = address
+			if !t.has(client) {
+				return client
+			}
+		}
+	}
+	return client
+}
+
+// forwardedAddress reads an element of X-Forwarded-For, which some proxies write with a port.
+func forwardedAddress(text string) (netip.Addr, bool) {
+	if address, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return address.Unmap().WithZone(""), true
+	}
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}

@@ -25,8 +25,8 @@ type RolloutAgent struct {
 	Alive bool
 }
 
-// RolloutMember is an agent that holds the candidate of a rollout.
-type RolloutMember struct {
+// CohortMember is an agent that holds the candidate of a rollout.
+type CohortMember struct {
 	RolloutID int64
 	AgentID   string
 	Name      string
@@ -75,15 +75,15 @@ func (tx *Tx) RolloutAgents(ctx context.Context, fleetID int64) ([]RolloutAgent,
 	return agents, nil
 }
 
-// RolloutMembers returns the agents that hold, or held, the candidate of a rollout.
-func (tx *Tx) RolloutMembers(ctx context.Context, rolloutID int64) ([]RolloutMember, error) {
+// Cohort returns the agents that hold, or held, the candidate of a rollout.
+func (tx *Tx) Cohort(ctx context.Context, rolloutID int64) ([]CohortMember, error) {
 	rows, err := tx.queries.ListRolloutMembers(ctx, rolloutID)
 	if err != nil {
 		return nil, fmt.Errorf("reading the members of rollout %d: %w", rolloutID, translate(err))
 	}
-	members := make([]RolloutMember, len(rows))
+	members := make([]CohortMember, len(rows))
 	for i, row := range rows {
-		members[i] = RolloutMember(row)
+		members[i] = CohortMember(row)
 	}
 	return members, nil
 }

@@ -150,3 +150,15 @@ func rolloutsOf(rows []queries.Rollout) []Rollout {
 	}
 	return rollouts
 }
+
+// moveQueuedTo gives the queued rollout another revision.
+func (tx *Tx) moveQueuedTo(ctx context.Context, id, revision int64, why string) error {
+	moved, err := tx.queries.MoveQueuedRollout(ctx, queries.MoveQueuedRolloutParams{ID: id, Revision: revision, Reason: why})
+	if err == nil && moved == 0 {
+		err = ErrStale
+	}
+	if err != nil {
+		return fmt.Errorf("moving the queued rollout %d to revision %d: %w", id, revision, translate(err))
+	}
+	return nil
+}

@@ -1,14 +1,3 @@
--- name: AddEvidence :execrows
--- Only of rollouts that the agent is a member of: nobody else threw a coin for them.
-INSERT INTO rollout_evidence AS e (rollout_id, metric, route, share_ppm, candidate, control)
-SELECT c.rollout_id, c.metric, c.route, c.share_ppm, c.candidate, c.control
-FROM (SELECT unnest(@rollouts::bigint[]) AS rollout_id, unnest(@metrics::text[]) AS metric, unnest(@routes::text[]) AS route,
-             unnest(@shares_ppm::integer[]) AS share_ppm, unnest(@candidates::bigint[]) AS candidate, unnest(@controls::bigint[]) AS control) c
-JOIN rollout_members m ON m.rollout_id = c.rollout_id AND m.agent_id = @agent_id
-WHERE c.share_ppm > 0 AND c.share_ppm < 1000000
-ON CONFLICT (rollout_id, metric, route, share_ppm)
-DO UPDATE SET candidate = e.candidate + EXCLUDED.candidate, control = e.control + EXCLUDED.control;
-
 -- name: ListEvidence :many
 -- The totals, and of single routes only those on which anything went wrong. in_stable: the control could serve it.
 SELECT e.metric, e.route, e.share_ppm, e.candidate, e.control,

@@ -9,44 +9,6 @@ import (
 	"context"
 )
 
-const addEvidence = `-- name: AddEvidence :execrows
-INSERT INTO rollout_evidence AS e (rollout_id, metric, route, share_ppm, candidate, control)
-SELECT c.rollout_id, c.metric, c.route, c.share_ppm, c.candidate, c.control
-FROM (SELECT unnest($1::bigint[]) AS rollout_id, unnest($2::text[]) AS metric, unnest($3::text[]) AS route,
-             unnest($4::integer[]) AS share_ppm, unnest($5::bigint[]) AS candidate, unnest($6::bigint[]) AS control) c
-JOIN rollout_members m ON m.rollout_id = c.rollout_id AND m.agent_id = $7
-WHERE c.share_ppm > 0 AND c.share_ppm < 1000000
-ON CONFLICT (rollout_id, metric, route, share_ppm)
-DO UPDATE SET candidate = e.candidate + EXCLUDED.candidate, control = e.control + EXCLUDED.control
-`
-
-type AddEvidenceParams struct {
-	Rollouts   []int64
-	Metrics    []string
-	Routes     []string
-	SharesPpm  []int32
-	Candidates []int64
-	Controls   []int64
-	AgentID    string
-}
-
-// Only of rollouts that the agent is a member of: nobody else threw a coin for them.
-func (q *Queries) AddEvidence(ctx context.Context, arg AddEvidenceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, addEvidence,
-		arg.Rollouts,
-		arg.Metrics,
-		arg.Routes,
-		arg.SharesPpm,
-		arg.Candidates,
-		arg.Controls,
-		arg.AgentID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const listEvidence = `-- name: ListEvidence :many
 SELECT e.metric, e.route, e.share_ppm, e.candidate, e.control,
        (e.route = '' OR EXISTS (

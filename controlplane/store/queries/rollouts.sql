@@ -93,3 +93,11 @@ INSERT INTO rollout_events (rollout_id, step, type, message, actor) VALUES (@rol
 
 -- name: ListRolloutEvents :many
 SELECT * FROM rollout_events WHERE rollout_id = @rollout_id ORDER BY id DESC LIMIT @page_size;
+
+-- name: SupersedeForgottenRevisions :exec
+-- Revisions that wait although nobody will roll them out: reverts that something newer stands on.
+UPDATE revisions r SET state = 'superseded'
+WHERE r.fleet_id = $1 AND r.state = 'pending'
+  AND r.number <> (SELECT h.head_revision FROM heads h WHERE h.fleet_id = $1)
+  AND NOT EXISTS (SELECT FROM rollouts o WHERE o.fleet_id = r.fleet_id AND o.revision = r.number
+                  AND o.state IN ('queued', 'running', 'paused', 'awaiting_approval', 'held'));

@@ -618,6 +618,20 @@ func (q *Queries) SaveRolloutMembers(ctx context.Context, arg SaveRolloutMembers
 	return err
 }
 
+const supersedeForgottenRevisions = `-- name: SupersedeForgottenRevisions :exec
+UPDATE revisions r SET state = 'superseded'
+WHERE r.fleet_id = $1 AND r.state = 'pending'
+  AND r.number <> (SELECT h.head_revision FROM heads h WHERE h.fleet_id = $1)
+  AND NOT EXISTS (SELECT FROM rollouts o WHERE o.fleet_id = r.fleet_id AND o.revision = r.number
+                  AND o.state IN ('queued', 'running', 'paused', 'awaiting_approval', 'held'))
+`
+
+// Revisions that wait although nobody will roll them out: reverts that something newer stands on.
+func (q *Queries) SupersedeForgottenRevisions(ctx context.Context, fleetID int64) error {
+	_, err := q.db.Exec(ctx, supersedeForgottenRevisions, fleetID)
+	return err
+}
+
 const supersedeQueuedRollout = `-- name: SupersedeQueuedRollout :many
 UPDATE rollouts SET state = 'superseded', reason = $1, ended_at = clock_timestamp(), version = version + 1
 WHERE fleet_id = $2 AND state = 'queued'

@@ -1,0 +1,71 @@
+package rollout
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// rank orders agents within a rollout. It depends on both, so that it is not always the same agent that goes first, and it
+// never changes, so that the 10 % contains the 1 %.
+func rank(rolloutID int64, agentID string) string {
+	hash := sha256.New()
+	_ = binary.Write(hash, binary.BigEndian, rolloutID) // a hash never fails
+	hash.Write([]byte(agentID))
+	return string(hash.Sum(nil))
+}
+
+// additions are the agents that must join so that the step has as many as it asks for, of those that are there and not
+// draining. Members never leave, so they count first.
+func (s State) additions(step Step) []Member {
+	present, candidates := s.eligible()
+	missing := step.agentsOf(present) - (present - len(candidates))
+	if missing <= 0 {
+		return nil
+	}
+	slices.SortFunc(candidates, func(a, b Agent) int {
+		return strings.Compare(rank(s.Rollout.ID, a.ID), rank(s.Rollout.ID, b.ID))
+	})
+	return membersOf(candidates[:missing])
+}
+
+// eligible counts the agents that could hold the candidate, and returns those that do not yet.
+func (s State) eligible() (present int, candidates []Agent) {
+	for _, agent := range s.Agents {
+		if !agent.Alive || agent.Drain {
+			continue
+		}
+		present++
+		if s.memberOf(agent.ID) == nil {
+			candidates = append(candidates, agent)
+		}
+	}
+	return present, candidates
+}
+
+func membersOf(agents []Agent) []Member {
+	members := make([]Member, len(agents))
+	for i, agent := range agents {
+		members[i] = Member{AgentID: agent.ID, Name: agent.Name, BootID: agent.BootID}
+	}
+	return members
+}
+
+func (s State) memberOf(agentID string) *Member {
+	for i := range s.Members {
+		if s.Members[i].AgentID == agentID {
+			return &s.Members[i]
+		}
+	}
+	return nil
+}
+
+func (s State) agent(id string) *Agent {
+	for i := range s.Agents {
+		if s.Agents[i].ID == id {
+			return &s.Agents[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// Decide says what to do about one fleet's rollout at a moment, by the store's clock. It does at most one step of the state
+// chart; whoever carries it out asks again. No action means that there is nothing to do yet.
+func Decide(now time.Time, state State) []Action {
+	d := decision{State: state, now: now}
+	switch {
+	case state.Rollout.Ended():
+		return nil
+	case state.Rollout.State == Queued:
+		return d.queued()
+	case state.ClockJump != 0:
+		return []Action{ShiftClock{state.ClockJump, d.Members}}
+	}
+	actions := d.observe()
+	if why := d.agentGate(); why != "" {
+		return append(actions, d.rollBack(why))
+	}
+	verdicts, why := d.judge()
+	if len(verdicts) > 0 {
+		actions = append(actions, RecordVerdicts{verdicts})
+	}
+	if why != "" {
+		return append(actions, d.rollBack(why))
+	}
+	if carried := d.carryOut(); len(carried) > 0 {
+		return append(actions, carried...)
+	}
+	return append(actions, d.progress()...)
+}
+
+// decision is a state at a moment.
+type decision struct {
+	State
+	now time.Time
+}
+
+func (d decision) step() Step { return d.Plan.Steps[min(d.Rollout.Step, d.Plan.last())] }
+
+// begun says whether any dial was ever set; a rollout can wait for approval before.
+func (d decision) begun() bool { return !d.Rollout.StepAt.IsZero() }
+
+// queued decides how a rollout begins, when no other is active.
+func (d decision) queued() []Action {
+	if carried := d.carryOut(); len(carried) > 0 {
+		return carried
+	}
+	switch present, _ := d.eligible(); {
+	case present == 0:
+		return []Action{Complete{fmt.Sprintf("no agent is connected: revision %d is stable at once, and agents that join get it", d.Rollout.Revision)}}
+	case d.Unchanged && d.Rollout.StableRevision != 0:
+		return []Action{Complete{fmt.Sprintf("nothing changed for agents: revision %d has the content of revision %d", d.Rollout.Revision, d.Rollout.StableRevision)}}
+	}
+	return d.enter(0, onStart, "", "", false)
+}
+
+// enter sets the dials of a step, or waits for approval of it. why and actor are a person's, if one asked.
+func (d decision) enter(step int, on trigger, why, actor string, waive bool) []Action {
+	to := d.Plan.Steps[step]
+	if to.Approval && (on == onStart || on == onAdvance || on == onPromote && !waive) {
+		text := fmt.Sprintf("%s waits for approval: %s", d.stepName(step), d.dials(to))
+		return []Action{StopClock{On: onAwaitApproval, Why: join(text, why), Actor: actor}}
+	}
+	add := d.additions(to)
+	text := fmt.Sprintf("%s: %s", d.stepName(step), d.dials(to))
+	if d.Rollout.StableRevision == 0 {
+		text += "; the first revision has nothing to be compared with, so agents' own checks decide alone"
+	}
+	return []Action{EnterStep{
+		Step: step, SharePPM: to.SharePPM, Add: add, On: on, Waive: waive, Why: join(text, why), Actor: actor,
+	}}
+}
+
+// dials says in words what a step sets.
+func (d decision) dials(step Step) string {
+	present, candidates := d.eligible()
+	agents := max(step.agentsOf(present), present-len(candidates))
+	who := fmt.Sprintf("%d of %d agents", agents, present)
+	if agents == present {
+		who = "all agents"
+		if present == 1 {
+			who = "the one agent"
+		}
+	}
+	if step.SharePPM == wholePPM {
+		return who + ", all traffic"
+	}
+	return fmt.Sprintf("%s, %s of their traffic", who, percentOf(step.SharePPM))
+}
+
+// stepName counts from 1, as people do.
+func (d decision) stepName(step int) string {
+	return fmt.Sprintf("step %d of %d", step+1, len(d.Plan.Steps))
+}
+
+// following is the step after the present one. Steps that would change neither dial are passed over, so that a fleet of one
+// agent uses only the traffic dial; the last, and one that waits for a person, never are.
+func (d decision) following() int {
+	if !d.begun() {
+		return 0
+	}
+	for i := d.Rollout.Step + 1; i < d.Plan.last(); i++ {
+		step := d.Plan.Steps[i]
+		if step.Approval || step.SharePPM != d.Rollout.SharePPM || len(d.additions(step)) > 0 {
+			return i
+		}
+	}
+	return d.Plan.last()
+}
+
+func (d decision) inLastStep() bool { return d.begun() && d.Rollout.Step >= d.Plan.last() }
+
+func (d decision) rollBack(why string) Action {
+	since, of := d.Rollout.StepAt, fmt.Sprintf("step %d", d.Rollout.Step+1)
+	return RollBack{fmt.Sprintf("%s; rolled back %s after %s began", why, lengthOf(d.now.Sub(since)), of)}
+}
+
+// join appends a person's reason.
+func join(text, reason string) string {
+	if reason == "" {
+		return text
+	}
+	return text + " (" + reason + ")"
+}

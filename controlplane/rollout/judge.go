@@ -1,0 +1,292 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tidegate.dev/proto/evidence"
+)
+
+// Names of metrics. Those that the gateway's own answers count are gatewayPrefix and the reason.
+const (
+	metricRequests    = "requests"
+	metricUpstream5xx = "upstream_5xx"
+	gatewayPrefix     = "gateway."
+	// metricErrors is 5xx and what the gateway answered itself, together: what a route without control is judged by.
+	metricErrors = "errors"
+)
+
+// What alpha is divided over at most. There are fewer reasons than that; of routes, those where anything went wrong first are
+// judged one by one, and all of them in the totals.
+const (
+	judgedMetrics   = 32
+	maxJudgedRoutes = 100
+)
+
+// recordEvery bounds how often unchanged verdicts with new counts are written.
+const recordEvery = time.Second
+
+// comparison names one comparison: a metric on a route, or over all.
+type comparison struct{ route, metric string }
+
+// judge looks at every comparison. It returns what is to be recorded and, if one fails, why.
+func (d *decision) judge() (record []Verdict, why string) {
+	if !d.begun() || d.Rollout.StableRevision == 0 {
+		return nil, ""
+	}
+	test, err := evidence.NewTest(evidence.Config{Tolerance: d.Plan.Tolerance})
+	if err != nil {
+		return nil, "" // the strategy was validated; without a test nothing is judged
+	}
+	j := newJudging(d, test)
+	var worst Verdict
+	for _, c := range j.comparisons() {
+		verdict := j.compare(c)
+		if d.worthRecording(verdict) {
+			record = append(record, verdict)
+		}
+		if verdict.Verdict == evidence.Fail.String() && (worst.Verdict == "" || margin(verdict) > margin(worst)) {
+			worst = verdict
+		}
+	}
+	return record, worst.Explanation
+}
+
+func margin(v Verdict) float64 { return v.LogPeak - v.LogThreshold }
+
+// worthRecording leaves out what is known already, and bounds how often counts alone are written.
+func (d *decision) worthRecording(verdict Verdict) bool {
+	known := d.recorded(verdict.Route, verdict.Metric)
+	if known == nil || known.Verdict != verdict.Verdict {
+		return true
+	}
+	same := *known
+	same.At, same.LogPeak = verdict.At, verdict.LogPeak
+	return same != verdict && d.now.Sub(known.At).Abs() >= recordEvery
+}
+
+func (d *decision) recorded(route, metric string) *Verdict {
+	for i := range d.Verdicts {
+		if d.Verdicts[i].Route == route && d.Verdicts[i].Metric == metric {
+			return &d.Verdicts[i]
+		}
+	}
+	return nil
+}
+
+// judging is one look at the sums.
+type judging struct {
+	*decision
+	test   *evidence.Test
+	levels evidence.Levels
+	terms  evidence.Terms
+	// counts of each comparison, by share. Those of requests have the metric "requests".
+	counts map[comparison]map[int32]arms
+	// alone are the routes that only the candidate has.
+	alone map[string]bool
+}
+
+type arms struct{ candidate, control int64 }
+
+func newJudging(d *decision, test *evidence.Test) *judging {
+	spending := evidence.Spending{
+		Alpha: d.Plan.Alpha, Agents: max(d.Rollout.JudgedAgents, 1), Metrics: judgedMetrics, Routes: d.Rollout.JudgedRoutes,
+	}
+	j := &judging{decision: d, test: test, levels: spending.Fleet(), counts: map[comparison]map[int32]arms{}, alone: map[string]bool{}}
+	j.terms.BakeOver = !d.Rollout.ServingAt.IsZero() && !d.now.Before(d.Rollout.ServingAt.Add(d.step().Bake))
+	j.terms.MinimumRequests = uint64(max(d.step().MinimumSamples, 0))
+	for _, sum := range d.Sums {
+		j.add(comparison{sum.Route, sum.Metric}, sum.SharePPM, arms{sum.Candidate, sum.Control})
+		if !sum.InStable && sum.Route != "" {
+			j.alone[sum.Route] = true
+		}
+	}
+	j.takeAloneFromTotals()
+	return j
+}
+
+func (j *judging) add(c comparison, share int32, more arms) {
+	if j.counts[c] == nil {
+		j.counts[c] = map[int32]arms{}
+	}
+	have := j.counts[c][share]
+	j.counts[c][share] = arms{have.candidate + more.candidate, have.control + more.control}
+}
+
+// takeAloneFromTotals leaves only what has a control in the totals: whatever goes wrong on a route that stable lacks would
+// count against the candidate alone.
+func (j *judging) takeAloneFromTotals() {
+	for c, shares := range maps.Clone(j.counts) {
+		if !j.alone[c.route] {
+			continue
+		}
+		for share, count := range shares {
+			j.add(comparison{"", c.metric}, share, arms{-count.candidate, -count.control})
+		}
+	}
+}
+
+// comparisons lists what is judged: 5xx in total always, else what went wrong at all, the totals first. Which ones get a place
+// when there are more than alpha was divided over depends on both arms together, never on one.
+func (j *judging) comparisons() []comparison {
+	metrics, routes := j.places()
+	list := []comparison{{"", metricUpstream5xx}}
+	for c := range j.counts {
+		switch {
+		case c.metric == metricRequests, c == list[0], j.alone[c.route], !metrics[c.metric]:
+		case c.route == "" || routes[c.route]:
+			list = append(list, c)
+		}
+	}
+	for route := range j.alone {
+		list = append(list, comparison{route, metricErrors})
+	}
+	slices.SortFunc(list, func(a, b comparison) int {
+		return cmp.Or(strings.Compare(a.route, b.route), strings.Compare(a.metric, b.metric))
+	})
+	return list
+}
+
+// places gives out the places among the judged: first to those that had one, then by how many requests were bad.
+func (j *judging) places() (metrics, routes map[string]bool) {
+	metrics, routes = map[string]bool{metricUpstream5xx: true}, map[string]bool{}
+	for _, verdict := range j.Verdicts {
+		if verdict.Metric == metricErrors {
+			continue
+		}
+		metrics[verdict.Metric] = true
+		if verdict.Route != "" {
+			routes[verdict.Route] = true
+		}
+	}
+	byMetric, byRoute := map[string]int64{}, map[string]int64{}
+	for c, shares := range j.counts {
+		if c.metric == metricRequests || j.alone[c.route] {
+			continue
+		}
+		for _, count := range shares {
+			if c.route == "" {
+				byMetric[c.metric] += count.candidate + count.control
+			} else {
+				byRoute[c.route] += count.candidate + count.control
+			}
+		}
+	}
+	fill(metrics, byMetric, judgedMetrics)
+	fill(routes, byRoute, j.Rollout.JudgedRoutes)
+	return metrics, routes
+}
+
+func fill(places map[string]bool, wanted map[string]int64, most int) {
+	names := slices.SortedFunc(maps.Keys(wanted), func(a, b string) int {
+		return cmp.Or(cmp.Compare(wanted[b], wanted[a]), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		if len(places) >= most {
+			return
+		}
+		if wanted[name] > 0 {
+			places[name] = true
+		}
+	}
+}
+
+func (j *judging) compare(c comparison) Verdict {
+	if c.metric == metricErrors {
+		return j.judgeAlone(c)
+	}
+	tally := j.tally(c)
+	terms := j.terms
+	terms.Alpha = j.levels.Total
+	if c.route != "" {
+		terms.Alpha = j.levels.Route
+	}
+	var peak float64
+	if known := j.recorded(c.route, c.metric); known != nil {
+		peak = known.LogPeak
+	}
+	decision := j.test.Judge(tally, peak, terms)
+	verdict := verdictOf(c, decision, decision.Explain(c.label()), j.now)
+	interval := j.test.Interval(tally, terms.Alpha)
+	verdict.RatioLower = interval.Lower
+	if interval.Upper < 1e9 {
+		verdict.RatioUpper = interval.Upper
+	}
+	return verdict
+}
+
+// judgeAlone judges a route that only the candidate has.
+func (j *judging) judgeAlone(c comparison) Verdict {
+	var arm evidence.Arm
+	for other, shares := range j.counts {
+		if other.route != c.route {
+			continue
+		}
+		for _, count := range shares {
+			if other.metric == metricRequests {
+				arm.Requests += unsigned(count.candidate)
+			} else {
+				arm.Bad += unsigned(count.candidate)
+			}
+		}
+	}
+	decision := evidence.DefaultAbsoluteGate().Judge(arm)
+	return verdictOf(c, decision, decision.Explain("errors on the new route "+c.route), j.now)
+}
+
+func (j *judging) tally(c comparison) evidence.Tally {
+	bad, requests := j.counts[c], j.counts[comparison{c.route, metricRequests}]
+	shares := map[int32]bool{}
+	for share := range bad {
+		shares[share] = true
+	}
+	for share := range requests {
+		shares[share] = true
+	}
+	tally := make(evidence.Tally, 0, len(shares))
+	for _, share := range slices.Sorted(maps.Keys(shares)) {
+		tally = append(tally, evidence.Batch{
+			SharePPM:  uint32(share),
+			Candidate: evidence.Arm{Requests: unsigned(requests[share].candidate), Bad: unsigned(bad[share].candidate)},
+			Control:   evidence.Arm{Requests: unsigned(requests[share].control), Bad: unsigned(bad[share].control)},
+		})
+	}
+	return tally
+}
+
+func unsigned(n int64) uint64 { return uint64(max(n, 0)) }
+
+// label is the metric as people say it.
+func (c comparison) label() string {
+	label := strings.TrimPrefix(c.metric, gatewayPrefix)
+	if c.metric == metricUpstream5xx {
+		label = "5xx"
+	}
+	if c.route != "" {
+		label += " on route " + c.route
+	}
+	return label
+}
+
+func verdictOf(c comparison, d evidence.Decision, explanation string, now time.Time) Verdict {
+	return Verdict{
+		Metric: c.metric, Route: c.route,
+		CandidateBad: int64(d.Candidate.Bad), CandidateTotal: int64(d.Candidate.Requests),
+		ControlBad: int64(d.Control.Bad), ControlTotal: int64(d.Control.Requests),
+		LogEvidence: d.LogEvidence, LogPeak: d.LogPeak, LogThreshold: d.LogThreshold,
+		Verdict: d.Verdict.String(), Explanation: explanation, At: now,
+	}
+}
+
+// summary says how the step's comparison of 5xx ended.
+func (d *decision) summary() string {
+	known := d.recorded("", metricUpstream5xx)
+	if known == nil {
+		return ""
+	}
+	return fmt.Sprintf("after %s candidate requests: %s", fmt.Sprint(known.CandidateTotal), known.Explanation)
+}

@@ -1,0 +1,146 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// DefaultStrategy is what a new fleet uses.
+const DefaultStrategy = "canary-then-all"
+
+// What a strategy is taken to say where it says nothing.
+const (
+	defaultHoldbackPercent = 5.0
+	defaultTolerance       = 1.1
+	defaultAlpha           = 0.01
+	defaultMinimumSamples  = 200
+)
+
+// What happens to a step in which too few requests were seen by the end of its time.
+const (
+	onInconclusiveContinue = "continue"
+	onInconclusiveHold     = "hold"
+	onInconclusiveExtend   = "extend"
+	onInconclusiveFail     = "fail"
+)
+
+type shippedStrategy struct {
+	name  string
+	steps []*configv1.Step
+}
+
+// shipped are the strategies that every fleet has. The last step of each is all agents and all of their traffic.
+var shipped = []shippedStrategy{
+	{"canary-then-all", []*configv1.Step{
+		{Agents: 1, TrafficPercent: 10, Bake: "15s"},
+		{AgentsPercent: 100, TrafficPercent: 50, Bake: "15s"},
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}},
+	{"exponential", []*configv1.Step{
+		{Agents: 1, TrafficPercent: 5, Bake: "30s"},
+		{AgentsPercent: 10, TrafficPercent: 10, Bake: "30s"},
+		{AgentsPercent: 25, TrafficPercent: 20, Bake: "30s"},
+		{AgentsPercent: 50, TrafficPercent: 40, Bake: "30s"},
+		{AgentsPercent: 100, TrafficPercent: 80, Bake: "30s"},
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}},
+	{"immediate", []*configv1.Step{
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}},
+	{"linear", []*configv1.Step{
+		{AgentsPercent: 20, TrafficPercent: 50, Bake: "30s"},
+		{AgentsPercent: 40, TrafficPercent: 50, Bake: "30s"},
+		{AgentsPercent: 60, TrafficPercent: 50, Bake: "30s"},
+		{AgentsPercent: 80, TrafficPercent: 50, Bake: "30s"},
+		{AgentsPercent: 100, TrafficPercent: 50, Bake: "30s"},
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}},
+	{"one-agent-first", []*configv1.Step{
+		{Agents: 1, TrafficPercent: 100, Bake: "1m"},
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}},
+}
+
+// Shipped returns a strategy that ships with Tidegate, with its defaults applied; nil if there is none of that name.
+func Shipped(name string) *configv1.Strategy {
+	for _, strategy := range shipped {
+		if strategy.name == name {
+			return WithDefaults(&configv1.Strategy{Steps: strategy.steps})
+		}
+	}
+	return nil
+}
+
+// ShippedNames are the names of the strategies that ship, sorted.
+func ShippedNames() []string {
+	names := make([]string, 0, len(shipped))
+	for _, strategy := range shipped {
+		names = append(names, strategy.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// WithDefaults returns a copy of the strategy that says everything.
+func WithDefaults(strategy *configv1.Strategy) *configv1.Strategy {
+	full := proto.CloneOf(strategy)
+	full.HoldbackPercent = orDefault(full.HoldbackPercent, defaultHoldbackPercent)
+	full.Tolerance = orDefault(full.Tolerance, defaultTolerance)
+	full.Alpha = orDefault(full.Alpha, defaultAlpha)
+	for _, step := range full.GetSteps() {
+		step.MinimumSamples = orDefault(step.MinimumSamples, defaultMinimumSamples)
+		if step.GetBake() == "" {
+			step.Bake = "0s"
+		}
+		if step.GetMaximumDuration() == "" {
+			step.MaximumDuration = step.GetBake()
+		}
+		if step.GetOnInconclusive() == "" {
+			step.OnInconclusive = onInconclusiveContinue
+		}
+	}
+	return full
+}
+
+func orDefault[T any](value *T, fallback T) *T {
+	if value == nil {
+		return &fallback
+	}
+	return value
+}
+
+// Validate checks a strategy against the rules of the schema and those that no single field can state. The violations are in
+// the order of the fields.
+func Validate(strategy *configv1.Strategy) ([]configv1.FieldViolation, error) {
+	violations, err := configv1.Validate(strategy)
+	if err != nil || len(violations) > 0 {
+		return violations, err
+	}
+	for i, step := range WithDefaults(strategy).GetSteps() {
+		at := fmt.Sprintf("steps[%d].", i)
+		bake, err := time.ParseDuration(step.GetBake())
+		if err != nil {
+			violations = append(violations, tooLong(at+"bake"))
+			continue
+		}
+		longest, err := time.ParseDuration(step.GetMaximumDuration())
+		switch {
+		case err != nil:
+			violations = append(violations, tooLong(at+"maximum_duration"))
+		case longest < bake:
+			violations = append(violations, configv1.FieldViolation{
+				Field: at + "maximum_duration", Rule: "step.maximum_duration", Message: "must not be shorter than bake",
+			})
+		}
+	}
+	return violations, nil
+}
+
+func tooLong(field string) configv1.FieldViolation {
+	return configv1.FieldViolation{Field: field, Rule: "string.duration", Message: "is longer than 290 years"}
+}

@@ -1,0 +1,344 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+
+	"tidegate.dev/controlplane/store"
+	"tidegate.dev/proto/revision"
+)
+
+// ChangeSet is a draft: edits that are reviewed and then published together, or not at all.
+type ChangeSet struct {
+	ID      string
+	Message string
+	// State is "open", "published" or "abandoned".
+	State  string
+	Author string
+	// BaseRevision is the head that it was made on, or rebased to.
+	BaseRevision int64
+	// Revision is what it became; 0: none (yet), or nothing staged changed.
+	Revision             int64
+	CreatedAt, UpdatedAt time.Time
+	ETag                 string
+	// Edits by kind and name. Lists leave them out.
+	Edits []Edit
+}
+
+// uuid is the form of a change set's id.
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// CreateChangeSet opens a draft on the head of the fleet.
+func (s *Service) CreateChangeSet(ctx context.Context, actor, fleet, message string) (ChangeSet, error) {
+	var created ChangeSet
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		at, err := tx.FleetByName(ctx, fleet)
+		if err != nil {
+			return err
+		}
+		head, err := tx.Head(ctx, at.ID)
+		if err != nil {
+			return err
+		}
+		set, err := tx.CreateChangeSet(ctx, head, actor, message)
+		created = changeSetOf(set, nil)
+		return err
+	})
+	return created, err
+}
+
+// ChangeSet returns a draft with its edits, or store.ErrNotFound.
+func (s *Service) ChangeSet(ctx context.Context, fleet, id string) (ChangeSet, error) {
+	var found ChangeSet
+	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, _ store.Head) error {
+		set, edits, err := s.readChangeSet(ctx, tx, fleet, id)
+		found = changeSetOf(set, edits)
+		return err
+	})
+	return found, err
+}
+
+// ChangeSets lists the drafts of a fleet, the newest first, without their edits.
+func (s *Service) ChangeSets(ctx context.Context, fleet string, options ListOptions) ([]ChangeSet, string, error) {
+	page, err := options.page("changeSets")
+	if err != nil {
+		return nil, "", err
+	}
+	state, err := options.stateFilter()
+	if err != nil {
+		return nil, "", err
+	}
+	var sets []ChangeSet
+	err = s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, _ store.Head) error {
+		rows, err := tx.ChangeSets(ctx, fleet.ID, state, page.after, page.size+1)
+		for _, row := range rows {
+			sets = append(sets, changeSetOf(row, nil))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	sets, next := cut(sets, page, func(c ChangeSet) string { return c.ID })
+	return sets, next, nil
+}
+
+// EditChangeSet adds edits to a draft. A later edit of a resource replaces the earlier. Each resource is checked by itself;
+// what belongs together is checked by ValidateChangeSet and at publish.
+func (s *Service) EditChangeSet(ctx context.Context, _, fleet, id string, edits []Edit, ifMatch string) (ChangeSet, error) {
+	list, err := newEdits(edits)
+	if err != nil {
+		return ChangeSet{}, err
+	}
+	var edited ChangeSet
+	err = s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
+		if _, err := s.addEdits(ctx, tx, fleet, head, set, list); err != nil {
+			return err
+		}
+		set, err := tx.SaveChangeSet(ctx, set)
+		if err != nil {
+			return err
+		}
+		edited, err = s.withEdits(ctx, tx, set)
+		return err
+	})
+	return edited, err
+}
+
+// addEdits puts edits into a draft; one that equals head stays in it too, since it may undo an earlier edit.
+func (s *Service) addEdits(ctx context.Context, tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet, list []*edit) (*draft, error) {
+	d, err := s.newDraft(ctx, tx, fleet, head, list)
+	if err != nil {
+		return nil, err
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		if d.byKey[e.Key] = e; e.delete || e.body == nil && len(d.violations) > 0 {
+			continue
+		}
+		violations, err := checkResource(e.Key, e.labels, e.spec, now)
+		if err != nil {
+			return nil, err
+		}
+		d.violations = append(d.violations, violations...)
+	}
+	if err := refused(d.violations); err != nil {
+		return nil, err
+	}
+	stored, err := d.storedEdits()
+	if err != nil {
+		return nil, err
+	}
+	return d, tx.PutEdits(ctx, set.ID, stored)
+}
+
+// AbandonChangeSet gives a draft up. What it held can still be read.
+func (s *Service) AbandonChangeSet(ctx context.Context, _, fleet, id, ifMatch string) error {
+	return s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, _ store.Fleet, _ store.Head, set store.ChangeSet) error {
+		set.State = store.ChangeSetAbandoned
+		_, err := tx.SaveChangeSet(ctx, set)
+		return err
+	})
+}
+
+// ValidateChangeSet says everything that would keep a draft from being published, and warns of what looks wrong. A conflict
+// is returned as an error.
+func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Violations, []Warning, error) {
+	var violations *Violations
+	var warnings []Warning
+	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
+		set, edits, err := s.readChangeSet(ctx, tx, fleet, id)
+		if err != nil {
+			return err
+		}
+		if err := s.checkConflict(ctx, tx, set, edits); err != nil {
+			return err
+		}
+		d, err := s.newDraft(ctx, tx, fleet, head, edits)
+		if err != nil {
+			return err
+		}
+		if err := d.check(ctx, reviewEffort); err != nil {
+			return err
+		}
+		if len(d.violations) > 0 {
+			violations = &Violations{List: d.violations}
+		}
+		warnings = d.warnings
+		return nil
+	})
+	return violations, warnings, err
+}
+
+// DiffChangeSet shows what a draft would change at head.
+func (s *Service) DiffChangeSet(ctx context.Context, fleet, id string) (Diff, error) {
+	var diff Diff
+	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
+		_, edits, err := s.readChangeSet(ctx, tx, fleet, id)
+		if err != nil {
+			return err
+		}
+		d, err := s.newDraft(ctx, tx, fleet, head, edits)
+		if err != nil {
+			return err
+		}
+		diff, err = d.diff()
+		return err
+	})
+	return diff, err
+}
+
+// RebaseChangeSet moves a draft to head, if what it writes and refers to did not change meanwhile; else *Conflict. An edit made
+// with an If-Match of the present version stands on that version already.
+func (s *Service) RebaseChangeSet(ctx context.Context, _, fleet, id, ifMatch string) (ChangeSet, error) {
+	var rebased ChangeSet
+	err := s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
+		stored, err := tx.Edits(ctx, set.ID)
+		if err != nil {
+			return err
+		}
+		edits, err := s.loadEdits(fleet.ID, stored)
+		if err != nil {
+			return err
+		}
+		if err := s.checkConflict(ctx, tx, set, edits); err != nil {
+			return err
+		}
+		set.BaseRevision, set.BaseLane = head.Revision, head.LaneSequence
+		if set, err = tx.SaveChangeSet(ctx, set); err != nil {
+			return err
+		}
+		rebased = changeSetOf(set, edits)
+		return nil
+	})
+	return rebased, err
+}
+
+// PublishChangeSet makes a draft a revision and queues its rollout by the named strategy; by the fleet's own without a name.
+func (s *Service) PublishChangeSet(ctx context.Context, actor, fleet, id, strategy, ifMatch string) (Published, error) {
+	var published Published
+	err := s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
+		stored, err := tx.Edits(ctx, set.ID)
+		if err != nil {
+			return err
+		}
+		edits, err := s.loadEdits(fleet.ID, stored)
+		if err != nil {
+			return err
+		}
+		if err := s.checkConflict(ctx, tx, set, edits); err != nil {
+			return err
+		}
+		d, err := s.newDraft(ctx, tx, fleet, head, edits)
+		if err != nil {
+			return err
+		}
+		published, err = d.publish(ctx, publication{actor: actor, message: set.Message, origin: store.OriginPublish, strategy: strategy})
+		if err != nil {
+			return err
+		}
+		set.State, set.Revision = store.ChangeSetPublished, published.Revision
+		_, err = tx.SaveChangeSet(ctx, set)
+		return err
+	})
+	return published, err
+}
+
+// checkConflict: nothing that the edits write or refer to changed since their base.
+func (s *Service) checkConflict(ctx context.Context, tx *store.Tx, set store.ChangeSet, edits []*edit) error {
+	staged, fast := sinceBase(set, edits)
+	changed, err := tx.ChangedSince(ctx, set.FleetID, staged)
+	if err != nil {
+		return err
+	}
+	inLane, err := tx.LaneChangedSince(ctx, set.FleetID, fast)
+	if err != nil {
+		return err
+	}
+	changed = append(changed, inLane...)
+	if len(changed) == 0 {
+		return nil
+	}
+	slices.SortFunc(changed, revision.Key.Compare)
+	conflict := &Conflict{ChangeSet: set.ID}
+	for _, key := range changed {
+		conflict.Resources = append(conflict.Resources, key.String())
+	}
+	return conflict
+}
+
+// changeSet runs writes on an open draft which nobody else can change meanwhile, with the fleet's head locked before it.
+func (s *Service) changeSet(ctx context.Context, fleet, id, ifMatch string,
+	write func(*store.Tx, store.Fleet, store.Head, store.ChangeSet) error,
+) error {
+	return s.changeFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
+		set, err := lockOpen(ctx, tx, fleet, id)
+		if err != nil {
+			return err
+		}
+		if err := checkMatch("changeSets/"+id, ifMatch, changeSetETag(set.Version)); err != nil {
+			return err
+		}
+		return write(tx, fleet, head, set)
+	})
+}
+
+func lockOpen(ctx context.Context, tx *store.Tx, fleet store.Fleet, id string) (store.ChangeSet, error) {
+	if !uuid.MatchString(id) {
+		return store.ChangeSet{}, errNoChangeSet(id)
+	}
+	set, err := tx.LockChangeSet(ctx, fleet.ID, id)
+	if err != nil {
+		return store.ChangeSet{}, err
+	}
+	if set.State != store.ChangeSetOpen {
+		return store.ChangeSet{}, &Closed{ID: id, State: set.State}
+	}
+	return set, nil
+}
+
+func errNoChangeSet(id string) error {
+	if len(id) > 64 {
+		id = id[:64]
+	}
+	return errors.Join(errors.New("changeSets/"+id), store.ErrNotFound)
+}
+
+func (s *Service) readChangeSet(ctx context.Context, tx *store.Tx, fleet store.Fleet, id string) (store.ChangeSet, []*edit, error) {
+	if !uuid.MatchString(id) {
+		return store.ChangeSet{}, nil, errNoChangeSet(id)
+	}
+	set, err := tx.ChangeSet(ctx, fleet.ID, id)
+	if err != nil {
+		return store.ChangeSet{}, nil, err
+	}
+	stored, err := tx.Edits(ctx, set.ID)
+	if err != nil {
+		return store.ChangeSet{}, nil, err
+	}
+	edits, err := s.loadEdits(fleet.ID, stored)
+	return set, edits, err
+}
+
+func (s *Service) withEdits(ctx context.Context, tx *store.Tx, set store.ChangeSet) (ChangeSet, error) {
+	stored, err := tx.Edits(ctx, set.ID)
+	if err != nil {
+		return ChangeSet{}, err
+	}
+	edits, err := s.loadEdits(set.FleetID, stored)
+	return changeSetOf(set, edits), err
+}
+
+func changeSetOf(set store.ChangeSet, edits []*edit) ChangeSet {
+	return ChangeSet{
+		ID: set.ID, Message: set.Message, State: set.State, Author: set.Author,
+		BaseRevision: set.BaseRevision, Revision: set.Revision,
+		CreatedAt: set.CreatedAt, UpdatedAt: set.UpdatedAt, ETag: changeSetETag(set.Version), Edits: publicEdits(edits),
+	}
+}

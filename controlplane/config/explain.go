@@ -1,0 +1,209 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"tidegate.dev/controlplane/store"
+	"tidegate.dev/proto/pattern"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// Explanation says which route a request takes, why, and what would happen to it there.
+type Explanation struct {
+	// Route and Service are empty when no route matches.
+	Route, Service string
+	// Pattern is the path pattern that matched, and Parameters what its parameters hold.
+	Pattern    string
+	Parameters map[string]string
+	// Plugins are those of the route, in the order in which they run, each with the reason why it applies or not.
+	Plugins []ExplainedPlugin
+	// Others are the nearest other routes and why they do not take the request.
+	Others []ExplainedRoute
+}
+
+// ExplainedPlugin is one plugin that bears on the route.
+type ExplainedPlugin struct{ Name, Type, Phase, Reason string }
+
+// ExplainedRoute is one route that does not take the request.
+type ExplainedRoute struct{ Name, Reason string }
+
+const (
+	// maxExplained bounds how many resources of a kind are looked through.
+	maxExplained = 200_000
+	maxOthers    = 5
+)
+
+// Explain says what becomes of a request at head or, with the view "stable", in what has proved itself. address is
+// "https://host/path" or a bare path, which means any host.
+func (s *Service) Explain(ctx context.Context, fleet, method, address, view string) (Explanation, error) {
+	if err := checkView(view); err != nil {
+		return Explanation{}, err
+	}
+	request, err := explainedRequest(method, address)
+	if err != nil {
+		return Explanation{}, err
+	}
+	var explanation Explanation
+	err = s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
+		e := explainer{service: s, tx: tx, fleet: fleet, head: head, view: view}
+		explanation, err = e.explain(ctx, request)
+		return err
+	})
+	return explanation, err
+}
+
+func explainedRequest(method, address string) (pattern.Request, error) {
+	method, err := pattern.ParseMethod(method)
+	if err != nil {
+		return pattern.Request{}, refusedField("method", "route.method", err.Error())
+	}
+	host, path := "", address
+	if !strings.HasPrefix(address, "/") {
+		parsed, err := url.Parse(address)
+		if err != nil || parsed.Host == "" {
+			return pattern.Request{}, refusedField("url", ruleURL, `must be "https://host/path" or a path that begins with "/"`)
+		}
+		host, path = parsed.Host, parsed.EscapedPath()
+	}
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, "#")
+	normal, err := pattern.NormalizePath(path)
+	var bad *pattern.PathError
+	if errors.As(err, &bad) {
+		return pattern.Request{}, refusedField("url", "path", "the gateway refuses this path: "+bad.Error())
+	}
+	return pattern.Request{Method: method, Host: host, Path: normal}, err
+}
+
+// explainer works within one transaction.
+type explainer struct {
+	service *Service
+	tx      *store.Tx
+	fleet   store.Fleet
+	head    store.Head
+	view    string
+}
+
+func (e explainer) explain(ctx context.Context, request pattern.Request) (Explanation, error) {
+	routes, rules, err := e.routes(ctx)
+	if err != nil {
+		return Explanation{}, err
+	}
+	judged := pattern.Explain(rules, request)
+	if judged.Winner < 0 && request.Host == "" {
+		// Any host: as if no route asked for one.
+		rules = slices.Clone(rules)
+		for i := range rules {
+			rules[i].Hosts = nil
+		}
+		judged = pattern.Explain(rules, request)
+	}
+	explanation := Explanation{Others: nearest(rules, judged, request)}
+	if judged.Winner < 0 {
+		return explanation, nil
+	}
+	verdict := judged.Verdicts[judged.Winner]
+	explanation.Route = verdict.Rule
+	explanation.Service = routes[judged.Winner].GetService()
+	explanation.Pattern = verdict.Fit.Path.Source()
+	explanation.Parameters = parametersOf(verdict.Fit.Path, request.Path)
+	explanation.Plugins, err = e.plugins(ctx, explanation.Route, explanation.Service)
+	return explanation, err
+}
+
+func (e explainer) list(ctx context.Context, kind configv1.Kind) ([]store.Version, error) {
+	filter := store.Filter{Limit: maxExplained}
+	if e.view == viewStable {
+		return e.tx.ListAt(ctx, e.fleet.ID, e.head.Stable, kind, filter)
+	}
+	return e.tx.ListHead(ctx, e.fleet.ID, kind, filter)
+}
+
+func (e explainer) routes(ctx context.Context) ([]*configv1.Route, []pattern.Rule, error) {
+	versions, err := e.list(ctx, configv1.Kind_KIND_ROUTE)
+	if err != nil {
+		return nil, nil, err
+	}
+	routes, rules := make([]*configv1.Route, len(versions)), make([]pattern.Rule, len(versions))
+	for i, version := range versions {
+		spec, err := e.service.decode(e.fleet.ID, version.Key, version.Body)
+		if err != nil {
+			return nil, nil, err
+		}
+		routes[i], _ = spec.(*configv1.Route)
+		rules[i], _ = store.RouteRule(version.Name, routes[i])
+	}
+	return routes, rules, nil
+}
+
+// nearest are the routes that matched too, then those whose paths are most like the request's.
+func nearest(rules []pattern.Rule, judged pattern.Explanation, request pattern.Request) []ExplainedRoute {
+	type candidate struct {
+		index    int
+		likeness int
+	}
+	var candidates []candidate
+	for i, verdict := range judged.Verdicts {
+		if i == judged.Winner {
+			continue
+		}
+		likeness := 0
+		for _, path := range rules[i].Paths {
+			likeness = max(likeness, commonPrefix(path.Source(), request.Path))
+			if path.Matches(request.Path) {
+				likeness = max(likeness, len(request.Path)+1)
+			}
+		}
+		if verdict.Matched {
+			likeness = len(request.Path) + 2
+		}
+		if likeness > 1 { // more than the first slash
+			candidates = append(candidates, candidate{i, likeness})
+		}
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.likeness, a.likeness) })
+	var others []ExplainedRoute
+	for _, c := range candidates[:min(len(candidates), maxOthers)] {
+		others = append(others, ExplainedRoute{Name: judged.Verdicts[c.index].Rule, Reason: judged.Verdicts[c.index].Reason})
+	}
+	return others
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// parametersOf are the values that a pattern takes from a path which it matches.
+func parametersOf(path pattern.Path, text string) map[string]string {
+	parameters := map[string]string{}
+	if re := path.Regexp(); re != nil {
+		values := re.FindStringSubmatch(pattern.MatchForm(text))
+		for i, name := range re.SubexpNames() {
+			if name != "" && i < len(values) {
+				parameters[name] = values[i]
+			}
+		}
+		return parameters
+	}
+	segments := strings.Split(strings.TrimPrefix(text, "/"), "/")
+	for _, capture := range path.Captures() {
+		switch {
+		case capture.Segment >= len(segments):
+			parameters[capture.Name] = ""
+		case capture.Rest:
+			parameters[capture.Name] = strings.Join(segments[capture.Segment:], "/")
+		default:
+			parameters[capture.Name] = segments[capture.Segment]
+		}
+	}
+	return parameters
+}

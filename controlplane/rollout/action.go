@@ -105,11 +105,12 @@ func (a StopClock) String() string { return fmt.Sprintf("stop clock (%s): %s", a
 func (a ResumeClock) String() string {
 	return fmt.Sprintf("resume clock (extend %v): %s", a.Extend, a.Why)
 }
-func (a ExtendStep) String() string   { return "extend step: " + a.Why }
-func (a WaiveStep) String() string    { return "waive step: " + a.Why }
-func (a Complete) String() string     { return "complete: " + a.Why }
-func (a RollBack) String() string     { return "roll back: " + a.Why }
+func (a ExtendStep) String() string { return "extend step: " + a.Why }
+func (a WaiveStep) String() string  { return "waive step: " + a.Why }
+func (a Complete) String() string   { return "complete: " + a.Why }
+func (a RollBack) String() string   { return "roll back: " + a.Why }
 func (a AbortRollout) String() string { return fmt.Sprintf("abort (waiting %v): %s", a.Waiting, a.Why) }
+
 func (a Observe) String() string {
 	lines := make([]string, len(a.Members))
 	for i, member := range a.Members {
@@ -120,6 +121,7 @@ func (a Observe) String() string {
 	}
 	return "observe: " + strings.Join(lines, ", ")
 }
+
 func (a RecordVerdicts) String() string {
 	lines := make([]string, len(a.Verdicts))
 	for i, verdict := range a.Verdicts {

@@ -1,0 +1,186 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"tidegate.dev/controlplane/store"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// Detail is a rollout as people see it. Times that have not come are zero.
+type Detail struct {
+	ID, Revision, StableRevision    int64
+	State, Reason, Strategy, Author string
+	// Message is that of the revision.
+	Message string
+	Spec    *configv1.Strategy `json:"-"`
+	// Step counts from 0; Steps is how many there are, as they are taken.
+	Step, Steps                           int
+	CreatedAt, StartedAt, StepAt, EndedAt time.Time
+	BakeEndAt, DeadlineAt                 time.Time
+	CandidateAgents, TotalAgents          int
+	TrafficPercent                        float64
+	Agents                                []AgentView
+	Evidence                              []EvidenceView
+	Events                                []EventView
+	Possible                              []Command
+}
+
+// AgentView is one agent's part in a rollout. State is "pending", "serving", "refused", "dropped" or "lost".
+type AgentView struct {
+	ID, Name  string
+	Candidate bool
+	State     string
+	Error     string
+}
+
+// EvidenceView is one comparison. RatioUpper is 0 while nothing bounds the ratio.
+type EvidenceView struct {
+	Metric, Route                string
+	CandidateBad, CandidateTotal int64
+	ControlBad, ControlTotal     int64
+	Evidence, Threshold          float64
+	RatioLower, RatioUpper       float64
+	Verdict, Explanation         string
+}
+
+// EventView is one thing that happened.
+type EventView struct {
+	At                   time.Time
+	Step                 int
+	Type, Message, Actor string
+}
+
+// fingerprint tells whether two details differ. A value of plain fields has always a JSON form.
+func (d Detail) fingerprint() string {
+	text, _ := json.Marshal(d)
+	return string(text)
+}
+
+// headOf is a rollout without its parts.
+func headOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, error) {
+	rollout := rolloutOf(row)
+	detail := Detail{
+		ID: row.ID, Revision: row.Revision, StableRevision: row.StableRevision, State: row.State, Reason: row.Reason,
+		Strategy: row.Strategy, Author: row.Author, Spec: &configv1.Strategy{}, Step: rollout.Step,
+		CreatedAt: row.CreatedAt, StartedAt: rollout.StartedAt, StepAt: rollout.StepAt, EndedAt: rollout.EndAt,
+		CandidateAgents: rollout.Agents, TrafficPercent: float64(row.CandidateSharePpm) / wholePPM * 100,
+		Possible: Possible(row.State),
+	}
+	if err := proto.Unmarshal(row.Spec, detail.Spec); err != nil {
+		return Detail{}, fmt.Errorf("decoding the strategy of rollout %d: %w", row.ID, err)
+	}
+	plan, err := planOf(row)
+	if err != nil {
+		return Detail{}, err
+	}
+	detail.Steps = len(plan.Steps)
+	detail.setDeadlines(plan, rollout)
+	revision, err := tx.Revision(ctx, row.FleetID, row.Revision)
+	if err != nil {
+		return Detail{}, err
+	}
+	detail.Message = revision.Message
+	return detail, nil
+}
+
+// setDeadlines says when the present step may end and must have ended; while its clock stands, nobody can say.
+func (d *Detail) setDeadlines(plan Plan, rollout Rollout) {
+	if rollout.State != Running || rollout.ServingAt.IsZero() {
+		return
+	}
+	step := plan.Steps[min(rollout.Step, plan.last())]
+	d.BakeEndAt = rollout.ServingAt.Add(step.Bake)
+	d.DeadlineAt = rollout.ServingAt.Add(step.Maximum * time.Duration(1+rollout.Extensions))
+}
+
+func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, error) {
+	detail, err := headOf(ctx, tx, row)
+	if err != nil {
+		return Detail{}, err
+	}
+	if err := detail.addAgents(ctx, tx, row); err != nil {
+		return Detail{}, err
+	}
+	verdicts, err := tx.RolloutVerdicts(ctx, row.ID)
+	if err != nil {
+		return Detail{}, err
+	}
+	for _, v := range verdicts {
+		detail.Evidence = append(detail.Evidence, EvidenceView{
+			Metric: v.Metric, Route: v.Route, CandidateBad: v.CandidateBad, CandidateTotal: v.CandidateTotal,
+			ControlBad: v.ControlBad, ControlTotal: v.ControlTotal,
+			Evidence: finite(math.Exp(v.LogPeak)), Threshold: finite(math.Exp(v.LogThreshold)),
+			RatioLower: v.RatioLower, RatioUpper: v.RatioUpper, Verdict: v.Verdict, Explanation: v.Explanation,
+		})
+	}
+	events, err := tx.RolloutEvents(ctx, row.ID, eventsShown)
+	if err != nil {
+		return Detail{}, err
+	}
+	for _, e := range slices.Backward(events) {
+		detail.Events = append(detail.Events, EventView{
+			At: e.At, Step: int(e.Step), Type: e.Type, Message: e.Message, Actor: e.Actor,
+		})
+	}
+	return detail, nil
+}
+
+// finite keeps what JSON can write.
+func finite(value float64) float64 { return min(value, math.MaxFloat64) }
+
+func (d *Detail) addAgents(ctx context.Context, tx *store.Tx, row store.Rollout) error {
+	agents, err := tx.RolloutAgents(ctx, row.FleetID)
+	if err != nil {
+		return err
+	}
+	members, err := tx.Cohort(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	state := State{Rollout: rolloutOf(row)}
+	state.take(agents, members, nil, nil, nil)
+	shown := map[string]bool{}
+	for _, agent := range state.Agents {
+		if agent.Alive || state.memberOf(agent.ID) != nil {
+			d.Agents = append(d.Agents, state.agentView(agent))
+			shown[agent.ID] = true
+		}
+	}
+	for _, member := range state.Members {
+		if !shown[member.AgentID] { // deleted since
+			d.Agents = append(d.Agents, AgentView{ID: member.AgentID, Name: member.Name, Candidate: true, State: "lost"})
+		}
+	}
+	slices.SortFunc(d.Agents, func(a, b AgentView) int { return strings.Compare(a.Name, b.Name) })
+	d.TotalAgents = len(d.Agents)
+	return nil
+}
+
+// agentView is what an agent is in this rollout, as far as it can be told now: a rollout that has ended keeps only who was in.
+func (s State) agentView(agent Agent) AgentView {
+	view := AgentView{ID: agent.ID, Name: agent.Name, Candidate: s.memberOf(agent.ID) != nil, State: "pending"}
+	d := decision{State: s}
+	failed := agent.FailedRollout == s.Rollout.ID
+	switch {
+	case failed && agent.Status == statusRefused:
+		view.State, view.Error = statusRefused, agent.Error
+	case failed:
+		view.State, view.Error = statusDropped, agent.Error
+	case !agent.Alive:
+		view.State = "lost"
+	case agent.Status == statusRefused:
+		view.State, view.Error = statusRefused, agent.Error
+	case agent.Status == statusServing && (!view.Candidate || !s.Rollout.Active() || d.acknowledged(agent)):
+		view.State = statusServing
+	}
+	return view
+}

@@ -78,6 +78,7 @@ func (a *Agent) install(ctx context.Context, next serving, desired *agentv1.Desi
 		if fresh := next.rootsNotIn(before); before.stable.snapshot != nil && len(fresh) > 0 {
 			a.startProbation(ctx, fresh)
 		}
+		next.retain() // for the installer
 		a.config.Installer.Install(next.installation())
 	}
 	before.release()
@@ -106,6 +107,7 @@ func (a *Agent) watch(ctx context.Context, desired *agentv1.DesiredState) {
 		Tolerance: desired.GetGuard().GetTolerance(),
 		Threshold: desired.GetGuard().GetThreshold(),
 		NewRoutes: newRoutes(a.serving.stable.snapshot.Content(), a.serving.candidate.snapshot.Content()),
+		Routes:    a.serving.stable.snapshot.Routes(),
 	}, time.Now())
 	if err != nil {
 		a.guard.Rest()

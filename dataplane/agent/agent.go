@@ -29,8 +29,7 @@ import (
 
 // Installer serves what it is given. The proxy is one.
 type Installer interface {
-	// Install serves from the installation from now on. It retains the snapshots that it serves and releases those that it
-	// served before; the caller keeps its own references.
+	// Install serves from the installation from now on, and takes over the caller's references to its snapshots.
 	Install(installation snapshot.Installation)
 	// DropCandidate goes back to stable if the candidate of the rollout is served, and says whether it was.
 	DropCandidate(rolloutID, reason string) bool
@@ -104,6 +103,7 @@ type Agent struct {
 	failed    failedTransfer
 	serving   serving
 	working   bool                  // a job is with the compiler
+	staleLane bool                  // the fast lane of this link is older than what is held
 	waiting   *outcome              // compiled, and not activated before the fast lane has come far enough
 	next      *agentv1.DesiredState // arrived while working
 	heartbeat time.Duration

@@ -21,6 +21,15 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 	if fleet := a.config.Identity.Current().Fleet; batch.GetFleet() != fleet {
 		return fmt.Errorf("the fast lane is that of the fleet %q, and this agent belongs to %q", batch.GetFleet(), fleet)
 	}
+	if isGoingBack(a.journal.State(), batch) {
+		// A database that was restored from an old backup: what was revoked since would come back to life.
+		a.staleLane = true
+		a.log.ErrorContext(ctx, "the fast lane went back and is refused; the fleet needs a new epoch",
+			"held", a.journal.State().LaneSequence, "got", batch.GetThroughSequence())
+	}
+	if a.staleLane && batch.GetEpoch() == a.journal.State().LaneEpoch {
+		return nil
+	}
 	batch, err := cutBatch(a.journal.State(), batch)
 	if err != nil || batch == nil {
 		return err
@@ -37,6 +46,11 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 	}
 	a.activateIfReady(ctx)
 	return nil
+}
+
+// isGoingBack says whether a lane would begin anew, in the same epoch, with less than is held.
+func isGoingBack(state *journal.State, batch *agentv1.LaneBatch) bool {
+	return batch.GetReset_() && batch.GetEpoch() == state.LaneEpoch && batch.GetThroughSequence() < state.LaneSequence
 }
 
 // cutBatch keeps what is new of a batch, so that it continues exactly what is held; nil: nothing is new.

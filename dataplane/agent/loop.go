@@ -46,7 +46,7 @@ func (a *Agent) onEvent(ctx context.Context, e event) {
 			a.away = time.Now()
 		}
 	case e.message == nil:
-		a.link, a.welcomed, a.transfer, a.failed = e.link, false, transfer{}, failedTransfer{}
+		a.link, a.welcomed, a.transfer, a.failed, a.staleLane = e.link, false, transfer{}, failedTransfer{}, false
 		a.link.send(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: a.hello()}})
 	case e.link == a.link:
 		if err := a.onMessage(ctx, e.message); err != nil {

@@ -46,12 +46,26 @@ func (s serving) holdsRoot(reference *agentv1.RevisionReference) bool {
 		s.candidate != nil && sameRoot(s.candidate.reference, reference)
 }
 
-func (s serving) release() {
-	for _, a := range []*arm{&s.stable, s.candidate} {
-		if a != nil && a.snapshot != nil {
-			a.snapshot.Release()
-		}
+func (s serving) retain() {
+	for _, one := range s.snapshots() {
+		one.Retain()
 	}
+}
+
+func (s serving) release() {
+	for _, one := range s.snapshots() {
+		one.Release()
+	}
+}
+
+func (s serving) snapshots() (all []*snapshot.Snapshot) {
+	if s.stable.snapshot != nil {
+		all = append(all, s.stable.snapshot)
+	}
+	if s.candidate != nil {
+		all = append(all, s.candidate.snapshot)
+	}
+	return all
 }
 
 // stableOf is what a state wants as stable; before the first revision that is the empty content.

@@ -14,7 +14,8 @@ import (
 	"tidegate.dev/proto/evidence"
 )
 
-// maxRoutes bounds how many routes are compared one by one. The total over all routes is always compared.
+// maxRoutes bounds how many routes are compared one by one: those that have traffic first. The total over all routes is
+// always compared.
 const maxRoutes = 256
 
 // Candidate says what is judged, and how strictly.
@@ -23,8 +24,12 @@ type Candidate struct {
 	RolloutID string
 	// Tolerance is how many times the control's share of bad requests the candidate may have, from 1 to 100; 0: 1.1.
 	Tolerance float64
-	// Threshold is the evidence at which one comparison fails, above 1. Without one nothing but the absolute gate fails.
+	// Threshold is the evidence at which the comparison of one metric fails, above 1: one divided by its level. The totals
+	// over all routes get half of the level, the single routes share the other half. Without a threshold nothing but the
+	// absolute gate fails.
 	Threshold float64
+	// Routes is how many routes there are to compare one by one.
+	Routes int
 	// NewRoutes are the routes that only the candidate has. They have no control, so they are left out of the total and
 	// held against an absolute gate.
 	NewRoutes map[string]bool
@@ -118,7 +123,7 @@ func (g *Guard) route(name string) *scope {
 		return nil
 	}
 	s := g.routes[name]
-	if s == nil && len(g.routes) < maxRoutes {
+	if s == nil && len(g.routes) < g.candidate.mostRoutes() {
 		s = newScope(name)
 		g.routes[name] = s
 	}
@@ -129,5 +134,13 @@ func (g *Guard) judge(s *scope) *Finding {
 	if g.candidate.NewRoutes[s.route] {
 		return s.judgeAlone()
 	}
-	return s.compare(g.test, 1/g.candidate.Threshold)
+	level := 1 / g.candidate.Threshold / 2
+	if s.route != "" {
+		level /= float64(g.candidate.mostRoutes())
+	}
+	return s.compare(g.test, level)
 }
+
+// mostRoutes is how many routes are compared at most, and so share their part of the level. New routes are held against a
+// gate that spends nothing.
+func (c Candidate) mostRoutes() int { return min(max(c.Routes, 1)+len(c.NewRoutes), maxRoutes) }

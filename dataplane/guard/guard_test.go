@@ -75,6 +75,7 @@ func (t *traffic) fails(rate float64) bool { return t.coin.Float64() < rate }
 func watch(t *testing.T, g *guard.Guard, c guard.Candidate) {
 	t.Helper()
 	c.RolloutID = "r"
+	c.Routes = 10
 	if c.Threshold == 0 {
 		c.Threshold = 3 * 40 * 2 / 0.01 // three agents, 40 comparisons, half of 1 %
 	}

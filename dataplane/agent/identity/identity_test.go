@@ -1,7 +1,9 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,8 +11,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"tidegate.dev/dataplane/agent/controlplanetest"
 	"tidegate.dev/dataplane/agent/identity"
@@ -86,7 +86,7 @@ func TestEnrolWithNobodyThereIsTemporary(t *testing.T) {
 	}
 }
 
-func TestRenewMakesANewKeyAndTheConnectionStays(t *testing.T) {
+func TestRenew(t *testing.T) {
 	t.Parallel()
 	cp := controlplanetest.Start(t)
 	dir := t.TempDir()
@@ -94,7 +94,7 @@ func TestRenewMakesANewKeyAndTheConnectionStays(t *testing.T) {
 	if err := store.Enroll(t.Context(), identity.Enrolment{ControlPlane: cp.Address, Token: token(t, cp.JoinToken()), Name: "a"}); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+cp.Address, grpc.WithTransportCredentials(credentials.NewTLS(store.TLS("127.0.0.1"))))
+	conn, err := identity.Dial(cp.Address, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +113,30 @@ func TestRenewMakesANewKeyAndTheConnectionStays(t *testing.T) {
 	}
 	if err := store.Renew(t.Context(), conn); err != nil {
 		t.Errorf("with the new certificate: %v", err)
+	}
+}
+
+func TestKeepFreshRenewsBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	cp := controlplanetest.Start(t)
+	cp.SetLifetime(2 * time.Second)
+	store := openStore(t, t.TempDir())
+	if err := store.Enroll(t.Context(), identity.Enrolment{ControlPlane: cp.Address, Token: token(t, cp.JoinToken()), Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := identity.Dial(cp.Address, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	cp.SetLifetime(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- store.KeepFresh(ctx, conn, slog.New(slog.DiscardHandler)) }()
+	cp.Wait(t, "a renewal", func() bool { return cp.Renewals() == 1 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

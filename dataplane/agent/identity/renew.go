@@ -34,24 +34,32 @@ func (s *Store) Renew(ctx context.Context, conn grpc.ClientConnInterface) error 
 	return nil
 }
 
-// KeepFresh renews the certificate at two thirds of its life, and after a failure asks again every pause until it works. It
-// returns when ctx is done.
-func (s *Store) KeepFresh(ctx context.Context, conn grpc.ClientConnInterface, log *slog.Logger) error {
-	const pause = 30 * time.Second
-	ticks := time.NewTicker(pause)
-	defer ticks.Stop()
+const (
+	// leastWait and mostWait bound the time between two looks at the certificate's age: a failure is not repeated at once,
+	// and a clock that was set is noticed.
+	leastWait = time.Second
+	mostWait  = 30 * time.Second
+)
+
+// KeepFresh renews the certificate at two thirds of its life, and asks again until it works. After a renewal the connection
+// is made anew, for a certificate is shown only once. It returns when ctx is done.
+func (s *Store) KeepFresh(ctx context.Context, connection *Connection, log *slog.Logger) error {
 	for {
-		if identity := s.Current(); identity != nil && time.Now().After(identity.RenewAt()) {
-			if err := s.Renew(ctx, conn); err != nil {
-				log.WarnContext(ctx, "certificate not renewed", "expires", identity.ExpiresAt(), "error", err)
-			} else {
-				log.InfoContext(ctx, "certificate renewed", "expires", s.Current().ExpiresAt())
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticks.C:
+		case <-time.After(min(max(time.Until(s.Current().RenewAt()), leastWait), mostWait)):
+		}
+		if time.Now().Before(s.Current().RenewAt()) {
+			continue
+		}
+		if err := s.Renew(ctx, connection); err != nil {
+			log.WarnContext(ctx, "certificate not renewed", "expires", s.Current().ExpiresAt(), "error", err)
+			continue
+		}
+		log.InfoContext(ctx, "certificate renewed", "expires", s.Current().ExpiresAt())
+		if err := connection.Redial(); err != nil {
+			log.WarnContext(ctx, "connection not made anew", "error", err)
 		}
 	}
 }

@@ -1,0 +1,69 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+// largestMessage is the largest message that is taken from the control plane, in bytes.
+const largestMessage = 16 << 20
+
+// Connection leads to the control plane. It proves the identity when it is made, so it is made anew when that changed. It is
+// safe for concurrent use.
+type Connection struct {
+	address string
+	store   *Store
+	current atomic.Pointer[grpc.ClientConn]
+}
+
+// Dial makes a connection to the control plane at host:port. It does not wait for it.
+func Dial(address string, store *Store) (*Connection, error) {
+	c := &Connection{address: address, store: store}
+	return c, c.Redial()
+}
+
+// Redial makes the connection anew. The streams of the former one end.
+func (c *Connection) Redial() error {
+	host, _, err := net.SplitHostPort(c.address)
+	if err != nil {
+		return fmt.Errorf("the control plane's address %q is not host:port: %w", c.address, err)
+	}
+	conn, err := grpc.NewClient("passthrough:///"+c.address,
+		grpc.WithTransportCredentials(credentials.NewTLS(c.store.TLS(host))),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		// A network that swallows packets is noticed after a quarter of a minute.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestMessage)),
+	)
+	if err != nil {
+		return fmt.Errorf("connecting to the control plane: %w", err)
+	}
+	if before := c.current.Swap(conn); before != nil {
+		return before.Close()
+	}
+	return nil
+}
+
+// Close ends the connection and its streams.
+func (c *Connection) Close() error { return c.current.Load().Close() }
+
+// Invoke implements grpc.ClientConnInterface.
+func (c *Connection) Invoke(ctx context.Context, method string, in, out any, options ...grpc.CallOption) error {
+	return c.current.Load().Invoke(ctx, method, in, out, options...)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (c *Connection) NewStream(ctx context.Context, stream *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return c.current.Load().NewStream(ctx, stream, method, options...)
+}

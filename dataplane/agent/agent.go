@@ -164,7 +164,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.keepConnected(ctx) })
 	err := group.Wait()
 	a.probation.end() // a process that ends in order has not died
+	a.letGo()
+	return errors.Join(err, a.journal.Close())
+}
+
+// letGo gives back the snapshots that the agent itself holds.
+func (a *Agent) letGo() {
+	select {
+	case j := <-a.jobs:
+		j.release()
+	default:
+	}
 	a.dropWaiting()
 	a.serving.release()
-	return errors.Join(err, a.journal.Close())
+	a.serving = serving{}
 }

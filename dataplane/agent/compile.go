@@ -79,11 +79,7 @@ func (a *Agent) compileAll(ctx context.Context) error {
 
 // run compiles what is not served already.
 func (j job) run(ctx context.Context, a *Agent) outcome {
-	defer func() {
-		if j.previous != nil {
-			j.previous.Release()
-		}
-	}()
+	defer j.releasePrevious()
 	o := outcome{job: j}
 	if err := a.compilePart(ctx, &o.stable, j.previous); err != nil {
 		o.errors = resourceErrors(err)
@@ -148,12 +144,27 @@ func (o outcome) serving() serving {
 	return s
 }
 
-// release gives back the references of an outcome that is not served.
-func (o outcome) release() {
-	if o.stable.snapshot != nil {
-		o.stable.snapshot.Release()
+// releaseParts gives back the references of a state that is not served.
+func (j job) releaseParts() {
+	if j.stable.snapshot != nil {
+		j.stable.snapshot.Release()
 	}
-	if o.candidate != nil && o.candidate.snapshot != nil {
-		o.candidate.snapshot.Release()
+	if j.candidate != nil && j.candidate.snapshot != nil {
+		j.candidate.snapshot.Release()
 	}
 }
+
+func (j job) releasePrevious() {
+	if j.previous != nil {
+		j.previous.Release()
+	}
+}
+
+// release gives back the references of a job that did not run.
+func (j job) release() {
+	j.releaseParts()
+	j.releasePrevious()
+}
+
+// release gives back the references of an outcome that is not served.
+func (o outcome) release() { o.releaseParts() }

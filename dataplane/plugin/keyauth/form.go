@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The form of a key: "tg_", 43 characters of randomness, and 6 of the CRC-32 (IEEE) of all before, both base62. It lets
+// The form of a key: "tg_", 43 characters of randomness, and 6 of the CRC-32 (IEEE) of these, both base62. It lets
 // scanners recognise a leaked key, and the gateway refuse noise without hashing.
 const (
 	prefix         = "tg_"
@@ -26,14 +26,14 @@ func WellFormed(text string) bool {
 			return false
 		}
 	}
-	body, sum := text[:keyLength-checksumLength], text[keyLength-checksumLength:]
-	want := checksum(body)
+	random, sum := text[len(prefix):keyLength-checksumLength], text[keyLength-checksumLength:]
+	want := checksum(random)
 	return sum == string(want[:])
 }
 
 // checksum is the CRC-32 in base62, the highest digit first, filled up with zeros.
-func checksum(body string) (out [checksumLength]byte) {
-	rest := crc32.ChecksumIEEE([]byte(body))
+func checksum(random string) (out [checksumLength]byte) {
+	rest := crc32.ChecksumIEEE([]byte(random))
 	for i := checksumLength - 1; i >= 0; i-- {
 		out[i] = base62[rest%62]
 		rest /= 62

@@ -30,7 +30,8 @@ const (
 	stopTimeout        = 5 * time.Second
 )
 
-// TelemetryHandler serves an agent's telemetry stream to its end.
+// TelemetryHandler serves an agent's telemetry stream to its end, and returns why it ended. An error with a method
+// AgentAtFault() bool that answers true is one of the agent's making.
 type TelemetryHandler interface {
 	Handle(ctx context.Context, fleetID int64, agentID string,
 		stream grpc.BidiStreamingServer[agentv1.ReportTelemetryRequest, agentv1.ReportTelemetryResponse]) error

@@ -113,13 +113,18 @@ var codeOf = []struct {
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 }
 
-// status turns an error into what the agent sees of it. Texts of the store are not for agents.
+// status turns an error into what the agent sees of it. Texts of the store are not for agents. Whether the handler of
+// telemetry blames the agent it says by a method AgentAtFault.
 func (s *service) status(err error) error {
 	if err == nil {
 		return nil
 	}
 	if _, already := status.FromError(err); already {
 		return err
+	}
+	var fault interface{ AgentAtFault() bool }
+	if errors.As(err, &fault) && fault.AgentAtFault() {
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	for _, known := range codeOf {
 		if !errors.Is(err, known.err) {

@@ -1,0 +1,122 @@
+package telemetry
+
+import (
+	"strconv"
+
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+
+	"tidegate.dev/controlplane/store"
+)
+
+// The metrics of evidence. Those that the gateway's own answers count for are metricGateway and the reason.
+const (
+	metricRequests    = "requests"
+	metricUpstream5xx = "upstream_5xx"
+	metricGateway     = "gateway."
+)
+
+// merged is what several reports come to.
+type merged struct {
+	counts   map[store.TelemetryKey]*store.TelemetryCount
+	evidence map[store.EvidenceKey]store.EvidenceArms
+	keyUses  map[store.FleetKey]int64
+	// fleets have evidence that is new.
+	fleets map[int64]bool
+	// holders are the agents that were given the candidates of the rollouts that the reports name.
+	holders map[store.CandidateHolder]bool
+}
+
+func newMerged(holders map[store.CandidateHolder]bool) *merged {
+	return &merged{
+		counts:   map[store.TelemetryKey]*store.TelemetryCount{},
+		evidence: map[store.EvidenceKey]store.EvidenceArms{},
+		keyUses:  map[store.FleetKey]int64{},
+		fleets:   map[int64]bool{},
+		holders:  holders,
+	}
+}
+
+func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTelemetryRequest) {
+	for _, cell := range report.GetCells() {
+		m.addCount(fleetID, agentID, cell)
+		m.addEvidence(fleetID, agentID, cell)
+	}
+	for _, use := range report.GetKeyUses() {
+		key := store.FleetKey{FleetID: fleetID, Key: use.GetKey()}
+		m.keyUses[key] = max(m.keyUses[key], use.GetLastUsed())
+	}
+}
+
+func (m *merged) addCount(fleetID int64, agentID string, cell *agentv1.Cell) {
+	key := store.TelemetryKey{
+		FleetID: fleetID, AgentID: agentID, Revision: cell.GetRevision(), Arm: int16(cell.GetArm()),
+		Route: cell.GetRoute(), StatusClass: int16(cell.GetStatusClass()), Reason: cell.GetReason(),
+	}
+	count := m.counts[key]
+	if count == nil {
+		count = &store.TelemetryCount{}
+		m.counts[key] = count
+	}
+	count.Requests += int64(cell.GetRequests())
+	for i, bucket := range cell.GetBuckets() {
+		count.Histogram[bucket] += int64(cell.GetBucketCounts()[i])
+	}
+}
+
+// addEvidence counts requests whose arm a coin chose. With a share of nothing or all there was no other arm. An agent that
+// was not given the candidate has no say.
+func (m *merged) addEvidence(fleetID int64, agentID string, cell *agentv1.Cell) {
+	rollout := rolloutOf(cell)
+	if rollout == 0 || !m.holders[store.CandidateHolder{RolloutID: rollout, AgentID: agentID}] {
+		return
+	}
+	var arms store.EvidenceArms
+	switch cell.GetArm() {
+	case agentv1.Arm_ARM_CANDIDATE:
+		arms.Candidate = int64(cell.GetRequests())
+	case agentv1.Arm_ARM_STABLE:
+		arms.Control = int64(cell.GetRequests())
+	default:
+		return
+	}
+	m.fleets[fleetID] = true
+	for _, metric := range metricsOf(cell) {
+		key := store.EvidenceKey{RolloutID: rollout, Metric: metric, SharePPM: int32(cell.GetSharePpm())}
+		m.addSum(key, arms)
+		if cell.GetRoute() != "" {
+			key.Route = cell.GetRoute()
+			m.addSum(key, arms)
+		}
+	}
+}
+
+func (m *merged) addSum(key store.EvidenceKey, arms store.EvidenceArms) {
+	sum := m.evidence[key]
+	sum.Candidate += arms.Candidate
+	sum.Control += arms.Control
+	m.evidence[key] = sum
+}
+
+// rolloutOf is the rollout that the cell is evidence of; 0: none.
+func rolloutOf(cell *agentv1.Cell) int64 {
+	if cell.GetSharePpm() == 0 || cell.GetSharePpm() >= allPPM {
+		return 0
+	}
+	rollout, err := strconv.ParseInt(cell.GetRolloutId(), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return rollout
+}
+
+// metricsOf are the metrics that requests of the cell count for.
+func metricsOf(cell *agentv1.Cell) []string {
+	switch {
+	case cell.GetReason() != "":
+		return []string{metricRequests, metricGateway + cell.GetReason()}
+	case cell.GetStatusClass() == 5:
+		return []string{metricRequests, metricUpstream5xx}
+	default:
+		return []string{metricRequests}
+	}
+}

@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+
+	"tidegate.dev/controlplane/store"
+)
+
+// What a report may carry.
+const (
+	bootLimit   = 128
+	routeLimit  = 256
+	reasonLimit = 64
+	keyLimit    = 128
+	// countLimit bounds each count, so that no sum of them leaves 63 bits.
+	countLimit = 1 << 40
+	allPPM     = 1_000_000
+)
+
+// FaultError says that an agent sent what it may not. Its stream ends.
+type FaultError struct{ reason string }
+
+// Error implements error.
+func (e *FaultError) Error() string { return "telemetry refused: " + e.reason }
+
+// AgentAtFault tells the server of the stream whose fault it is.
+func (e *FaultError) AgentAtFault() bool { return true }
+
+// check says what is wrong with a report. What passes can be written: one agent's report never spoils the others'.
+func check(report *agentv1.ReportTelemetryRequest) error {
+	switch {
+	case !isText(report.GetBootId(), bootLimit) || report.GetBootId() == "":
+		return &FaultError{"it has no proper boot id"}
+	case report.GetSequence() < 1:
+		return &FaultError{fmt.Sprintf("its sequence is %d", report.GetSequence())}
+	}
+	for i, cell := range report.GetCells() {
+		if err := checkCell(cell); err != nil {
+			return &FaultError{fmt.Sprintf("cell %d: %v", i, err)}
+		}
+	}
+	for _, use := range report.GetKeyUses() {
+		if !isText(use.GetKey(), keyLimit) || use.GetLastUsed() < 0 || use.GetLastUsed() > countLimit {
+			return &FaultError{"a use of a key is none"}
+		}
+	}
+	return nil
+}
+
+func checkCell(cell *agentv1.Cell) error {
+	switch {
+	case cell.GetRevision() < 0:
+		return errors.New("its revision is negative")
+	case cell.GetArm() < agentv1.Arm_ARM_UNSPECIFIED || cell.GetArm() > agentv1.Arm_ARM_CANDIDATE:
+		return errors.New("its arm is unknown")
+	case cell.GetSharePpm() > allPPM:
+		return errors.New("its share is more than all")
+	case cell.GetStatusClass() > 5:
+		return errors.New("its status class is unknown")
+	case !isText(cell.GetRoute(), routeLimit):
+		return errors.New("its route is not a name")
+	case !isText(cell.GetReason(), reasonLimit):
+		return errors.New("its reason is not a name")
+	case cell.GetRequests() > countLimit:
+		return errors.New("its count is too high")
+	case len(cell.GetBuckets()) != len(cell.GetBucketCounts()):
+		return errors.New("its histogram is torn")
+	}
+	for i, bucket := range cell.GetBuckets() {
+		if bucket >= store.HistogramBuckets || cell.GetBucketCounts()[i] > countLimit {
+			return errors.New("its histogram is out of range")
+		}
+	}
+	return nil
+}
+
+// isText says whether Postgres takes the text and it is not too long. Protobuf has checked that it is UTF-8.
+func isText(text string, limit int) bool {
+	return len(text) <= limit && !strings.ContainsRune(text, 0)
+}

@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"tidegate.dev/controlplane/config"
+	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// certificateServer is the API of certificates.
+type certificateServer struct {
+	adminv1.UnimplementedCertificateServiceServer
+	resources[*adminv1.Certificate, *configv1.Certificate]
+}
+
+func newCertificateServer(s *Server) *certificateServer {
+	return &certificateServer{resources: resources[*adminv1.Certificate, *configv1.Certificate]{Server: s, kind: configv1.Kind_KIND_CERTIFICATE, show: showCertificate}}
+}
+
+func showCertificate(r config.Resource, spec *configv1.Certificate) *adminv1.Certificate {
+	return &adminv1.Certificate{
+		Name: r.Name, Labels: r.Labels, Spec: spec, Etag: r.ETag, Sequence: int32(r.Sequence), UpdateTime: timestamp(r.UpdatedAt), State: r.State, NotAfter: timestamp(r.NotAfter),
+	}
+}
+
+func (s *certificateServer) ListCertificates(ctx context.Context, r *adminv1.ListCertificatesRequest) (*adminv1.ListCertificatesResponse, error) {
+	found, next, err := s.list(ctx, r)
+	return &adminv1.ListCertificatesResponse{Certificates: found, NextPageToken: next}, err
+}
+
+func (s *certificateServer) GetCertificate(ctx context.Context, r *adminv1.GetCertificateRequest) (*adminv1.Certificate, error) {
+	return s.get(ctx, r)
+}
+
+func (s *certificateServer) CreateCertificate(ctx context.Context, r *adminv1.CreateCertificateRequest) (*adminv1.Certificate, error) {
+	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetCertificate())
+}
+
+func (s *certificateServer) UpdateCertificate(ctx context.Context, r *adminv1.UpdateCertificateRequest) (*adminv1.Certificate, error) {
+	return s.update(ctx, r, r.GetChangeSet(), r.GetCertificate(), r.GetUpdateMask())
+}
+
+func (s *certificateServer) UpsertCertificate(ctx context.Context, r *adminv1.UpsertCertificateRequest) (*adminv1.Certificate, error) {
+	return s.upsert(ctx, r, r.GetChangeSet(), r.GetCertificate())
+}
+
+func (s *certificateServer) DeleteCertificate(ctx context.Context, r *adminv1.DeleteCertificateRequest) (*emptypb.Empty, error) {
+	return s.remove(ctx, r, r.GetChangeSet())
+}

@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"tidegate.dev/controlplane/fleet"
+	"tidegate.dev/controlplane/store"
+	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
+)
+
+// fleetServer is the API of fleets and their agents.
+type fleetServer struct {
+	adminv1.UnimplementedFleetServiceServer
+	*Server
+}
+
+func (s *fleetServer) ListFleets(ctx context.Context, r *adminv1.ListFleetsRequest) (*adminv1.ListFleetsResponse, error) {
+	after, err := pageStart(r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(r.GetPageSize())
+	found, err := s.directory.Fleets(ctx, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	shown, next := page(found, size, func(f fleet.Fleet) string { return f.Name })
+	answer := &adminv1.ListFleetsResponse{NextPageToken: next}
+	for _, one := range shown {
+		answer.Fleets = append(answer.Fleets, showFleet(one))
+	}
+	return answer, nil
+}
+
+func (s *fleetServer) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*adminv1.Fleet, error) {
+	found, err := s.directory.Fleet(ctx, r.GetFleet())
+	if err != nil {
+		return nil, err
+	}
+	return showFleet(found), nil
+}
+
+func (s *fleetServer) CreateFleet(ctx context.Context, r *adminv1.CreateFleetRequest) (*adminv1.Fleet, error) {
+	made, err := s.directory.CreateFleet(ctx, r.GetFleet().GetName())
+	if err != nil {
+		return nil, err
+	}
+	return showFleet(made), nil
+}
+
+func (s *fleetServer) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequest) (*adminv1.ListAgentsResponse, error) {
+	after, err := pageStart(r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(r.GetPageSize())
+	found, err := s.directory.Agents(ctx, r.GetFleet(), after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	shown, next := page(found, size, func(a store.Agent) string { return a.Name })
+	answer := &adminv1.ListAgentsResponse{NextPageToken: next}
+	for _, one := range shown {
+		answer.Agents = append(answer.Agents, showAgent(one))
+	}
+	return answer, nil
+}
+
+func (s *fleetServer) GetAgent(ctx context.Context, r *adminv1.GetAgentRequest) (*adminv1.Agent, error) {
+	found, err := s.directory.Agent(ctx, r.GetFleet(), r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return showAgent(found), nil
+}
+
+func (s *fleetServer) DrainAgent(ctx context.Context, r *adminv1.DrainAgentRequest) (*adminv1.Agent, error) {
+	drained, err := s.directory.Drain(ctx, r.GetFleet(), r.GetId(), true)
+	if err != nil {
+		return nil, err
+	}
+	return showAgent(drained), nil
+}
+
+func (s *fleetServer) DeleteAgent(ctx context.Context, r *adminv1.DeleteAgentRequest) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, s.directory.Delete(ctx, r.GetFleet(), r.GetId())
+}
+
+func (s *fleetServer) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoinTokenRequest) (*adminv1.CreateJoinTokenResponse, error) {
+	lifetime, err := duration("ttl", r.GetTtl(), 0)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.directory.CreateJoinToken(ctx, r.GetFleet(), callOf(ctx).who.Name, lifetime)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.CreateJoinTokenResponse{Token: made.Token, ExpireTime: timestamp(made.ExpiresAt)}, nil
+}
+
+func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
+	found, err := s.config.Explain(ctx, r.GetFleet(), r.GetMethod(), r.GetUrl(), r.GetView())
+	if err != nil {
+		return nil, err
+	}
+	answer := &adminv1.ExplainResponse{
+		Route: found.Route, Service: found.Service, Pattern: found.Pattern, Parameters: found.Parameters,
+	}
+	for _, plugin := range found.Plugins {
+		answer.Plugins = append(answer.Plugins, &adminv1.ExplainedPlugin{
+			Name: plugin.Name, Type: plugin.Type, Phase: plugin.Phase, Reason: plugin.Reason,
+		})
+	}
+	for _, other := range found.Others {
+		answer.Others = append(answer.Others, &adminv1.ExplainedRoute{Name: other.Name, Reason: other.Reason})
+	}
+	return answer, nil
+}
+
+func showFleet(f fleet.Fleet) *adminv1.Fleet {
+	return &adminv1.Fleet{
+		Name: f.Name, HeadRevision: int32(f.Head.Revision), StableRevision: int32(f.Head.Stable), LaneSequence: int32(f.Head.LaneSequence),
+		ActiveRollout: identifier(f.ActiveRollout), AgentsConnected: int32(f.AgentsConnected), AgentsTotal: int32(f.AgentsTotal),
+		CreateTime: timestamp(f.CreatedAt),
+	}
+}
+
+// millionths in a percent.
+const ppmPerPercent = 10_000
+
+func showAgent(a store.Agent) *adminv1.Agent {
+	return &adminv1.Agent{
+		Id: a.ID, Name: a.Name, Labels: a.Labels, State: fleet.AgentState(a), Version: a.Version,
+		DesiredStableRevision: int32(a.DesiredStable), DesiredCandidateRevision: int32(a.DesiredCandidate),
+		AppliedStableRevision: int32(a.Stable), AppliedCandidateRevision: int32(a.Candidate),
+		CandidatePercent: float64(a.SharePPM) / ppmPerPercent, LaneSequence: int32(a.LaneSequence), Error: a.Error,
+		ConnectTime: optionalTimestamp(a.ConnectedAt), LastSeenTime: optionalTimestamp(a.SeenAt),
+		CertificateExpireTime: timestamp(a.CertificateExpiresAt), Listeners: a.Listeners,
+	}
+}

@@ -105,10 +105,10 @@ func (a StopClock) String() string { return fmt.Sprintf("stop clock (%s): %s", a
 func (a ResumeClock) String() string {
 	return fmt.Sprintf("resume clock (extend %v): %s", a.Extend, a.Why)
 }
-func (a ExtendStep) String() string { return "extend step: " + a.Why }
-func (a WaiveStep) String() string  { return "waive step: " + a.Why }
-func (a Complete) String() string   { return "complete: " + a.Why }
-func (a RollBack) String() string   { return "roll back: " + a.Why }
+func (a ExtendStep) String() string   { return "extend step: " + a.Why }
+func (a WaiveStep) String() string    { return "waive step: " + a.Why }
+func (a Complete) String() string     { return "complete: " + a.Why }
+func (a RollBack) String() string     { return "roll back: " + a.Why }
 func (a AbortRollout) String() string { return fmt.Sprintf("abort (waiting %v): %s", a.Waiting, a.Why) }
 
 func (a Observe) String() string {

@@ -118,7 +118,7 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 		detail.Evidence = append(detail.Evidence, EvidenceView{
 			Metric: v.Metric, Route: v.Route, CandidateBad: v.CandidateBad, CandidateTotal: v.CandidateTotal,
 			ControlBad: v.ControlBad, ControlTotal: v.ControlTotal,
-			Evidence: finite(math.Exp(v.LogPeak)), Threshold: finite(math.Exp(v.LogThreshold)),
+			Evidence: weight(v.LogEvidence, v.LogThreshold), Threshold: weight(v.LogThreshold, v.LogThreshold),
 			RatioLower: v.RatioLower, RatioUpper: v.RatioUpper, Verdict: v.Verdict, Explanation: v.Explanation,
 		})
 	}
@@ -134,8 +134,13 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 	return detail, nil
 }
 
-// finite keeps what JSON can write.
-func finite(value float64) float64 { return min(value, math.MaxFloat64) }
+// weight is evidence as people read it, and no more than JSON can write. Where there is no control there is none.
+func weight(logarithm, logThreshold float64) float64 {
+	if logThreshold <= 0 {
+		return 0
+	}
+	return min(math.Exp(logarithm), math.MaxFloat64)
+}
 
 func (d *Detail) addAgents(ctx context.Context, tx *store.Tx, row store.Rollout) error {
 	agents, err := tx.RolloutAgents(ctx, row.FleetID)

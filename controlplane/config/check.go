@@ -48,6 +48,9 @@ func (d *draft) check(ctx context.Context, e effort) error {
 	if err := d.checkDeletes(ctx); err != nil {
 		return err
 	}
+	if err := d.checkPlaces(ctx); err != nil {
+		return err
+	}
 	return d.checkRoutes(ctx, wrong, e)
 }
 

@@ -76,6 +76,7 @@ func checkResource(key revision.Key, labels map[string]string, spec proto.Messag
 			fields = append(fields, configv1.FieldViolation{Field: "value", Rule: ruleRequired, Message: "value is required"})
 		}
 	case *configv1.Plugin:
+		fields = append(fields, checkPlugin(s)...)
 		if settings, err := s.Settings(); err == nil {
 			fields = append(fields, withoutRepetition(fields, checkDurations("config.", settings))...)
 		}

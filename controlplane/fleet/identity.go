@@ -14,7 +14,7 @@ import (
 	"tidegate.dev/controlplane/store"
 )
 
-// ErrUnauthenticated: the connection shows no certificate of an agent that this control plane knows.
+// ErrUnauthenticated says that the connection shows no certificate of an agent that this control plane knows.
 var ErrUnauthenticated = errors.New("no agent of this control plane")
 
 // caller is the agent at the other end of a connection.

@@ -23,7 +23,7 @@ const (
 	maxJoinTokenLifetime     = 24 * time.Hour
 )
 
-// ErrLifetime: a join token was asked for that lives too long, or not at all.
+// ErrLifetime says that a join token was asked for that would live too long, or not at all.
 var ErrLifetime = fmt.Errorf("a join token lives for at most %v", maxJoinTokenLifetime)
 
 // errJoinToken: a join token that does not let anybody in. It does not say why, since whoever asks is not known.

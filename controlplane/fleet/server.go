@@ -113,13 +113,15 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	var err error
 	select {
 	case err = <-served:
-		err = fmt.Errorf("serving agents: %w", err)
 		s.streams.close()
 		server.Stop()
 	case <-ctx.Done():
 		s.streams.close()
 		stop(server)
-		<-served
+		err = <-served
+	}
+	if err != nil {
+		err = fmt.Errorf("serving agents: %w", err)
 	}
 	s.goroutines.Wait()
 	s.feeds.running.Wait()

@@ -119,7 +119,9 @@ func (i *intake) connect(collector *telemetry.Collector, agentID string) *report
 	i.t.Cleanup(func() {
 		_ = connection.Close()
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			i.t.Error(err)
+		}
 	})
 	stream, err := agentv1.NewAgentServiceClient(connection).ReportTelemetry(i.t.Context())
 	if err != nil {

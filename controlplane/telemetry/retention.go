@@ -31,9 +31,7 @@ func (r *Retention) Run(ctx context.Context) error {
 	for {
 		deleted, err := r.Forget(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			r.log.Warn("forgetting old telemetry failed; it is tried again", "error", err, "retry_in", retentionInterval)
 		case deleted > 0:
 			r.log.Info("old telemetry was forgotten", "rows", deleted)

@@ -1,0 +1,20 @@
+import { infiniteQueryOptions } from '@tanstack/react-query';
+import { client, type Schemas, unwrap } from './client';
+import { PAGE_SIZE } from './query';
+
+export type Plugin = Schemas['Plugin'];
+
+/** The plugins of a fleet's head, by name; search keeps those whose names begin with it. */
+export function pluginsQuery(fleet: string, search: string) {
+  return infiniteQueryOptions({
+    queryKey: ['fleets', fleet, 'plugins', { search }],
+    queryFn: async ({ pageParam, signal }) => {
+      const query = { page_size: PAGE_SIZE, page_token: pageParam, filter: search === '' ? '' : `name:${search}` };
+      const page = await unwrap(client.GET('/v1/fleets/{fleet}/plugins', { params: { path: { fleet }, query }, signal }));
+      return { items: page.plugins ?? [], next: page.next_page_token ?? '' };
+    },
+    initialPageParam: '',
+    getNextPageParam: (page) => (page.next === '' ? undefined : page.next),
+    refetchInterval: 5_000,
+  });
+}

@@ -1,0 +1,20 @@
+import { infiniteQueryOptions } from '@tanstack/react-query';
+import { client, type Schemas, unwrap } from './client';
+import { PAGE_SIZE } from './query';
+
+export type Service = Schemas['Service'];
+
+/** The services of a fleet's head, by name; search keeps those whose names begin with it. */
+export function servicesQuery(fleet: string, search: string) {
+  return infiniteQueryOptions({
+    queryKey: ['fleets', fleet, 'services', { search }],
+    queryFn: async ({ pageParam, signal }) => {
+      const query = { page_size: PAGE_SIZE, page_token: pageParam, filter: search === '' ? '' : `name:${search}` };
+      const page = await unwrap(client.GET('/v1/fleets/{fleet}/services', { params: { path: { fleet }, query }, signal }));
+      return { items: page.services ?? [], next: page.next_page_token ?? '' };
+    },
+    initialPageParam: '',
+    getNextPageParam: (page) => (page.next === '' ? undefined : page.next),
+    refetchInterval: 5_000,
+  });
+}

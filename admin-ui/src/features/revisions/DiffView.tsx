@@ -1,0 +1,79 @@
+import { Badge, Code, Group, Paper, Table, Text } from '@mantine/core';
+import type { Diff, ResourceChange } from '@/api/revisions';
+import { Empty } from '@/components/Notice';
+import { Section } from '@/components/Section';
+import { count, plural } from '@/format/number';
+import { ChangeCounts } from './ChangeCounts';
+import classes from './DiffView.module.css';
+
+interface DiffViewProps {
+  diff: Diff;
+  /** The revision that it is compared with. */
+  from: number;
+}
+
+/** What changed, resource by resource and field by field. */
+export function DiffView({ diff, from }: DiffViewProps) {
+  const changes = diff.changes ?? [];
+  const base = from === 0 ? 'nothing: it is the first' : `revision ${count(from)}`;
+  return (
+    <Section title="Changes" note={<Group gap="sm"><span>against {base}</span><ChangeCounts {...diff} /></Group>}>
+      {changes.length === 0 ? (
+        <Empty title="Nothing changed">Both revisions hold the same resources.</Empty>
+      ) : (
+        <div className={classes['changes']}>
+          {changes.map((change) => (
+            <Change key={`${change.kind}/${change.name}`} change={change} />
+          ))}
+        </div>
+      )}
+    </Section>
+  );
+}
+
+const actions: Record<string, { color: string; words: string }> = {
+  create: { color: 'teal', words: 'created' },
+  update: { color: 'yellow', words: 'changed' },
+  delete: { color: 'red', words: 'deleted' },
+};
+
+function Change({ change }: { change: ResourceChange }) {
+  const action = actions[change.action ?? ''];
+  const fields = change.fields ?? [];
+  return (
+    <Paper className={classes['change']} component="article" aria-label={`${change.kind} ${change.name}`}>
+      <Group gap="sm" className={classes['name']}>
+        <Badge color={action?.color ?? 'gray'}>{action?.words ?? change.action}</Badge>
+        <Text size="sm" fw={560}>
+          <Text span c="dimmed" inherit>
+            {change.kind}/
+          </Text>
+          {change.name}
+        </Text>
+        <Text size="xs" c="dimmed">
+          {plural(fields.length, 'field')}
+        </Text>
+      </Group>
+      <Table layout="fixed" className={classes['fields']}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th scope="col">Field</Table.Th>
+            <Table.Th scope="col">Before</Table.Th>
+            <Table.Th scope="col">After</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {fields.map((field) => (
+            <Table.Tr key={field.path}>
+              <Table.Td>
+                <Code className={classes['path']}>{field.path}</Code>
+              </Table.Td>
+              <Table.Td className={classes['before']}>{field.before}</Table.Td>
+              <Table.Td className={classes['after']}>{field.after}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Paper>
+  );
+}

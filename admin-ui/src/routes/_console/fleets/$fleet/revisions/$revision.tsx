@@ -1,0 +1,26 @@
+import { createFileRoute, notFound } from '@tanstack/react-router';
+import { z } from 'zod';
+import { RevisionPage } from '@/features/revisions/RevisionPage';
+
+const number = z.coerce.number().int().positive();
+
+export const Route = createFileRoute('/_console/fleets/$fleet/revisions/$revision')({
+  params: {
+    parse: ({ fleet, revision }) => {
+      const parsed = number.safeParse(revision);
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- the router takes this value for "no such page"
+      if (!parsed.success) throw notFound();
+      return { fleet, revision: parsed.data };
+    },
+    stringify: ({ fleet, revision }) => ({ fleet, revision: String(revision) }),
+  },
+  // The revision to compare with, when it is not the parent.
+  validateSearch: z.object({ from: number.optional().catch(undefined) }),
+  component: Revision,
+});
+
+function Revision() {
+  const { fleet, revision } = Route.useParams();
+  const { from } = Route.useSearch();
+  return <RevisionPage fleet={fleet} number={revision} from={from ?? 0} />;
+}

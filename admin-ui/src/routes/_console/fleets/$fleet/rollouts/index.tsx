@@ -1,0 +1,16 @@
+import { createFileRoute } from '@tanstack/react-router';
+import { z } from 'zod';
+import { RolloutsPage } from '@/features/rollouts/RolloutsPage';
+import { rolloutStates } from '@/features/rollouts/states';
+
+export const Route = createFileRoute('/_console/fleets/$fleet/rollouts/')({
+  validateSearch: z.object({ state: z.enum(rolloutStates).optional().catch(undefined) }),
+  component: Rollouts,
+});
+
+function Rollouts() {
+  const { fleet } = Route.useParams();
+  const { state } = Route.useSearch();
+  const navigate = Route.useNavigate();
+  return <RolloutsPage fleet={fleet} state={state} onStateChange={(next) => void navigate({ search: { state: next }, replace: true })} />;
+}

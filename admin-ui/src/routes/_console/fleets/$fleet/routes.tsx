@@ -1,0 +1,15 @@
+import { createFileRoute } from '@tanstack/react-router';
+import { z } from 'zod';
+import { RoutesPage } from '@/features/routes/RoutesPage';
+
+export const Route = createFileRoute('/_console/fleets/$fleet/routes')({
+  validateSearch: z.object({ search: z.string().max(200).optional().catch(undefined) }),
+  component: Routes,
+});
+
+function Routes() {
+  const { fleet } = Route.useParams();
+  const { search } = Route.useSearch();
+  const navigate = Route.useNavigate();
+  return <RoutesPage fleet={fleet} search={search ?? ''} onSearch={(next) => void navigate({ search: next === '' ? {} : { search: next }, replace: true })} />;
+}

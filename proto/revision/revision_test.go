@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	configv1 "tidegate.dev/proto/tidegate/config/v1"
 	"tidegate.dev/proto/revision"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
 func route(name string) revision.Key {

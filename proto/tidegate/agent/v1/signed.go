@@ -1,3 +1,4 @@
+// Package agentv1 is what an agent and the control plane say to each other: generated messages, and beside them what a signature covers.
 package agentv1
 
 import "google.golang.org/protobuf/reflect/protoreflect"

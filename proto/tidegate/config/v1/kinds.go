@@ -1,3 +1,5 @@
+// Package configv1 is the resource kinds of a configuration: generated messages, and beside them what follows from the schema
+// alone: names of kinds, the table of plugin types, validation, references.
 package configv1
 
 // collections are the names of the kinds in URLs and files.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -267,6 +268,14 @@ func (r *rig) counted(match func(telemetry.CellKey) bool) (sum uint64) {
 		}
 	})
 	return sum
+}
+
+// cells lists what was counted, for messages.
+func (r *rig) cells() (out []string) {
+	r.counters.Each(func(key telemetry.CellKey, requests uint64, _ *[telemetry.Buckets]uint64) {
+		out = append(out, fmt.Sprintf("%d× %+v", requests, key))
+	})
+	return out
 }
 
 // eventually waits until the condition holds.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -27,8 +28,8 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 // Validate finds names that no flag has.
 func (c configFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
-	for _, group := range app.Leaves(false) {
-		for _, flag := range group.Flags {
+	for _, group := range app.AllFlags(false) {
+		for _, flag := range group {
 			known[flag.Name] = true
 		}
 	}
@@ -42,6 +43,11 @@ func (c configFile) Validate(app *kong.Application) error {
 
 // Resolve gives the value of a flag; nil if the file does not name it. The command line and the environment win over it.
 func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, variable := range flag.Envs {
+		if _, set := os.LookupEnv(variable); set { // kong would let the file win
+			return nil, nil //nolint:nilnil // kong's way to say: not here
+		}
+	}
 	switch value := c[flag.Name].(type) {
 	case nil:
 		return nil, nil //nolint:nilnil // kong's way to say: not here
@@ -51,7 +57,7 @@ func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any
 			texts = append(texts, fmt.Sprint(one))
 		}
 		return strings.Join(texts, ","), nil
-	case map[string]any:
+	case map[string]any, configFile:
 		return nil, fmt.Errorf("the configuration file gives %q a map", flag.Name)
 	default:
 		return fmt.Sprint(value), nil

@@ -38,6 +38,8 @@ func Decide(now time.Time, state State) []Action {
 type decision struct {
 	State
 	now time.Time
+	// looked is what judge said at this look.
+	looked []Verdict
 }
 
 func (d decision) step() Step { return d.Plan.Steps[min(d.Rollout.Step, d.Plan.last())] }
@@ -50,9 +52,7 @@ func (d decision) queued() []Action {
 	if carried := d.carryOut(); len(carried) > 0 {
 		return carried
 	}
-	switch present, _ := d.eligible(); {
-	case present == 0:
-		return []Action{Complete{fmt.Sprintf("no agent is connected: revision %d is stable at once, and agents that join get it", d.Rollout.Revision)}}
+	switch {
 	case d.Unchanged && d.Rollout.StableRevision != 0:
 		return []Action{Complete{fmt.Sprintf("nothing changed for agents: revision %d has the content of revision %d", d.Rollout.Revision, d.Rollout.StableRevision)}}
 	}
@@ -61,6 +61,9 @@ func (d decision) queued() []Action {
 
 // enter sets the dials of a step, or waits for approval of it. why and actor are a person's, if one asked.
 func (d decision) enter(step int, on trigger, why, actor string, waive bool) []Action {
+	if present, _ := d.eligible(); present == 0 && len(d.Members) == 0 {
+		return []Action{Complete{fmt.Sprintf("no agent is connected: revision %d is stable at once, and agents that join get it", d.Rollout.Revision)}}
+	}
 	to := d.Plan.Steps[step]
 	if to.Approval && (on == onStart || on == onAdvance || on == onPromote && !waive) {
 		text := fmt.Sprintf("%s waits for approval: %s", d.stepName(step), d.dials(to))

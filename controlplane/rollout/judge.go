@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -46,6 +45,7 @@ func (d *decision) judge() (record []Verdict, why string) {
 	var worst Verdict
 	for _, c := range j.comparisons() {
 		verdict := j.compare(c)
+		d.looked = append(d.looked, verdict)
 		if d.worthRecording(verdict) {
 			record = append(record, verdict)
 		}
@@ -282,11 +282,12 @@ func verdictOf(c comparison, d evidence.Decision, explanation string, now time.T
 	}
 }
 
-// summary says how the step's comparison of 5xx ended.
+// summary says how the comparison of 5xx in total stands at this look.
 func (d *decision) summary() string {
-	known := d.recorded("", metricUpstream5xx)
-	if known == nil {
-		return ""
+	for _, verdict := range d.looked {
+		if verdict.Route == "" && verdict.Metric == metricUpstream5xx {
+			return verdict.Explanation
+		}
 	}
-	return fmt.Sprintf("after %s candidate requests: %s", fmt.Sprint(known.CandidateTotal), known.Explanation)
+	return ""
 }

@@ -61,7 +61,7 @@ func (d *decision) inconclusive(why string) []Action {
 		}
 		return []Action{ExtendStep{fmt.Sprintf("%s; the step goes on for another %s", why, step.Maximum)}}
 	default:
-		return d.leave(why + "; goes on, for no agent objects")
+		return d.leave(why + "; goes on, on agent gates alone")
 	}
 }
 

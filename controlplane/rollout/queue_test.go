@@ -16,7 +16,9 @@ func long() *configv1.Strategy {
 }
 
 func running(step int) func(rollout.Detail) bool {
-	return func(d rollout.Detail) bool { return d.State == rollout.Running && d.Step == step && !d.BakeEndAt.IsZero() }
+	return func(d rollout.Detail) bool {
+		return d.State == rollout.Running && d.Step == step && !d.BakeEndAt.IsZero()
+	}
 }
 
 // begun is a fleet whose stable revision 1 has route "orders", and whose revision 2, which changes it, is in its first step.

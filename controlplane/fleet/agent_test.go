@@ -24,7 +24,7 @@ import (
 
 // fakeAgent speaks the agent's side of the protocol, checks what it gets as an agent must, and holds what it got.
 type fakeAgent struct {
-	t           *testing.T
+	t           testing.TB
 	id, fleet   string
 	certificate tls.Certificate
 	authorities *x509.CertPool
@@ -67,7 +67,7 @@ func trusting(token string) *tls.Config {
 	}
 }
 
-func dial(t *testing.T, address string, config *tls.Config) *grpc.ClientConn {
+func dial(t testing.TB, address string, config *tls.Config) *grpc.ClientConn {
 	t.Helper()
 	connection, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	if err != nil {
@@ -77,7 +77,7 @@ func dial(t *testing.T, address string, config *tls.Config) *grpc.ClientConn {
 	return connection
 }
 
-func signingRequest(t *testing.T) ([]byte, *ecdsa.PrivateKey) {
+func signingRequest(t testing.TB) ([]byte, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -90,7 +90,7 @@ func signingRequest(t *testing.T) ([]byte, *ecdsa.PrivateKey) {
 	return request, key
 }
 
-func enrol(t *testing.T, address, token, name string) (*fakeAgent, error) {
+func enrol(t testing.TB, address, token, name string) (*fakeAgent, error) {
 	t.Helper()
 	request, key := signingRequest(t)
 	client := agentv1.NewEnrolmentServiceClient(dial(t, address, trusting(token)))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,10 +14,11 @@ import (
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 )
 
-// What a hello may carry at most.
 const (
-	helloListLimit   = 256
-	helloStringLimit = 256
+	// helloListLimit bounds each list of a hello.
+	helloListLimit = 256
+	// textLimit bounds each text that an agent says about itself, in bytes.
+	textLimit = 256
 )
 
 // connect serves one configuration stream to its end.
@@ -126,17 +129,22 @@ func checkHello(hello *agentv1.Hello) error {
 	if lists > helloListLimit {
 		return fmt.Errorf("%w: a list of the hello has more than %d entries", errProtocol, helloListLimit)
 	}
-	longest := max(len(hello.GetBootId()), len(hello.GetVersion()))
-	for key, value := range hello.GetLabels() {
-		longest = max(longest, len(key), len(value))
+	texts := slices.Concat([]string{hello.GetBootId(), hello.GetVersion()}, hello.GetListeners(), hello.GetPluginTypes())
+	if err := checkTexts(texts, hello.GetLabels()); err != nil {
+		return fmt.Errorf("%w: the hello: %w", errProtocol, err)
 	}
-	for _, texts := range [][]string{hello.GetListeners(), hello.GetPluginTypes()} {
-		for _, text := range texts {
-			longest = max(longest, len(text))
+	return nil
+}
+
+// checkTexts refuses what is too long, or what Postgres does not take. Protobuf has checked that it is UTF-8.
+func checkTexts(texts []string, labels map[string]string) error {
+	for key, value := range labels {
+		texts = append(texts, key, value)
+	}
+	for _, text := range texts {
+		if len(text) > textLimit || strings.ContainsRune(text, 0) {
+			return fmt.Errorf("a text is longer than %d bytes or has a zero byte", textLimit)
 		}
-	}
-	if longest > helloStringLimit {
-		return fmt.Errorf("%w: a text of the hello is longer than %d bytes", errProtocol, helloStringLimit)
 	}
 	return nil
 }

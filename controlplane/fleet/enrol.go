@@ -22,6 +22,9 @@ func (s *Server) enroll(ctx context.Context, request *agentv1.EnrollRequest) (*a
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTexts([]string{request.GetName()}, request.GetLabels()); err != nil {
+		return nil, fmt.Errorf("%w: %w", errProtocol, err)
+	}
 	agent := store.AgentIdentity{ID: uuid.NewString(), Name: request.GetName()}
 	var chain [][]byte
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,17 +32,24 @@ func TestMain(m *testing.M) {
 
 // plane is a control plane with one fleet and no replica yet.
 type plane struct {
-	t           *testing.T
+	t           testing.TB
 	databaseURL string
 	store       *store.Store
 	keyring     *keyring.Keyring
 	fleet       store.Fleet
 	directory   *fleet.Directory
+	telemetry   callers
 }
 
-func newPlane(t *testing.T) *plane {
+func newPlane(t testing.TB) *plane {
 	t.Helper()
 	databaseURL, _ := pgtest.Schema(t)
+	return newPlaneOn(t, databaseURL)
+}
+
+// newPlaneOn is a control plane on an empty database.
+func newPlaneOn(t testing.TB, databaseURL string) *plane {
+	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{DatabaseURL: databaseURL, MaxConnections: 8})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +81,7 @@ func (p *plane) start(name string) *replica {
 	watcher := store.NewWatcher(p.store, log)
 	server, err := fleet.NewServer(fleet.Config{
 		Store: p.store, Watcher: watcher, Keyring: p.keyring, Replica: name, Hosts: []string{"127.0.0.1"},
-		Telemetry: noTelemetry{}, Log: log,
+		Telemetry: &p.telemetry, Log: log,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -97,13 +105,29 @@ func (p *plane) start(name string) *replica {
 	return made
 }
 
-type noTelemetry struct{}
+// callers notes whose telemetry streams it is given, and holds them.
+type callers struct {
+	mu     sync.Mutex
+	agents map[string]int64 // and their fleets
+}
 
-func (noTelemetry) Handle(ctx context.Context, _ int64, _ string,
+func (c *callers) Handle(ctx context.Context, fleetID int64, agentID string,
 	_ grpc.BidiStreamingServer[agentv1.ReportTelemetryRequest, agentv1.ReportTelemetryResponse],
 ) error {
+	c.mu.Lock()
+	if c.agents == nil {
+		c.agents = map[string]int64{}
+	}
+	c.agents[agentID] = fleetID
+	c.mu.Unlock()
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+func (c *callers) fleetOf(agentID string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agents[agentID]
 }
 
 func (p *plane) joinToken() string {
@@ -205,7 +229,7 @@ func (p *plane) agent(id string) (agent store.Agent) {
 }
 
 // until waits for a condition; it fails the test after a while.
-func until(t *testing.T, what string, condition func() bool) {
+func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	poll := time.NewTicker(5 * time.Millisecond)

@@ -377,7 +377,12 @@ func TestTheStreamKeepsToItsProtocol(t *testing.T) {
 	agent.say(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: &agentv1.Hello{BootId: strings.Repeat("x", 1000)}}})
 	wantCode(t, agent.ended(), codes.InvalidArgument)
 
-	agent.connect(address)
+	agent.open(address)
+	agent.say(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: &agentv1.Hello{Labels: map[string]string{"a": "\x00"}}}})
+	wantCode(t, agent.ended(), codes.InvalidArgument)
+
+	agent.open(address)
+	agent.say(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: &agentv1.Hello{}}})
 	agent.nextDesired()
 	agent.say(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: &agentv1.Hello{}}})
 	wantCode(t, agent.ended(), codes.InvalidArgument)

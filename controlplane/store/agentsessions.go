@@ -24,7 +24,7 @@ func (tx *Tx) BeginAgentSession(ctx context.Context, hello AgentHello) (session 
 	}
 	row, err := tx.queries.BeginAgentSession(ctx, queries.BeginAgentSessionParams{
 		ID: hello.ID, Replica: hello.Replica, BootID: hello.BootID, Version: hello.Version,
-		Listeners: hello.Listeners, PluginTypes: hello.PluginTypes, Labels: labels,
+		Listeners: append([]string{}, hello.Listeners...), PluginTypes: append([]string{}, hello.PluginTypes...), Labels: labels,
 		Epoch: hello.Epoch, Generation: hello.Generation, LaneSequence: hello.LaneHoldsSequence,
 	})
 	if err != nil {

@@ -75,6 +75,7 @@ func (s *session) acknowledged(answer *agentv1.Acknowledgement) (again bool, err
 	default:
 		return false, fmt.Errorf("%w: an acknowledgement without a status", errProtocol)
 	}
+	s.metrics.acknowledgements.WithLabelValues(report.Acknowledgement.Status).Inc()
 	s.board.add(report)
 	return false, nil
 }

@@ -152,7 +152,7 @@ func checkTexts(texts []string, labels map[string]string) error {
 // begin makes the stream the agent's session, in the store and on this replica.
 func (s *Server) begin(ctx context.Context, open *openStream, agent caller, hello *agentv1.Hello) (*session, error) {
 	made := &session{
-		agent: agent.AgentIdentity, contents: s.contents, lanes: s.lanes, board: s.board, signer: s.keyring,
+		agent: agent.AgentIdentity, contents: s.contents, lanes: s.lanes, board: s.board, signer: s.keyring, metrics: s.metrics,
 		lane:     lanePosition{known: hello.GetLaneSequence() > 0, epoch: hello.GetEpoch(), sequence: hello.GetLaneSequence()},
 		accepted: order{hello.GetEpoch(), hello.GetGeneration()},
 	}
@@ -174,6 +174,7 @@ func (s *Server) begin(ctx context.Context, open *openStream, agent caller, hell
 		return nil, err
 	}
 	made.log = s.log.With("fleet", agent.Fleet, "agent", agent.Name, "agent_id", agent.ID, "session", made.number)
+	s.metrics.sessions.Inc()
 	s.streams.adopt(open, made.number)
 	made.feed = s.feeds.subscribe(agent.FleetID)
 	s.noteDropped(made, hello.GetDropped())

@@ -73,6 +73,7 @@ func (s *session) deliverLane(ctx context.Context, view *view) error {
 		if err := s.send(part.message); err != nil {
 			return err
 		}
+		s.metrics.contentBytes.Add(float64(proto.Size(part.message)))
 		s.lane = lanePosition{known: true, epoch: view.Epoch, sequence: part.through}
 		s.laneSent, reset = true, false
 	}
@@ -93,6 +94,7 @@ func (s *session) deliverContent(ctx context.Context, view *view, wanted store.R
 		if err := s.send(chunk); err != nil {
 			return err
 		}
+		s.metrics.contentBytes.Add(float64(proto.Size(chunk)))
 	}
 	s.holding.add(wanted)
 	return nil

@@ -45,6 +45,7 @@ func (s *Server) enroll(ctx context.Context, request *agentv1.EnrollRequest) (*a
 	if err != nil {
 		return nil, err
 	}
+	s.metrics.enrolments.Inc()
 	s.log.Info("an agent joined", "fleet", agent.Fleet, "agent", agent.Name, "agent_id", agent.ID)
 	return &agentv1.EnrollResponse{AgentId: agent.ID, Fleet: agent.Fleet, Credentials: s.credentials(chain)}, nil
 }

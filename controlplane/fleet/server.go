@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -21,7 +22,8 @@ import (
 
 // Bounds of what agents may ask of one replica.
 const (
-	maxStreams         = 20_000
+	maxConnections     = 20_000
+	maxStreams         = 40_000
 	maxEnrolments      = 16
 	maxMessage         = 4 << 20 // bytes
 	streamsAConnection = 8
@@ -67,6 +69,7 @@ type Server struct {
 	board               *board
 	streams             *streams
 	enrolments          chan struct{} // a place for each enrolment under way
+	metrics             *metrics
 	goroutines          sync.WaitGroup
 }
 
@@ -92,6 +95,7 @@ func NewServer(config Config) (*Server, error) {
 	if server.certificateLifetime <= 0 {
 		server.certificateLifetime = keyring.MaxAgentLifetime
 	}
+	server.metrics = newMetrics(server.streams)
 	server.board = newBoard(config.Store, config.Log, server.streams.supersede)
 	return server, nil
 }
@@ -109,7 +113,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 
 	server := s.grpcServer()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	var err error
 	select {
 	case err = <-served:

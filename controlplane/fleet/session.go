@@ -42,6 +42,7 @@ type session struct {
 	lanes    *lanes
 	board    *board
 	signer   signer
+	metrics  *metrics
 	log      *slog.Logger
 
 	holding  holding

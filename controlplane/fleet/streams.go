@@ -86,6 +86,13 @@ func (s *streams) supersede(agentID string, session int64) {
 	}
 }
 
+// agents counts the agents whose session this replica holds.
+func (s *streams) agents() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
 // close ends all streams and admits none any more.
 func (s *streams) close() {
 	s.mu.Lock()

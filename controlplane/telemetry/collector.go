@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,9 @@ type Collector struct {
 	log    *slog.Logger
 	queue  chan *received
 	memory *semaphore.Weighted
+	// reports by outcome: counted, repeated (counted before) or refused
+	reports *prometheus.CounterVec
+	waiting prometheus.GaugeFunc
 }
 
 // received is a report on its way into the store.
@@ -51,7 +55,22 @@ type received struct {
 
 // NewCollector returns a collector that begins with Run.
 func NewCollector(s *store.Store, log *slog.Logger) *Collector {
-	return &Collector{store: s, log: log, queue: make(chan *received, queueLimit), memory: semaphore.NewWeighted(memoryLimit)}
+	c := &Collector{
+		store: s, log: log, queue: make(chan *received, queueLimit), memory: semaphore.NewWeighted(memoryLimit),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tidegate_telemetry_reports_total",
+			Help: "Reports of agents, by outcome: counted, repeated (counted before) or refused.",
+		}, []string{"outcome"}),
+	}
+	c.waiting = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidegate_telemetry_reports_waiting", Help: "Reports that were received and are not stored yet.",
+	}, func() float64 { return float64(len(c.queue)) })
+	return c
+}
+
+// Metrics returns what to register with Prometheus.
+func (c *Collector) Metrics() []prometheus.Collector {
+	return []prometheus.Collector{c.reports, c.waiting}
 }
 
 // Handle serves one agent's stream to its end, and returns why it ended. The agent is known to be who it says.
@@ -90,6 +109,7 @@ func (c *Collector) receive(ctx context.Context, agentID string, mailbox *mailbo
 			return err
 		}
 		if err := check(report); err != nil {
+			c.reports.WithLabelValues("refused").Inc()
 			return err
 		}
 		item := &received{
@@ -199,15 +219,19 @@ func (c *Collector) write(ctx context.Context, items []*received) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	var cursors map[store.TelemetryBoot]store.TelemetryCursor
+	var counted int
 	err := c.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		if cursors, err = tx.LockTelemetryCursors(ctx, bootsOf(items)); err != nil {
 			return err
 		}
-		return c.count(ctx, tx, items, cursors)
+		counted, err = c.count(ctx, tx, items, cursors)
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	c.reports.WithLabelValues("counted").Add(float64(counted))
+	c.reports.WithLabelValues("repeated").Add(float64(len(items) - counted))
 	for _, item := range items {
 		if cursor, known := cursors[item.boot]; known {
 			item.mailbox.acknowledge(item.boot.BootID, cursor.Sequence)
@@ -218,15 +242,16 @@ func (c *Collector) write(ctx context.Context, items []*received) error {
 	return nil
 }
 
-// count adds up what was not counted yet and moves the cursors, in the store and in the map.
-func (c *Collector) count(ctx context.Context, tx *store.Tx, items []*received, cursors map[store.TelemetryBoot]store.TelemetryCursor) error {
+// count adds up what was not counted yet and moves the cursors, in the store and in the map. It returns how many of the
+// reports that were.
+func (c *Collector) count(ctx context.Context, tx *store.Tx, items []*received, cursors map[store.TelemetryBoot]store.TelemetryCursor) (int, error) {
 	fresh := c.uncounted(items, cursors)
 	if len(fresh) == 0 {
-		return nil
+		return 0, nil
 	}
 	holders, err := holdersOf(ctx, tx, fresh)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	sums, moved := newMerged(holders), map[store.TelemetryBoot]int64{}
 	for _, item := range fresh {
@@ -234,8 +259,13 @@ func (c *Collector) count(ctx context.Context, tx *store.Tx, items []*received, 
 		moved[item.boot] = cursors[item.boot].Sequence
 	}
 	if err := tx.MoveTelemetryCursors(ctx, moved); err != nil {
-		return err
+		return 0, err
 	}
+	return len(fresh), save(ctx, tx, sums)
+}
+
+// save writes what reports come to.
+func save(ctx context.Context, tx *store.Tx, sums *merged) error {
 	if err := tx.AddTelemetryCounts(ctx, sums.counts); err != nil {
 		return err
 	}

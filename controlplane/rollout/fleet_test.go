@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -43,7 +44,11 @@ type playedAgent struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	s := storetest.Open(t)
+	return newFleetOn(t, storetest.Open(t))
+}
+
+func newFleetOn(t *testing.T, s *store.Store) *fleet {
+	t.Helper()
 	f := &fleet{t: t, store: s, Fleet: storetest.Fleet(t, s, "default")}
 	f.watcher = store.NewWatcher(s, slog.New(slog.DiscardHandler))
 	f.service = rollout.NewService(s, f.watcher)
@@ -129,7 +134,8 @@ func (f *fleet) play(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := f.store.InTx(ctx, func(tx *store.Tx) error { return f.turn(ctx, tx) }); err != nil && ctx.Err() == nil {
+		err := f.store.InTx(ctx, func(tx *store.Tx) error { return f.turn(ctx, tx) })
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
 			return err
 		}
 	}
@@ -235,7 +241,7 @@ func (f *fleet) upsert(kind configv1.Kind, name string, spec proto.Message) stor
 func (f *fleet) get(id int64) rollout.Detail {
 	f.t.Helper()
 	detail, err := f.service.Get(f.t.Context(), f.Name, id)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
 		f.t.Fatal(err)
 	}
 	return detail

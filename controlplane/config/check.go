@@ -15,7 +15,7 @@ const maxServedPlugins = 1_000_000
 // effort bounds the work that goes into warnings.
 type effort struct {
 	// routes is the largest number of routes at head among which shadowed ones are looked for.
-	routes int64
+	routes int
 }
 
 var (

@@ -119,12 +119,11 @@ func (d *draft) compareForTie(compared map[[2]string]bool, changed, present map[
 // warnOfShadows warns of routes that never match because another takes all of their requests. Only a higher priority and
 // regular expressions allow that: otherwise the order puts what is more specific first.
 func (d *draft) warnOfShadows(ctx context.Context, changed map[string]pattern.Rule, e effort) error {
-	count, err := d.tx.CountAtHead(ctx, d.fleet.ID, configv1.Kind_KIND_ROUTE)
-	if err != nil || count > e.routes {
+	count, err := d.tx.CountAtHead(ctx, d.fleet.ID, configv1.Kind_KIND_ROUTE, e.routes+1)
+	if err != nil || count > int64(e.routes) {
 		return err
 	}
-	all := maps.Clone(changed)
-	versions, err := d.tx.ListHead(ctx, d.fleet.ID, configv1.Kind_KIND_ROUTE, store.Filter{Limit: int(e.routes)})
+	versions, err := d.tx.ListHead(ctx, d.fleet.ID, configv1.Kind_KIND_ROUTE, store.Filter{Limit: e.routes})
 	if err != nil {
 		return err
 	}
@@ -133,31 +132,64 @@ func (d *draft) warnOfShadows(ctx context.Context, changed map[string]pattern.Ru
 	if err != nil {
 		return err
 	}
-	maps.Copy(all, present)
-	names := slices.Sorted(maps.Keys(all))
+	shades := newShades(changed, present)
 	pairs := 0
-	for _, one := range slices.Sorted(maps.Keys(changed)) {
-		for _, other := range names {
-			if one == other || pairs >= maxPairs {
-				continue
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		one := changed[name]
+		for other := range shades.of(one) {
+			if pairs++; pairs > maxPairs {
+				return nil
 			}
-			if mayShadow(all[one], all[other]) {
-				pairs++
-				d.warnIfShadowed(all[one], all[other])
-			}
-			if _, alsoChanged := changed[other]; !alsoChanged && mayShadow(all[other], all[one]) {
-				pairs++
-				d.warnIfShadowed(all[other], all[one])
+			switch {
+			case one.Priority > other.Priority:
+				d.warnIfShadowed(one, other)
+			case one.Priority < other.Priority:
+				d.warnIfShadowed(other, one)
+			default:
+				d.warnIfShadowed(one, other)
+				d.warnIfShadowed(other, one)
 			}
 		}
 	}
 	return nil
 }
 
-func mayShadow(first, second pattern.Rule) bool {
-	isRegex := func(p pattern.Path) bool { return p.Regexp() != nil }
-	return first.Priority > second.Priority ||
-		first.Priority == second.Priority && (slices.ContainsFunc(second.Paths, isRegex) || slices.ContainsFunc(first.Paths, isRegex))
+// shades finds the rules that one may shadow or be shadowed by: those of another priority and regular expressions.
+type shades struct {
+	byPriority map[int32][]pattern.Rule
+	regexes    map[int32][]pattern.Rule
+}
+
+func newShades(groups ...map[string]pattern.Rule) shades {
+	s := shades{byPriority: map[int32][]pattern.Rule{}, regexes: map[int32][]pattern.Rule{}}
+	for _, group := range groups {
+		for _, rule := range group {
+			s.byPriority[rule.Priority] = append(s.byPriority[rule.Priority], rule)
+			if hasRegex(rule) {
+				s.regexes[rule.Priority] = append(s.regexes[rule.Priority], rule)
+			}
+		}
+	}
+	return s
+}
+
+func (s shades) of(one pattern.Rule) iter.Seq[pattern.Rule] {
+	return func(yield func(pattern.Rule) bool) {
+		for priority, rules := range s.byPriority {
+			if priority == one.Priority && !hasRegex(one) {
+				rules = s.regexes[priority]
+			}
+			for _, rule := range rules {
+				if rule.Name != one.Name && !yield(rule) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func hasRegex(rule pattern.Rule) bool {
+	return slices.ContainsFunc(rule.Paths, func(p pattern.Path) bool { return p.Regexp() != nil })
 }
 
 func (d *draft) warnIfShadowed(first, second pattern.Rule) {
@@ -170,7 +202,11 @@ func (d *draft) warnIfShadowed(first, second pattern.Rule) {
 func (d *draft) warnOfUnusedServices(ctx context.Context) error {
 	suspects := map[revision.Key]bool{}
 	used := map[string]bool{}
+	var edited []string
 	for _, e := range d.edits {
+		if e.Kind == configv1.Kind_KIND_ROUTE {
+			edited = append(edited, e.Name)
+		}
 		if route, ok := d.former[e.Key].(*configv1.Route); ok {
 			suspects[serviceKey(route.GetService())] = true
 		}
@@ -185,14 +221,12 @@ func (d *draft) warnOfUnusedServices(ctx context.Context) error {
 		other := d.byKey[key]
 		return used[key.Name] || other != nil && other.delete
 	})
-	references, err := d.tx.ReferencesTo(ctx, d.fleet.ID, slices.Collect(maps.Keys(suspects)))
+	elsewhere, err := d.tx.Referenced(ctx, d.fleet.ID, slices.Collect(maps.Keys(suspects)), configv1.Kind_KIND_ROUTE, edited)
 	if err != nil {
 		return err
 	}
-	for _, reference := range references {
-		if d.byKey[reference.From] == nil && reference.From.Kind == configv1.Kind_KIND_ROUTE {
-			delete(suspects, reference.To)
-		}
+	for _, key := range elsewhere {
+		delete(suspects, key)
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(suspects), revision.Key.Compare) {
 		d.warn(key, "no route uses it")

@@ -70,6 +70,9 @@ func (tx *Tx) CommitRevision(ctx context.Context, head Head, commit Commit) (mad
 	if err := tx.queries.SetHeadRevision(ctx, parameters); err != nil {
 		return Revision{}, false, fmt.Errorf("moving head to revision %d: %w", write.number, translate(err))
 	}
+	if err := tx.analyze(ctx, len(write.keys), "resource_versions, resource_references, route_keys, tree_nodes"); err != nil {
+		return Revision{}, false, err
+	}
 	made, err = revisionOf(row)
 	return made, err == nil, err
 }

@@ -75,6 +75,9 @@ func (tx *Tx) AppendLane(ctx context.Context, fleetID int64, author string, writ
 	if err := tx.indexConsumers(ctx, fleetID, writes); err != nil {
 		return 0, err
 	}
+	if err := tx.analyze(ctx, len(writes), "lane_versions, resource_references"); err != nil {
+		return 0, err
+	}
 	return sequence, tx.NotifyHeads(ctx, fleetID)
 }
 

@@ -36,6 +36,25 @@ func (tx *Tx) ReferencesTo(ctx context.Context, fleetID int64, keys []revision.K
 	return references, nil
 }
 
+// Referenced returns those of keys that some resource of a kind refers to, resources of the excepted names aside.
+func (tx *Tx) Referenced(ctx context.Context, fleetID int64, keys []revision.Key, by configv1.Kind, excepted []string) ([]revision.Key, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	kinds, names := columnsOf(keys)
+	rows, err := tx.queries.ListReferenced(ctx, queries.ListReferencedParams{
+		FleetID: fleetID, Kinds: kinds, Names: names, FromKind: int16(by), Excepted: append([]string{}, excepted...),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for what is referred to: %w", translate(err))
+	}
+	referenced := make([]revision.Key, len(rows))
+	for i, row := range rows {
+		referenced[i] = keyOf(row.Kind, row.Name)
+	}
+	return referenced, nil
+}
+
 // RoutesByKeys returns the names of the routes at head that take a place in the order which keys name ([pattern.TieKeys]).
 func (tx *Tx) RoutesByKeys(ctx context.Context, fleetID int64, keys []string) (map[string][]string, error) {
 	rows, err := tx.queries.ListRoutesByKeys(ctx, queries.ListRoutesByKeysParams{FleetID: fleetID, Keys: keys})

@@ -144,3 +144,18 @@ func (tx *Tx) notify(ctx context.Context, topic string, fleetID int64) error {
 	}
 	return nil
 }
+
+// analyzeFrom is how many rows at once change a table so much that Postgres plans its queries wrongly.
+const analyzeFrom = 500
+
+// analyze renews the statistics of tables after a write of many rows. Postgres does so by itself, but up to a minute later, and
+// until then it may look through a whole index where a few entries are asked for.
+func (tx *Tx) analyze(ctx context.Context, rows int, tables string) error {
+	if rows < analyzeFrom {
+		return nil
+	}
+	if _, err := tx.tx.Exec(ctx, "ANALYZE "+tables); err != nil {
+		return fmt.Errorf("renewing the statistics of %s: %w", tables, translate(err))
+	}
+	return nil
+}

@@ -101,9 +101,11 @@ func (tx *Tx) NamesAtHead(ctx context.Context, fleetID int64, kind configv1.Kind
 	return names, nil
 }
 
-// CountAtHead counts the resources of a kind at head.
-func (tx *Tx) CountAtHead(ctx context.Context, fleetID int64, kind configv1.Kind) (int64, error) {
-	count, err := tx.queries.CountVersionsAtHead(ctx, queries.CountVersionsAtHeadParams{FleetID: fleetID, Kind: int16(kind)})
+// CountAtHead counts the resources of a kind at head, up to a limit that bounds its cost.
+func (tx *Tx) CountAtHead(ctx context.Context, fleetID int64, kind configv1.Kind, limit int) (int64, error) {
+	count, err := tx.queries.CountVersionsAtHead(ctx, queries.CountVersionsAtHeadParams{
+		FleetID: fleetID, Kind: int16(kind), UpTo: int32(limit),
+	})
 	if err != nil {
 		return 0, fmt.Errorf("counting %s: %w", kind.Collection(), translate(err))
 	}

@@ -24,7 +24,10 @@ ORDER BY name LIMIT @page_size;
 SELECT name FROM resource_versions WHERE fleet_id = @fleet_id AND kind = @kind AND valid_until IS NULL ORDER BY name;
 
 -- name: CountVersionsAtHead :one
-SELECT count(*) FROM resource_versions WHERE fleet_id = @fleet_id AND kind = @kind AND valid_until IS NULL;
+-- Up to a limit, so that its cost is bounded.
+SELECT count(*) FROM (
+    SELECT FROM resource_versions WHERE fleet_id = @fleet_id AND kind = @kind AND valid_until IS NULL LIMIT @up_to
+) counted;
 
 -- name: ListChangedSince :many
 SELECT DISTINCT v.kind, v.name FROM resource_versions v
@@ -57,6 +60,16 @@ SELECT r.kind, r.name, r.to_kind, r.to_name, r.field FROM resource_references r
 JOIN (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name) k ON r.to_kind = k.kind AND r.to_name = k.name
 WHERE r.fleet_id = @fleet_id
 ORDER BY r.to_kind, r.to_name, r.kind, r.name, r.field;
+
+-- name: ListReferenced :many
+-- Which of the keys a resource of one kind refers to, those of the excepted names aside. It stops at the first for each.
+SELECT k.kind, k.name
+FROM (SELECT unnest(@kinds::smallint[])::smallint AS kind, unnest(@names::text[])::text AS name) k
+WHERE EXISTS (
+    SELECT FROM resource_references r
+    WHERE r.fleet_id = @fleet_id AND r.to_kind = k.kind AND r.to_name = k.name
+      AND r.kind = @from_kind AND NOT r.name = ANY(@excepted::text[])
+);
 
 -- name: DeleteRouteKeys :exec
 DELETE FROM route_keys WHERE fleet_id = @fleet_id AND route = ANY(@routes::text[]);

@@ -33,16 +33,20 @@ func (q *Queries) CloseVersions(ctx context.Context, arg CloseVersionsParams) er
 }
 
 const countVersionsAtHead = `-- name: CountVersionsAtHead :one
-SELECT count(*) FROM resource_versions WHERE fleet_id = $1 AND kind = $2 AND valid_until IS NULL
+SELECT count(*) FROM (
+    SELECT FROM resource_versions WHERE fleet_id = $1 AND kind = $2 AND valid_until IS NULL LIMIT $3
+) counted
 `
 
 type CountVersionsAtHeadParams struct {
 	FleetID int64
 	Kind    int16
+	UpTo    int32
 }
 
+// Up to a limit, so that its cost is bounded.
 func (q *Queries) CountVersionsAtHead(ctx context.Context, arg CountVersionsAtHeadParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countVersionsAtHead, arg.FleetID, arg.Kind)
+	row := q.db.QueryRow(ctx, countVersionsAtHead, arg.FleetID, arg.Kind, arg.UpTo)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -570,6 +574,56 @@ func (q *Queries) ListNamesAtHead(ctx context.Context, arg ListNamesAtHeadParams
 			return nil, err
 		}
 		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listReferenced = `-- name: ListReferenced :many
+SELECT k.kind, k.name
+FROM (SELECT unnest($1::smallint[])::smallint AS kind, unnest($2::text[])::text AS name) k
+WHERE EXISTS (
+    SELECT FROM resource_references r
+    WHERE r.fleet_id = $3 AND r.to_kind = k.kind AND r.to_name = k.name
+      AND r.kind = $4 AND NOT r.name = ANY($5::text[])
+)
+`
+
+type ListReferencedParams struct {
+	Kinds    []int16
+	Names    []string
+	FleetID  int64
+	FromKind int16
+	Excepted []string
+}
+
+type ListReferencedRow struct {
+	Kind int16
+	Name string
+}
+
+// Which of the keys a resource of one kind refers to, those of the excepted names aside. It stops at the first for each.
+func (q *Queries) ListReferenced(ctx context.Context, arg ListReferencedParams) ([]ListReferencedRow, error) {
+	rows, err := q.db.Query(ctx, listReferenced,
+		arg.Kinds,
+		arg.Names,
+		arg.FleetID,
+		arg.FromKind,
+		arg.Excepted,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListReferencedRow{}
+	for rows.Next() {
+		var i ListReferencedRow
+		if err := rows.Scan(&i.Kind, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

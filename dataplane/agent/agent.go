@@ -20,6 +20,7 @@ import (
 
 	"tidegate.dev/dataplane/agent/identity"
 	"tidegate.dev/dataplane/agent/journal"
+	"tidegate.dev/dataplane/agent/reporter"
 	"tidegate.dev/dataplane/guard"
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/snapshot"
@@ -44,7 +45,7 @@ type Config struct {
 	// Version, PluginTypes, Listeners and Labels are told to the control plane.
 	Version     string
 	PluginTypes []string
-	Listeners   []string
+	Listeners   func() []string
 	Labels      map[string]string
 	// Identity has enrolled before Recover and Run are called.
 	Identity *identity.Store
@@ -56,6 +57,7 @@ type Config struct {
 	Installer Installer
 	Lane      *lane.Table
 	Counters  *telemetry.Counters
+	KeyUses   *telemetry.KeyUses // may be nil
 	Log       *slog.Logger
 
 	// DeadMan is how long a candidate is served without a control plane; 0: one minute.
@@ -162,10 +164,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.loop(ctx) })
 	group.Go(func() error { return a.compileAll(ctx) })
 	group.Go(func() error { return a.keepConnected(ctx) })
+	group.Go(func() error { return a.reporter().Run(ctx) })
 	err := group.Wait()
 	a.probation.end() // a process that ends in order has not died
 	a.letGo()
 	return errors.Join(err, a.journal.Close())
+}
+
+func (a *Agent) reporter() *reporter.Reporter {
+	return reporter.New(reporter.Config{
+		StateDir: a.config.StateDir, BootID: a.bootID, Connection: a.config.Connection,
+		Counters: a.config.Counters, KeyUses: a.config.KeyUses, Log: a.log,
+	})
 }
 
 // letGo gives back the snapshots that the agent itself holds.

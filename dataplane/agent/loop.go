@@ -81,7 +81,10 @@ func (a *Agent) hello() *agentv1.Hello {
 		BootId: a.bootID, Version: a.config.Version, PluginTypes: a.config.PluginTypes,
 		Holds: state.Holds(), Dropped: state.Dropped,
 		Epoch: state.Desired.GetEpoch(), Generation: state.Desired.GetGeneration(),
-		Listeners: a.config.Listeners, Labels: a.config.Labels,
+		Labels: a.config.Labels,
+	}
+	if a.config.Listeners != nil {
+		hello.Listeners = a.config.Listeners()
 	}
 	if state.LaneEpoch >= hello.GetEpoch() {
 		hello.LaneSequence = state.LaneSequence

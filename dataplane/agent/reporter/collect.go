@@ -1,0 +1,134 @@
+package reporter
+
+import (
+	"slices"
+	"time"
+
+	"tidegate.dev/dataplane/telemetry"
+	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
+)
+
+const (
+	// cellsPerReport and usesPerReport keep a report well below what one message may be.
+	cellsPerReport = 4_000
+	usesPerReport  = 4_000
+	// mostPending bounds the cells, and the key uses, that are put together while no report can be kept.
+	mostPending = 100_000
+)
+
+// tally is what a cell counted.
+type tally struct {
+	requests uint64
+	buckets  [telemetry.Buckets]uint64
+}
+
+func (t *tally) add(requests uint64, buckets, before *[telemetry.Buckets]uint64) {
+	t.requests += requests
+	for i := range buckets {
+		t.buckets[i] += buckets[i] - before[i]
+	}
+}
+
+// collector takes differences of counters. It is for one goroutine.
+type collector struct {
+	counters *telemetry.Counters
+	uses     *telemetry.KeyUses
+	bootID   string
+
+	last     map[telemetry.CellKey]tally
+	pending  map[telemetry.CellKey]*tally // without the opening
+	keys     map[string]int64
+	lost     uint64
+	since    time.Time
+	sequence int64
+}
+
+func newCollector(c Config, now time.Time) *collector {
+	return &collector{
+		counters: c.Counters, uses: c.KeyUses, bootID: c.BootID,
+		last: make(map[telemetry.CellKey]tally), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
+		since: now,
+	}
+}
+
+// collect adds what was counted since the last call to what is pending.
+func (c *collector) collect() {
+	seen := make(map[telemetry.CellKey]tally, len(c.last))
+	c.counters.Each(func(key telemetry.CellKey, requests uint64, buckets *[telemetry.Buckets]uint64) {
+		before := c.last[key]
+		seen[key] = tally{requests, *buckets}
+		if requests > before.requests {
+			c.keep(key, requests-before.requests, buckets, &before.buckets)
+		}
+	})
+	c.last = seen // cells that are gone are forgotten
+	if c.uses == nil {
+		return
+	}
+	for _, use := range c.uses.Drain() {
+		if _, have := c.keys[use.Key]; have || len(c.keys) < mostPending {
+			c.keys[use.Key] = use.LastUsed
+		}
+	}
+}
+
+func (c *collector) keep(key telemetry.CellKey, requests uint64, buckets, before *[telemetry.Buckets]uint64) {
+	key.Opening = 0
+	sum := c.pending[key]
+	if sum == nil {
+		if len(c.pending) >= mostPending {
+			c.lost++
+			return
+		}
+		sum = new(tally)
+		c.pending[key] = sum
+	}
+	sum.add(requests, buckets, before)
+}
+
+// cut makes reports of what is pending; none if there is nothing to tell.
+func (c *collector) cut(now time.Time) []*agentv1.ReportTelemetryRequest {
+	cells := make([]*agentv1.Cell, 0, len(c.pending))
+	for key, sum := range c.pending {
+		cells = append(cells, cellOf(key, sum))
+	}
+	uses := make([]*agentv1.KeyUse, 0, len(c.keys))
+	for key, at := range c.keys {
+		uses = append(uses, &agentv1.KeyUse{Key: key, LastUsed: at})
+	}
+	var reports []*agentv1.ReportTelemetryRequest
+	for len(cells) > 0 || len(uses) > 0 || c.lost > 0 {
+		n, m := min(len(cells), cellsPerReport), min(len(uses), usesPerReport)
+		c.sequence++
+		reports = append(reports, &agentv1.ReportTelemetryRequest{
+			BootId: c.bootID, Sequence: c.sequence,
+			StartUnixMs: c.since.UnixMilli(), DurationMs: uint32(now.Sub(c.since).Milliseconds()),
+			Cells: cells[:n], KeyUses: uses[:m], LostCells: c.lost,
+		})
+		cells, uses, c.lost = cells[n:], uses[m:], 0
+	}
+	clear(c.pending)
+	clear(c.keys)
+	c.since = now
+	return reports
+}
+
+func cellOf(key telemetry.CellKey, sum *tally) *agentv1.Cell {
+	cell := &agentv1.Cell{
+		Revision: key.Revision, Arm: agentv1.Arm(key.Arm), RolloutId: key.RolloutID, SharePpm: key.SharePPM,
+		Route: key.Route, StatusClass: uint32(key.StatusClass), Reason: key.Reason, Requests: sum.requests,
+	}
+	used := 0
+	for _, count := range sum.buckets {
+		if count > 0 {
+			used++
+		}
+	}
+	cell.Buckets, cell.BucketCounts = slices.Grow(cell.Buckets, used), slices.Grow(cell.BucketCounts, used)
+	for i, count := range sum.buckets {
+		if count > 0 {
+			cell.Buckets, cell.BucketCounts = append(cell.Buckets, uint32(i)), append(cell.BucketCounts, count)
+		}
+	}
+	return cell
+}

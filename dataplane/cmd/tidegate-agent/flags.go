@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// flags configure the agent. Each is also a variable TIDEGATE_<NAME> and a name in the file of --config.
+type flags struct {
+	Config kong.ConfigFlag `help:"YAML file with flags: \"proxy-address: 0.0.0.0:8080\"." type:"path"`
+
+	ControlPlane  string            `default:"127.0.0.1:9081" help:"The control plane's address for agents (${default})." placeholder:"HOST:PORT"`
+	StateDir      string            `default:"tidegate-agent" type:"path" help:"Where identity and configuration are kept; of one agent alone (${default})." placeholder:"DIR"`
+	JoinTokenFile string            `type:"path" help:"File with the token that lets the agent join a fleet, once." placeholder:"FILE"`
+	Name          string            `help:"The agent's name for people, unique in its fleet. Default: the host's name." placeholder:"NAME"`
+	Labels        map[string]string `mapsep:"," help:"Labels for selectors: \"zone=a,tier=edge\"." placeholder:"KEY=VALUE"`
+
+	ProxyAddress    string         `default:"127.0.0.1:8080" help:"Clients, HTTP/1.1 and h2c (${default})." placeholder:"HOST:PORT"`
+	TLSAddress      string         `name:"tls-address" default:"127.0.0.1:8443" help:"Clients, HTTP/1.1 and h2 over TLS (${default})." placeholder:"HOST:PORT"`
+	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config (${default})." placeholder:"HOST:PORT"`
+	TrustedProxies  []netip.Prefix `help:"Peers whose forwarding headers are believed: \"10.0.0.0/8\"." placeholder:"CIDR"`
+	RefuseUpstreams []netip.Prefix `help:"Addresses that are no upstreams, beside link-local and metadata addresses." placeholder:"CIDR"`
+	AllowUpstreams  []netip.Prefix `help:"Exceptions from the addresses that are no upstreams." placeholder:"CIDR"`
+
+	AccessLog    string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
+	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	DrainTimeout time.Duration `default:"30s" help:"How long requests may take to end after a signal."`
+	DeadMan      time.Duration `default:"60s" help:"How long a candidate is served without a control plane."`
+}
+
+const description = `Tidegate's data plane. Every flag can be given as TIDEGATE_<FLAG> (TIDEGATE_PROXY_ADDRESS) or in the file of --config.
+"tidegate-agent version" prints the version.
+
+  tidegate-agent --control-plane gateway.example:9081 --join-token-file join.token --state-dir /var/lib/tidegate-agent`
+
+// dispatch reads the command line and does what it says.
+func dispatch(ctx context.Context, arguments []string) error {
+	if len(arguments) == 1 && arguments[0] == "version" {
+		_, err := fmt.Println(describeVersion())
+		return err
+	}
+	var given flags
+	parser, err := kong.New(&given, kong.Name("tidegate-agent"), kong.Description(description),
+		kong.DefaultEnvars("TIDEGATE"), kong.Configuration(readConfig), kong.UsageOnError())
+	if err != nil {
+		return fmt.Errorf("describing the flags: %w", err)
+	}
+	if _, err := parser.Parse(arguments); err != nil {
+		return err
+	}
+	if err := given.complete(); err != nil {
+		return err
+	}
+	return serve(ctx, &given, given.logger())
+}
+
+// complete fills in what depends on the machine.
+func (f *flags) complete() error {
+	if f.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("asking for the host's name (--name NAME needs none): %w", err)
+		}
+		f.Name = strings.ToLower(host)
+	}
+	return nil
+}
+
+func (f *flags) logger() *slog.Logger {
+	level := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level[f.LogLevel]})).With("agent", f.Name)
+}

@@ -52,8 +52,7 @@ func (d decision) queued() []Action {
 	if carried := d.carryOut(); len(carried) > 0 {
 		return carried
 	}
-	switch {
-	case d.Unchanged && d.Rollout.StableRevision != 0:
+	if d.Unchanged && d.Rollout.StableRevision != 0 {
 		return []Action{Complete{fmt.Sprintf("nothing changed for agents: revision %d has the content of revision %d", d.Rollout.Revision, d.Rollout.StableRevision)}}
 	}
 	return d.enter(0, onStart, "", "", false)

@@ -164,7 +164,9 @@ func TestControllerThatDiesIsFollowed(t *testing.T) {
 					pass(50 * time.Millisecond)
 				}
 				kill()
-				<-done
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
 			}
 		})
 	}

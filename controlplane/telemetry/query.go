@@ -75,7 +75,7 @@ func (q *Querier) Query(ctx context.Context, query Query) (series []Series, err 
 			return err
 		}
 		prepared.Until = now.Add(resolution)
-		prepared.Since = beginning(now, query.Window, prepared.Step)
+		prepared.Since, prepared.Step = beginning(now, query.Window, prepared.Step)
 		points, err = tx.QueryTelemetry(ctx, prepared)
 		return err
 	})
@@ -131,15 +131,16 @@ func keepApart(prepared *store.TelemetryQuery, groupBy []string) error {
 	return nil
 }
 
-// beginning is where the first step begins. Steps of a chart lie at the same moments in every query.
-func beginning(now time.Time, window, step time.Duration) time.Time {
+// beginning is where the first step begins, and how long steps are: a window of one step is widened so that all of it is one
+// point. Steps of a chart lie at the same moments in every query.
+func beginning(now time.Time, window, step time.Duration) (time.Time, time.Duration) {
 	if window == 0 {
 		window = defaultWindow
 	}
 	if step >= window {
-		return now.Add(-window).Truncate(resolution)
+		return now.Add(-window).Truncate(resolution), step + 3*resolution
 	}
-	return now.Add(-window).Truncate(step)
+	return now.Add(-window).Truncate(step), step
 }
 
 var armNames = map[agentv1.Arm]string{agentv1.Arm_ARM_STABLE: "stable", agentv1.Arm_ARM_CANDIDATE: "candidate"}

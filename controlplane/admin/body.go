@@ -17,9 +17,8 @@ const (
 	// maxBody is what a request may send; calls that carry many resources may send maxLargeBody.
 	maxBody      = 1 << 20
 	maxLargeBody = 32 << 20
-	// bodyTimeout and largeBodyTimeout are how long it may take to arrive.
-	bodyTimeout      = 20 * time.Second
-	largeBodyTimeout = 2 * time.Minute
+	// largePatience is how many times longer a large body may take to arrive.
+	largePatience = 6
 )
 
 func hasBody(r *http.Request) bool {
@@ -27,9 +26,9 @@ func hasBody(r *http.Request) bool {
 }
 
 // bodyBounds are the size and time within which the body of a request must arrive.
-func bodyBounds(r *http.Request) (limit int64, timeout time.Duration) {
+func bodyBounds(r *http.Request, bodyTimeout time.Duration) (limit int64, timeout time.Duration) {
 	if strings.HasSuffix(r.URL.Path, ":apply") || strings.HasSuffix(r.URL.Path, ":edit") {
-		return maxLargeBody, largeBodyTimeout
+		return maxLargeBody, largePatience * bodyTimeout
 	}
 	if signsIn(r) {
 		return maxSignIn, bodyTimeout
@@ -38,11 +37,11 @@ func bodyBounds(r *http.Request) (limit int64, timeout time.Duration) {
 }
 
 // readBody reads the body whole, within its bounds, and puts it back. It returns what is wrong with it, if anything.
-func readBody(w http.ResponseWriter, r *http.Request) *problem {
+func readBody(w http.ResponseWriter, r *http.Request, bodyTimeout time.Duration) *problem {
 	if p := checkMediaType(r); p != nil {
 		return p
 	}
-	limit, timeout := bodyBounds(r)
+	limit, timeout := bodyBounds(r, bodyTimeout)
 	if r.ContentLength > limit {
 		return tooLarge(r, limit)
 	}

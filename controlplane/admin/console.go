@@ -59,7 +59,7 @@ func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.serve.ServeHTTP(w, r)
 		return
 	}
-	if strings.HasPrefix(name, "assets/") || !wantsPage(r) {
+	if strings.HasPrefix(name+"/", "assets/") || !wantsPage(r) {
 		writeProblem(w, r, newProblem(problemNotFound, "there is nothing at "+r.URL.Path))
 		return
 	}

@@ -26,6 +26,9 @@ const retrySoon = time.Second
 // cause, and answered without.
 func (s *Server) failure(ctx context.Context, fullMethod string, err error) error {
 	p := problemOfError(err)
+	if errors.Is(err, store.ErrStale) && incoming(ctx, headerIfMatch) != "" {
+		p.kind = problemStale
+	}
 	p.requestID = callOf(ctx).requestID
 	if p.kind.status >= 500 {
 		s.log.LogAttrs(ctx, slog.LevelError, "a call failed", slog.String("method", fullMethod),

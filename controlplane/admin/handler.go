@@ -29,7 +29,9 @@ type handler struct {
 	api     http.Handler
 	console http.Handler
 	origin  *http.CrossOriginProtection
-	log     *slog.Logger
+	// bodyTimeout is how long the body of a request may take to arrive.
+	bodyTimeout time.Duration
+	log         *slog.Logger
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +112,7 @@ func (h *handler) serveAPI(w http.ResponseWriter, r *http.Request, c *call) {
 				return
 			}
 		}
-		if p := readBody(w, r); p != nil {
+		if p := readBody(w, r, h.bodyTimeout); p != nil {
 			writeProblem(w, r, p)
 			return
 		}

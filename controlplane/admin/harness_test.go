@@ -34,10 +34,17 @@ type system struct {
 	identity                 *identity.Service
 	admin, publisher, viewer string
 	log                      *record
+	stop                     func() // ends the parts and waits for their end
 }
 
 // begin starts a system that ends with the test.
 func begin(t *testing.T) *system {
+	t.Helper()
+	return beginWith(t, admin.Config{})
+}
+
+// beginWith starts a system with settings of its own.
+func beginWith(t *testing.T, settings admin.Config) *system {
 	t.Helper()
 	opened := storetest.Open(t)
 	storetest.Fleet(t, opened, "default")
@@ -47,7 +54,7 @@ func begin(t *testing.T) *system {
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	watcher := store.NewWatcher(opened, log)
 	server, err := admin.New(admin.Config{
-		Store: opened, Keyring: keys, Identity: s.identity, Config: config.New(opened, keys, rollout.Lookup),
+		HeaderTimeout: settings.HeaderTimeout, BodyTimeout: settings.BodyTimeout, Store: opened, Keyring: keys, Identity: s.identity, Config: config.New(opened, keys, rollout.Lookup),
 		Rollouts: rollout.NewService(opened, watcher), Directory: fleet.NewDirectory(opened, keys),
 		Telemetry: telemetry.NewQuerier(opened), Log: log,
 		Console: fstest.MapFS{
@@ -77,10 +84,11 @@ func (s *system) run(t *testing.T, parts ...func(context.Context) error) {
 			}
 		})
 	}
-	t.Cleanup(func() {
+	s.stop = func() {
 		cancel()
 		running.Wait()
-	})
+	}
+	t.Cleanup(s.stop)
 }
 
 func (s *system) token(t *testing.T, name string, role identity.Role) string {

@@ -3,9 +3,12 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -86,7 +89,7 @@ func (r resources[M, S]) update(ctx context.Context, asked askedResource, change
 	if err := sameName(asked.GetName(), given.GetName()); err != nil {
 		return *new(M), err
 	}
-	change, paths := r.resource(given, asked.GetName()), writable(mask.GetPaths())
+	change, paths := r.resource(given, asked.GetName()), writable(mask.GetPaths(), given.ProtoReflect().Descriptor())
 	if len(paths) == 0 { // nothing that can be written is named: nothing changes
 		var none S
 		change.Labels, change.Spec = nil, none
@@ -169,15 +172,37 @@ var outputOnly = map[string]bool{
 	"phase": true, "notes": true, "not_after": true,
 }
 
-// writable leaves out of a mask what is output only: it is ignored wherever it is sent.
-func writable(paths []string) []string {
+// writable are the paths of a mask that can be written: what is output only is ignored wherever it is sent, and a free-form
+// object (a plugin's config) is one value, though the gateway names its members when it makes a mask of a body.
+func writable(paths []string, resource protoreflect.MessageDescriptor) []string {
 	kept := make([]string, 0, len(paths))
 	for _, path := range paths {
-		if !outputOnly[path] {
+		if outputOnly[path] {
+			continue
+		}
+		if path = untilFreeForm(path, resource); !slices.Contains(kept, path) {
 			kept = append(kept, path)
 		}
 	}
 	return kept
+}
+
+// untilFreeForm cuts a path behind the first field that is a free-form object.
+func untilFreeForm(path string, message protoreflect.MessageDescriptor) string {
+	names := strings.Split(path, ".")
+	for i, name := range names {
+		if message == nil {
+			break
+		}
+		field := message.Fields().ByName(protoreflect.Name(name))
+		if field == nil {
+			break
+		}
+		if message = field.Message(); message != nil && message.FullName() == "google.protobuf.Struct" {
+			return strings.Join(names[:i+1], ".")
+		}
+	}
+	return path
 }
 
 // timestamp is a time in a message; the zero time is left out.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,16 +29,18 @@ import (
 const (
 	// maxConnections bounds what clients of the admin address can hold at once.
 	maxConnections = 1024
-	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	// answerTimeout bounds how long a slow reader may take for one answer. Streams bound each piece instead.
 	answerTimeout   = 2 * time.Minute
 	maxHeaderBytes  = 64 << 10
 	maxStreams      = 100
 	shutdownTimeout = 15 * time.Second
+
+	defaultHeaderTimeout = 10 * time.Second
+	defaultBodyTimeout   = 20 * time.Second
 )
 
-// Config is what a server is made of. All fields but Metrics and Console are required.
+// Config is what a server is made of. All fields up to Log are required.
 type Config struct {
 	Store     *store.Store
 	Keyring   *keyring.Keyring
@@ -51,6 +54,10 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Console is the built console; nil serves none.
 	Console fs.FS
+	// HeaderTimeout is how long the header of a request may take to arrive. Default 10 s.
+	HeaderTimeout time.Duration
+	// BodyTimeout is how long its body may take; that of a call that carries many resources, six times as long. Default 20 s.
+	BodyTimeout time.Duration
 }
 
 // Server is the admin API. It is safe for concurrent use.
@@ -63,6 +70,8 @@ type Server struct {
 	directory *fleet.Directory
 	telemetry *telemetry.Querier
 	log       *slog.Logger
+
+	headerTimeout time.Duration
 
 	metrics *metrics
 	methods map[string]method
@@ -84,6 +93,7 @@ func New(c Config) (*Server, error) {
 		store: c.Store, keyring: c.Keyring, identity: c.Identity, config: c.Config, rollouts: c.Rollouts,
 		directory: c.Directory, telemetry: c.Telemetry, log: c.Log, metrics: measures, methods: methods(), rules: httpRules(),
 	}
+	s.headerTimeout = cmp.Or(c.HeaderTimeout, defaultHeaderTimeout)
 	s.ending, s.end = context.WithCancel(context.Background())
 	rpc := grpc.NewServer(grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream), grpc.MaxRecvMsgSize(maxLargeBody))
 	local := &connection{unary: s.unary, stream: s.stream, methods: map[string]unaryMethod{}, streams: map[string]streamMethod{}}
@@ -96,7 +106,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.handler = &handler{
 		server: s, rpc: rpc, api: api, console: newConsole(c.Console),
-		origin: http.NewCrossOriginProtection(), log: c.Log,
+		origin: http.NewCrossOriginProtection(), bodyTimeout: cmp.Or(c.BodyTimeout, defaultBodyTimeout), log: c.Log,
 	}
 	return s, nil
 }
@@ -130,7 +140,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
 		Handler: s.handler, Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: s.headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan error, 1)

@@ -80,8 +80,8 @@ type Revocation interface {
 // Reset empties the exchange for the next use and keeps its memory.
 func (x *Exchange) Reset() {
 	clear(x.policies)
-	clear(x.Limits.policies)
-	*x = Exchange{policies: x.policies[:0], Limits: LimitReport{policies: x.Limits.policies[:0]}}
+	x.Limits.Reset()
+	*x = Exchange{policies: x.policies[:0], Limits: x.Limits}
 }
 
 // Verdict is what a policy decided. The zero value lets the exchange go on.

@@ -21,6 +21,12 @@ func (l *LimitReport) Add(name, policy string, remaining, reset int64, share flo
 	l.policies = append(l.policies, policy)
 }
 
+// Reset empties the report and keeps its memory.
+func (l *LimitReport) Reset() {
+	clear(l.policies)
+	*l = LimitReport{policies: l.policies[:0]}
+}
+
 // Write sets the fields, if any limit was reported.
 func (l *LimitReport) Write(header Header) {
 	if len(l.policies) == 0 {

@@ -135,7 +135,8 @@ func (r Rate) decision(level float64) Decision {
 
 // time is how long it takes to refill so many requests.
 func (r Rate) time(requests float64) time.Duration {
-	return time.Duration(math.Min(math.Ceil(requests/r.PerNanosecond), math.MaxInt64/4))
+	const hair = 1e-3
+	return time.Duration(math.Min(math.Ceil(requests/r.PerNanosecond-hair), math.MaxInt64/4))
 }
 
 // drain gives back what time has given since the last decision.

@@ -33,7 +33,12 @@ func WellFormed(text string) bool {
 
 // checksum is the CRC-32 in base62, the highest digit first, filled up with zeros.
 func checksum(random string) (out [checksumLength]byte) {
-	rest := crc32.ChecksumIEEE([]byte(random))
+	rest := ^uint32(0)
+	// Byte by byte over the string, since crc32.ChecksumIEEE wants a slice, which would be allocated.
+	for i := range len(random) {
+		rest = crc32.IEEETable[byte(rest)^random[i]] ^ rest>>8
+	}
+	rest = ^rest
 	for i := checksumLength - 1; i >= 0; i-- {
 		out[i] = base62[rest%62]
 		rest /= 62

@@ -38,7 +38,7 @@ type playedAgent struct {
 	boot     int
 	// refuses every candidate; silent says nothing more.
 	refuses, silent bool
-	// Of a thousand requests a tick, how many are bad in each arm.
+	// requests a tick, and how many of a thousand are bad in each arm.
 	requests, candidateBad, controlBad int64
 }
 
@@ -186,8 +186,10 @@ func (a *playedAgent) take(desired *store.Delivery, sums map[store.EvidenceKey]s
 			have := sums[key]
 			sums[key] = store.EvidenceArms{Candidate: have.Candidate + candidate, Control: have.Control + control}
 		}
-		count("requests", a.requests*share/1_000_000, a.requests-a.requests*share/1_000_000)
-		count("upstream_5xx", a.candidateBad, a.controlBad)
+		candidate := a.requests * share / 1_000_000
+		control := a.requests - candidate
+		count("requests", candidate, control)
+		count("upstream_5xx", candidate*a.candidateBad/1000, control*a.controlBad/1000)
 	}
 	return report
 }

@@ -29,7 +29,7 @@ func TestGoodRevisionGoesStepByStep(t *testing.T) {
 	f.goes(f.controller("a").Run)
 	f.join("edge-1", "edge-2", "edge-3")
 	f.ends(f.publish("orders", "/orders", quick()), rollout.Completed)
-	f.alter(func(a *playedAgent) { a.candidateBad, a.controlBad = 1, 1 })
+	f.alter(func(a *playedAgent) { a.candidateBad, a.controlBad = 10, 10 })
 	id := f.publish("orders", "/v2/orders", quick())
 	detail := f.ends(id, rollout.Completed)
 	var steps []string
@@ -56,7 +56,7 @@ func TestRevisionThatFailsRequestsIsRolledBackAndReverted(t *testing.T) {
 	f.goes(f.controller("a").Run)
 	f.join("edge-1", "edge-2")
 	f.ends(f.publish("orders", "/orders", quick()), rollout.Completed)
-	f.alter(func(a *playedAgent) { a.candidateBad = 50 })
+	f.alter(func(a *playedAgent) { a.candidateBad = 500 })
 	slow := quick()
 	slow.Steps[0].Bake = "1h"
 	detail := f.ends(f.publish("orders", "/broken", slow), rollout.RolledBack)

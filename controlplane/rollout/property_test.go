@@ -53,7 +53,7 @@ func TestEveryRolloutEndsWhateverHappens(t *testing.T) {
 	plans := strategies(t)
 	commands := []rollout.Command{rollout.Pause, rollout.Resume, rollout.Promote, rollout.PromoteFull, rollout.Approve, rollout.Abort}
 	ends := map[string]int{}
-	for seed := range uint64(50) {
+	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 2))
 			s := newSimulation(t, seed)
@@ -144,7 +144,7 @@ func TestQuietRolloutTakesTheTimeOfItsStrategy(t *testing.T) {
 // A controller that dies at any moment, without giving up its lease, is followed by another that goes on.
 func TestControllerThatDiesIsFollowed(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			s := newSimulation(t, seed)

@@ -51,8 +51,7 @@ type Config struct {
 	Identity *identity.Store
 	// Connection leads to the control plane.
 	Connection grpc.ClientConnInterface
-	// Compile makes a snapshot. The agent sets Revision, Root, Content and Previous of the input. It runs on one goroutine,
-	// and a panic in it is a refusal.
+	// Compile makes a snapshot. The agent sets Revision, Root, Content and Previous of the input. A panic in it is a refusal.
 	Compile   func(snapshot.Input) (*snapshot.Snapshot, error)
 	Installer Installer
 	Lane      *lane.Table
@@ -109,7 +108,7 @@ type Agent struct {
 	waiting   *outcome              // compiled, and not activated before the fast lane has come far enough
 	next      *agentv1.DesiredState // arrived while working
 	heartbeat time.Duration
-	pinned    bool
+	pin       *pin // nil: none
 	draining  bool
 	refused   string
 }

@@ -42,6 +42,7 @@ func (a *Agent) resume(ctx context.Context) {
 		return
 	}
 	a.retreat(ctx)
+	a.readPin(ctx)
 	for _, state := range a.resumable() {
 		if a.resumeWith(ctx, state) {
 			return
@@ -84,6 +85,9 @@ func (a *Agent) condemn(ctx context.Context, reference *agentv1.RevisionReferenc
 func (a *Agent) resumable() []*agentv1.DesiredState {
 	state := a.journal.State()
 	var all []*agentv1.DesiredState
+	if a.pin != nil {
+		all = append(all, a.pin.state(state.Desired))
+	}
 	if a.admitRevisions(state.Desired) == nil {
 		all = append(all, state.Desired)
 	}

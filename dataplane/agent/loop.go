@@ -28,7 +28,9 @@ func (a *Agent) loop(ctx context.Context) error {
 		case <-heartbeat.C:
 			a.onHeartbeat()
 		case q := <-a.asks:
-			q.answer <- q.do(ctx)
+			err := q.do(ctx)
+			a.publish()
+			q.answer <- err
 		}
 		if a.heartbeat != interval {
 			heartbeat.Reset(a.heartbeat)

@@ -110,8 +110,8 @@ func (a *Agent) admit(desired *agentv1.DesiredState) []*agentv1.ResourceError {
 		return problem("stale_generation", fmt.Errorf("(%d, %d) is older than (%d, %d), which was accepted",
 			desired.GetEpoch(), desired.GetGeneration(), state.Desired.GetEpoch(), state.Desired.GetGeneration()))
 	}
-	if a.pinned {
-		return problem("pinned", fmt.Errorf("an operator pinned this agent to what it serves"))
+	if a.pin != nil {
+		return problem("pinned", fmt.Errorf("an operator pinned this agent to revision %d", a.pin.Revision))
 	}
 	if refusal := a.admitRevisions(desired); refusal != nil {
 		return refusal
@@ -137,6 +137,9 @@ func isOlder(a, b *agentv1.DesiredState) bool {
 // admitRevisions refuses what this agent dropped by itself: a candidate that it judged bad, and, as candidate or stable,
 // what it died of.
 func (a *Agent) admitRevisions(desired *agentv1.DesiredState) []*agentv1.ResourceError {
+	if desired.GetEpoch() > a.journal.State().Desired.GetEpoch() {
+		return nil // the numbers mean other revisions
+	}
 	for _, dropped := range a.journal.State().Dropped {
 		died := dropped.GetRolloutId() == ""
 		switch {

@@ -1,6 +1,9 @@
 package agent
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Status is what the agent is doing, for people and for readiness.
 type Status struct {
@@ -41,7 +44,7 @@ func (a *Agent) publish() {
 	identity, state := a.config.Identity.Current(), a.journal.State()
 	s := &Status{
 		AgentID: identity.AgentID, Fleet: identity.Fleet, BootID: a.bootID,
-		Connected: a.welcomed, Configured: a.serving.stable.snapshot != nil, Draining: a.draining, Pinned: a.pinned,
+		Connected: a.welcomed, Configured: a.serving.stable.snapshot != nil, Draining: a.draining, Pinned: a.pin != nil,
 		StableRevision: a.serving.stable.reference.GetRevision(), CandidateSharePPM: a.serving.sharePPM,
 		RolloutID: a.serving.rolloutID, Epoch: state.Desired.GetEpoch(), Generation: state.Desired.GetGeneration(),
 		LaneSequence: state.LaneSequence, Refused: a.refused,
@@ -55,8 +58,26 @@ func (a *Agent) publish() {
 	a.status.Store(s)
 }
 
-// ask is a question or a command from another goroutine, done in the loop.
+// ask is a command from another goroutine, done in the loop.
 type ask struct {
 	do     func(context.Context) error
 	answer chan error
+}
+
+// inLoop has the loop do something, and waits for it.
+func (a *Agent) inLoop(ctx context.Context, do func(context.Context) error) error {
+	q := ask{do: do, answer: make(chan error, 1)}
+	select {
+	case a.asks <- q:
+	case <-a.ended:
+		return errors.New("the agent is stopping")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-q.answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -40,7 +40,7 @@ func (t *transfer) add(chunk *agentv1.ContentChunk) (whole bool, err error) {
 	if int(chunk.GetIndex()) != len(t.chunks) {
 		return false, fmt.Errorf("chunk %d of a content came where %d was due", chunk.GetIndex(), len(t.chunks))
 	}
-	if len(t.chunks) > 0 && !(sameRoot(chunk.GetFrom(), t.chunks[0].GetFrom()) && sameRoot(chunk.GetTo(), t.chunks[0].GetTo())) {
+	if len(t.chunks) > 0 && !t.continuedBy(chunk) {
 		return false, errors.New("the chunks of a content do not belong together")
 	}
 	t.chunks = append(t.chunks, chunk)
@@ -49,6 +49,11 @@ func (t *transfer) add(chunk *agentv1.ContentChunk) (whole bool, err error) {
 		return false, fmt.Errorf("a content is larger than %d bytes", mostContent)
 	}
 	return chunk.GetLast(), nil
+}
+
+func (t *transfer) continuedBy(chunk *agentv1.ContentChunk) bool {
+	first := t.chunks[0]
+	return sameRoot(chunk.GetFrom(), first.GetFrom()) && sameRoot(chunk.GetTo(), first.GetTo())
 }
 
 // onContent takes a chunk, and after the last checks the whole and keeps it. A content that is not what it should be is

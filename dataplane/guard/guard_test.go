@@ -24,14 +24,12 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // traffic is two arms of one rollout and the coin between them.
 type traffic struct {
-	counters           *telemetry.Counters
-	stable, candidate  *telemetry.Arm
-	coin               *rand.Rand
-	share              uint32
-	candidateRequests  int
-	numbers            map[string]uint32
-	candidateStatus5xx float64
-	stableStatus5xx    float64
+	counters          *telemetry.Counters
+	stable, candidate *telemetry.Arm
+	coin              *rand.Rand
+	share             uint32
+	candidateRequests int
+	numbers           map[string]uint32
 }
 
 func newTraffic(share uint32) *traffic {

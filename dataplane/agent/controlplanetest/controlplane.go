@@ -73,7 +73,7 @@ func Start(t testing.TB) *ControlPlane {
 
 func (cp *ControlPlane) listen(t testing.TB, address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(context.WithoutCancel(t.Context()), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package controlplanetest
 
 import (
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -204,7 +205,7 @@ func (cp *ControlPlane) ReportTelemetry(stream agentv1.AgentService_ReportTeleme
 	}
 	for {
 		report, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

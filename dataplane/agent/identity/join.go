@@ -30,17 +30,17 @@ func (s *Store) Join(ctx context.Context, joining Joining, log *slog.Logger) err
 	}
 	for {
 		err := s.tryJoin(ctx, joining)
-		var temporary *TemporaryError
-		switch {
-		case err == nil:
+		if err == nil {
 			log.InfoContext(ctx, "joined", "fleet", s.Current().Fleet, "agent_id", s.Current().AgentID)
-			return nil
-		case ctx.Err() != nil:
-			return nil
-		case had != nil:
+		}
+		if err == nil || ctx.Err() != nil {
+			return nil //nolint:nilerr // ending is no failure
+		}
+		if had != nil {
 			log.ErrorContext(ctx, "the certificate has ended; a new join token is needed", "expired", had.ExpiresAt(), "error", err)
 			return nil
-		case !errors.As(err, &temporary):
+		}
+		if temporary := new(TemporaryError); !errors.As(err, &temporary) {
 			return err
 		}
 		log.WarnContext(ctx, "not joined yet", "error", err)

@@ -139,7 +139,7 @@ func (s *State) applyContent(record *agentv1.ContentRecord) error {
 	}
 	to := from.Apply(DeltaOf(record.GetUpserts(), record.GetDeletes()))
 	root := to.Root()
-	if !bytes.Equal(root[:], record.GetTo().GetRoot()) && !(to.Len() == 0 && isEmptyRoot(record.GetTo().GetRoot())) {
+	if same := bytes.Equal(root[:], record.GetTo().GetRoot()) || to.Len() == 0 && isEmptyRoot(record.GetTo().GetRoot()); !same {
 		return fmt.Errorf("a content has the root %s, not %x", root, record.GetTo().GetRoot())
 	}
 	if record.GetTo().GetRevision() == 0 {
@@ -163,6 +163,9 @@ func (s *State) applyDesired(desired *agentv1.DesiredState) error {
 	}
 	if before := s.Desired.GetStable(); before != nil && !bytes.Equal(before.GetRoot(), desired.GetStable().GetRoot()) {
 		s.PreviousStable = before
+	}
+	if desired.GetEpoch() > s.Desired.GetEpoch() {
+		s.Dropped = nil // in another epoch the numbers mean other revisions
 	}
 	s.Desired = desired
 	s.forget()

@@ -232,6 +232,52 @@ func TestAnExchangeUnderWayEndsAsItBegan(t *testing.T) {
 	}
 }
 
+func TestLocalCommands(t *testing.T) {
+	r := newRig(t, hello)
+	r.start(t)
+	r.serve(t)
+	socket := filepath.Join(r.dir, "state", localName)
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the socket has the mode %v, %v", info, err)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	ask := func(method, path string, status int) (shown struct {
+		Pinned         bool  `json:"pinned"`
+		StableRevision int64 `json:"stable_revision"`
+	},
+	) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://agent"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != status {
+			t.Errorf("%s %s: %s", method, path, response.Status)
+		}
+		if status == http.StatusOK {
+			if err := json.NewDecoder(response.Body).Decode(&shown); err != nil {
+				t.Error(err)
+			}
+		}
+		return shown
+	}
+	if shown := ask("GET", "/status", http.StatusOK); shown.StableRevision != 1 || shown.Pinned {
+		t.Errorf("status %+v", shown)
+	}
+	ask("POST", "/rollback", http.StatusConflict)
+	ask("POST", "/pin", http.StatusOK)
+	ask("POST", "/unpin", http.StatusOK)
+	ask("GET", "/pin", http.StatusMethodNotAllowed)
+}
+
 func TestWhatKeepsAnAgentFromStartingIsNamed(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -246,7 +292,7 @@ func TestWhatKeepsAnAgentFromStartingIsNamed(t *testing.T) {
 		"ops port":     {[]string{"--ops-address", address}, "--ops-address"},
 		"proxy port":   {[]string{"--ops-address", "127.0.0.1:0", "--proxy-address", address}, "--proxy-address"},
 		"no token":     {[]string{"--ops-address", "127.0.0.1:0", "--proxy-address", "127.0.0.1:0"}, "--join-token-file"},
-		"unknown flag": {[]string{"--proxy-adress", "x"}, "proxy-adress"},
+		"unknown flag": {[]string{"--proxies", "x"}, "proxies"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			arguments := append([]string{"--state-dir", t.TempDir(), "--tls-address", "127.0.0.1:0", "--log-level", "error"}, tt.arguments...)
@@ -275,7 +321,7 @@ func TestConfigurationFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.yaml")
 	for content, want := range map[string]string{
 		"ops-address: \"not an address\"\nstate-dir: " + t.TempDir() + "\nlabels:\n  zone: a\n": "not an address",
-		"ops-adress: 127.0.0.1:0\n": "ops-adress",
+		"metrics: 127.0.0.1:0\n": "metrics",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

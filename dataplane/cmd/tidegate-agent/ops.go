@@ -37,7 +37,7 @@ func newMetrics() *prometheus.Registry {
 
 // opsHandler serves /metrics, /healthz (the process lives), /readyz (it can serve clients) and /debug/config (what it serves,
 // which holds no secret: those travel apart).
-func opsHandler(registry *prometheus.Registry, client *agent.Agent, stopping context.Context) http.Handler {
+func opsHandler(stopping context.Context, registry *prometheus.Registry, client *agent.Agent) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })

@@ -118,7 +118,12 @@ func (p *parts) run(ctx context.Context, f *flags) error {
 	stopping := ctx
 	group, ctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	ctx, end := context.WithCancelCause(ctx)
-	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(p.metrics, p.agent, stopping)) })
+	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p.metrics, p.agent)) })
+	if local, err := listenLocal(ctx, f.StateDir); err != nil {
+		p.log.Warn("no local commands", "error", err) // such as a path too long for a socket
+	} else {
+		group.Go(func() error { return serveOps(ctx, local, localHandler(p.agent, p.log)) })
+	}
 	if p.accessLog != nil {
 		group.Go(func() error { return p.accessLog.Run(ctx) })
 	}

@@ -95,7 +95,7 @@ func (s *Service) EditChangeSet(ctx context.Context, _, fleet, id string, edits 
 	}
 	var edited ChangeSet
 	err = s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
-		if _, err := s.addEdits(ctx, tx, fleet, head, set, list); err != nil {
+		if err := s.addEdits(ctx, tx, fleet, head, set, list); err != nil {
 			return err
 		}
 		set, err := tx.SaveChangeSet(ctx, set)
@@ -109,14 +109,14 @@ func (s *Service) EditChangeSet(ctx context.Context, _, fleet, id string, edits 
 }
 
 // addEdits puts edits into a draft; one that equals head stays in it too, since it may undo an earlier edit.
-func (s *Service) addEdits(ctx context.Context, tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet, list []*edit) (*draft, error) {
+func (s *Service) addEdits(ctx context.Context, tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet, list []*edit) error {
 	d, err := s.newDraft(ctx, tx, fleet, head, list)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, e := range list {
 		if d.byKey[e.Key] = e; e.delete || e.body == nil && len(d.violations) > 0 {
@@ -124,18 +124,18 @@ func (s *Service) addEdits(ctx context.Context, tx *store.Tx, fleet store.Fleet,
 		}
 		violations, err := checkResource(e.Key, e.labels, e.spec, now)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.violations = append(d.violations, violations...)
 	}
 	if err := refused(d.violations); err != nil {
-		return nil, err
+		return err
 	}
 	stored, err := d.storedEdits()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return d, tx.PutEdits(ctx, set.ID, stored)
+	return tx.PutEdits(ctx, set.ID, stored)
 }
 
 // AbandonChangeSet gives a draft up. What it held can still be read.

@@ -86,8 +86,12 @@ func TestConflictNamesWhatChanged(t *testing.T) {
 		{"what is referred to", []string{`routes/r {"service":"orders","match":{"paths":["/r"]}}`}, []string{`services/orders {"url":"http://b"}`}, "services/orders"},
 		{"what is made by both", []string{`services/new {"url":"http://a"}`}, []string{`services/new {"url":"http://b"}`}, "services/new"},
 		{"the fast lane", []string{`consumers/acme {"display_name":"A"}`}, []string{`consumers/acme {"display_name":"B"}`}, "consumers/acme"},
-		{"several", []string{`services/orders {"url":"http://a"}`, `consumers/acme {"disabled":true}`},
-			[]string{`services/orders {"url":"http://b"}`, `consumers/acme {"display_name":"B"}`}, "services/orders consumers/acme"},
+		{
+			"several",
+			[]string{`services/orders {"url":"http://a"}`, `consumers/acme {"disabled":true}`},
+			[]string{`services/orders {"url":"http://b"}`, `consumers/acme {"display_name":"B"}`},
+			"services/orders consumers/acme",
+		},
 		{"something else", []string{`services/orders {"url":"http://a"}`}, []string{`services/other {"url":"http://b"}`, `consumers/other {}`}, ""},
 	}
 	for _, c := range cases {

@@ -51,7 +51,13 @@ func (d *draft) check(ctx context.Context, e effort) error {
 	if err := d.checkPlaces(ctx); err != nil {
 		return err
 	}
-	return d.checkRoutes(ctx, wrong, e)
+	if err := d.checkCapabilities(ctx); err != nil {
+		return err
+	}
+	if err := d.checkRoutes(ctx, wrong, e); err != nil {
+		return err
+	}
+	return d.warnOfManyDeletes(ctx)
 }
 
 // checkReferences: what an edit names exists, or is made by the same draft.

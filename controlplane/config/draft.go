@@ -105,7 +105,7 @@ func (d *draft) prepare(e *edit) (changes bool, err error) {
 	keepPrivateParts(e.spec, d.former[e.Key])
 	if e.body, err = revision.Encode(e.spec); err != nil {
 		d.refuse(e.Key, "spec", ruleSpec, "cannot be encoded: is all of its text UTF-8?")
-		return true, nil
+		return true, nil //nolint:nilerr // it is told as a violation
 	}
 	return !exists || !bytes.Equal(e.body, formerBody) || !maps.Equal(e.labels, formerLabels), nil
 }

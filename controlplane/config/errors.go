@@ -116,6 +116,7 @@ const (
 	ruleReferenceMissing = "reference.missing"
 	ruleReferenceInUse   = "reference.in_use"
 	ruleTie              = "route.tie"
+	ruleCapability       = "capability"
 	ruleFilter           = "filter"
 	rulePageToken        = "page_token"
 	ruleFieldMask        = "update_mask"

@@ -182,7 +182,8 @@ func (b *bench) checkIndexes() {
 	}
 	b.view(func(ctx context.Context, tx *store.Tx) error {
 		services := []revision.Key{
-			{Kind: configv1.Kind_KIND_SERVICE, Name: "s0"}, {Kind: configv1.Kind_KIND_SERVICE, Name: "s1"},
+			{Kind: configv1.Kind_KIND_SERVICE, Name: "s0"},
+			{Kind: configv1.Kind_KIND_SERVICE, Name: "s1"},
 			{Kind: configv1.Kind_KIND_SERVICE, Name: "orders"},
 		}
 		references, err := tx.ReferencesTo(ctx, b.fleet.ID, services)

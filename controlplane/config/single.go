@@ -202,7 +202,7 @@ func (w *singleWrite) intoDraft(ctx context.Context, change func(present) (Edit,
 	if w.options.IfMatch != "" {
 		list[0].base = versionOfETag(w.etag)
 	}
-	if _, err := w.service.addEdits(ctx, w.tx, w.fleet, w.head, set, list); err != nil {
+	if err := w.service.addEdits(ctx, w.tx, w.fleet, w.head, set, list); err != nil {
 		return Written{}, err
 	}
 	set, err = w.tx.SaveChangeSet(ctx, set)

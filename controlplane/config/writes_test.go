@@ -83,16 +83,30 @@ func TestUpdateChangesWhatItNames(t *testing.T) {
 		want  string
 		wrong string
 	}{
-		{"what the body holds", `services/orders {"timeouts":{"idle":"5s"}}`, nil,
-			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"5s"},"host":"upstream"} #team=x`, ""},
-		{"one field", `services/orders {"url":"http://b","host":"client"}`, []string{"spec.url"},
-			`services/orders {"url":"http://b","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"} #team=x`, ""},
-		{"a field of a field, cleared", `services/orders {}`, []string{"spec.timeouts.idle"},
-			`services/orders {"url":"http://a","timeouts":{"connect":"1s"},"host":"upstream"} #team=x`, ""},
-		{"labels", `services/orders {} #team=y`, []string{"labels"},
-			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"} #team=y`, ""},
-		{"a label, cleared", `services/orders {}`, []string{"labels.team"},
-			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"}`, ""},
+		{
+			"what the body holds", `services/orders {"timeouts":{"idle":"5s"}}`, nil,
+			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"5s"},"host":"upstream"} #team=x`, "",
+		},
+		{
+			"one field", `services/orders {"url":"http://b","host":"client"}`,
+			[]string{"spec.url"},
+			`services/orders {"url":"http://b","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"} #team=x`, "",
+		},
+		{
+			"a field of a field, cleared", `services/orders {}`,
+			[]string{"spec.timeouts.idle"},
+			`services/orders {"url":"http://a","timeouts":{"connect":"1s"},"host":"upstream"} #team=x`, "",
+		},
+		{
+			"labels", `services/orders {} #team=y`,
+			[]string{"labels"},
+			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"} #team=y`, "",
+		},
+		{
+			"a label, cleared", `services/orders {}`,
+			[]string{"labels.team"},
+			`services/orders {"url":"http://a","timeouts":{"connect":"1s","idle":"9s"},"host":"upstream"}`, "",
+		},
 		{"all", `services/orders {"url":"http://c"}`, []string{"*"}, `services/orders {"url":"http://c"}`, ""},
 		{"a field that is not there", `services/orders {}`, []string{"spec.urls"}, "", "update_mask update_mask"},
 		{"what cannot be changed", `services/orders {}`, []string{"etag"}, "", "update_mask update_mask"},

@@ -12,7 +12,7 @@ import (
 	"tidegate.dev/controlplane/store/queries"
 )
 
-// ErrOtherRequest: the Idempotency-Key was used with another request.
+// ErrOtherRequest says that the Idempotency-Key was used with another request.
 var ErrOtherRequest = errors.New("the idempotency key was used with another request")
 
 // Request is a write that must have one effect however often it is sent.

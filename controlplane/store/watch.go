@@ -89,21 +89,20 @@ func (w *Watcher) Rollouts() (signals <-chan struct{}, cancel func()) {
 // is back, everybody is.
 func (w *Watcher) Run(ctx context.Context) error {
 	wait := reconnectPause
-	for {
+	for ctx.Err() == nil {
 		began := time.Now()
 		err := w.watch(ctx)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if time.Since(began) > maxReconnectWait {
 			wait = reconnectPause
 		}
 		w.log.Warn("watching the database was interrupted", "error", err, "retry_in", wait)
-		if sleep(ctx, wait) != nil {
-			return nil
-		}
+		_ = sleep(ctx, wait) // the loop looks at ctx
 		wait = min(2*wait, maxReconnectWait)
 	}
+	return nil //nolint:nilerr // the end of ctx is how Run ends
 }
 
 func (w *Watcher) watch(ctx context.Context) error {

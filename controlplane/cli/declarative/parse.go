@@ -101,6 +101,7 @@ func (p *parser) fleet(node *yaml.Node) {
 }
 
 func (p *parser) collection(kind configv1.Kind, list *yaml.Node) {
+	p.set.mention(kind)
 	if isNull(list) {
 		return // everything in it is commented out
 	}

@@ -2,6 +2,7 @@ package declarative
 
 import (
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
@@ -15,6 +16,8 @@ type Set struct {
 	// Fleet is the one that the files name; empty when none does.
 	Fleet     string
 	Resources []Resource
+	// Kinds are those that the files mention, also with an empty list, in the order of files.
+	Kinds []configv1.Kind
 
 	fleetAt Position
 	index   map[string]int // of Resources, by "routes/orders"
@@ -67,6 +70,14 @@ func (s *Set) add(r Resource) *Problem {
 	s.index[r.Reference()] = len(s.Resources)
 	s.Resources = append(s.Resources, r)
 	return nil
+}
+
+// mention notes that a file speaks about a kind.
+func (s *Set) mention(kind configv1.Kind) {
+	if !slices.Contains(s.Kinds, kind) {
+		s.Kinds = append(s.Kinds, kind)
+		slices.Sort(s.Kinds)
+	}
 }
 
 // nameFleet notes the fleet that a document names; all must agree.

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
@@ -83,10 +85,8 @@ func (c *compilation) failPattern(resource, field string, err error) {
 func (c *compilation) resolveRoutes() []router.Entry[*Route] {
 	var entries []router.Entry[*Route]
 	chains := make(map[place]*plugin.Chain)
-	for name, source := range c.next.routes {
-		if !c.affected(name, source) {
-			continue
-		}
+	for name := range c.affected() {
+		source := c.next.routes[name]
 		target, ok := c.next.services[source.service]
 		if !ok {
 			c.fail("routes/"+name, "service", CodeReference, "there is no service %q", source.service)
@@ -105,9 +105,22 @@ func (c *compilation) resolveRoutes() []router.Entry[*Route] {
 	return entries
 }
 
-func (c *compilation) affected(name string, source *routeSource) bool {
-	return c.Previous == nil || c.routes[name] || c.services[source.service] ||
-		c.touched[place{}] || c.touched[place{route: name}] || c.touched[place{service: source.service}]
+// affected visits the names of the routes that have to be made anew. Most changes are of routes alone, and then no other is
+// looked at.
+func (c *compilation) affected() iter.Seq[string] {
+	all := c.Previous == nil || c.touched[place{}]
+	if !all && len(c.services) == 0 && len(c.touched) == 0 {
+		return maps.Keys(c.routes)
+	}
+	return func(yield func(string) bool) {
+		for name, source := range c.next.routes {
+			anew := all || c.routes[name] || c.services[source.service] ||
+				c.touched[place{route: name}] || c.touched[place{service: source.service}]
+			if anew && !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // over fills what t leaves open. The service's pools know its connect timeout, so only another is named.

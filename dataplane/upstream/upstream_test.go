@@ -1,0 +1,279 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func targets(weights ...uint32) []TargetConfig {
+	var out []TargetConfig
+	for i, w := range weights {
+		out = append(out, TargetConfig{URL: fmt.Sprintf("http://target%d", i), Weight: w})
+	}
+	return out
+}
+
+func acquire(t testing.TB, r *Registry, c Config) *Service {
+	t.Helper()
+	s, err := r.Acquire(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Release)
+	return s
+}
+
+func TestTargetsShareByWeight(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	cases := map[string]struct {
+		weights []uint32
+		first   string
+	}{
+		"equal":        {[]uint32{0, 1, 1}, "012012"},
+		"smooth":       {[]uint32{5, 1, 1}, "0010200"},
+		"common parts": {[]uint32{100, 200}, "101101"},
+		"one":          {[]uint32{7}, "000"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(c.weights...)})
+			var got strings.Builder
+			for range len(c.first) {
+				got.WriteString(strings.TrimPrefix(s.Pick(1, now, nil).Host(), "target"))
+			}
+			if got.String() != c.first {
+				t.Errorf("%s, want %s", got.String(), c.first)
+			}
+		})
+	}
+	t.Run("huge weights", func(t *testing.T) {
+		t.Parallel()
+		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1_000_000, 999_983, 1)})
+		counts := map[*Target]int{}
+		for range 100_000 {
+			counts[s.Pick(1, now, nil)]++
+		}
+		for i, want := range []int{50_000, 50_000, 0} {
+			if got := counts[s.Targets()[i]]; got < want-200 || got > want+200 {
+				t.Errorf("target %d was picked %d times", i, got)
+			}
+		}
+	})
+}
+
+func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
+	t.Parallel()
+	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1, 1)})
+	bad, now := s.Targets()[1], time.Now()
+	picked := func(window Window, at time.Time) (n int) {
+		for range 30 {
+			if s.Pick(window, at, nil) == bad {
+				n++
+			}
+		}
+		return n
+	}
+	bad.Failed(1, now)
+	if picked(1, now) != 0 || picked(2, now) != 10 {
+		t.Error("the failure is not seen, or is seen in another window")
+	}
+	if picked(1, now.Add(firstEjection)) != 10 {
+		t.Error("it is skipped for too long")
+	}
+	bad.Failed(1, now)
+	if picked(1, now.Add(firstEjection)) != 0 {
+		t.Error("the second failure does not count for longer")
+	}
+	for range 100 {
+		bad.Failed(1, now)
+	}
+	if picked(1, now.Add(longestEjection)) != 10 {
+		t.Error("it is skipped for ever")
+	}
+	bad.Succeeded(1)
+	if picked(1, now) != 10 {
+		t.Error("success is not noticed")
+	}
+	for _, target := range s.Targets() {
+		target.Failed(1, now)
+	}
+	if s.Pick(1, now, nil) == nil {
+		t.Error("with all failing, none is tried")
+	}
+	if s.Pick(2, now, bad) == bad {
+		t.Error("the target to avoid was picked")
+	}
+}
+
+func TestServicesOutliveThoseWhoUseThem(t *testing.T) {
+	t.Parallel()
+	r := NewRegistry(Addresses{})
+	config := Config{Name: "s", Targets: targets(1)}
+	first, second := acquire(t, r, config), acquire(t, r, config)
+	if first != second {
+		t.Error("equal settings make two services")
+	}
+	for name, change := range map[string]func(*Config){
+		"name":    func(c *Config) { c.Name = "other" },
+		"weight":  func(c *Config) { c.Targets = targets(2) },
+		"connect": func(c *Config) { c.ConnectTimeout = time.Second },
+		"TLS":     func(c *Config) { c.TLS.ServerName = "x" },
+	} {
+		other := config
+		change(&other)
+		if acquire(t, r, other) == first {
+			t.Error("another", name, "shares the service")
+		}
+	}
+	again, err := r.Acquire(Config{Name: "brief", Targets: targets(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := r.Len()
+	again.Release()
+	if r.Len() != before-1 {
+		t.Error("a service that nobody holds is kept")
+	}
+}
+
+func TestWhatIsNoService(t *testing.T) {
+	t.Parallel()
+	one := func(url string) []TargetConfig { return []TargetConfig{{URL: url}} }
+	for field, c := range map[string]Config{
+		"targets":        {},
+		"targets[0].url": {Targets: one("ftp://x")},
+		"targets[1].url": {Targets: append(one("http://x"), one("http://x?y")...)},
+		"tls.ca_pem":     {Targets: one("https://x"), TLS: TLSConfig{CA: "nonsense"}},
+	} {
+		var wrong *FieldError
+		if _, err := NewRegistry(Addresses{}).Acquire(c); !errors.As(err, &wrong) || wrong.Field != field {
+			t.Errorf("%+v: %v, want an error of %s", c, err, field)
+		}
+	}
+	for url, protocol := range map[string]Protocol{"http://x": HTTP2, "https://x": HTTP2Cleartext, "http://user@x": HTTP1, "http://": HTTP1, "://": HTTP1} {
+		if _, err := NewRegistry(Addresses{}).Acquire(Config{Targets: one(url), Protocol: protocol}); err == nil {
+			t.Error(protocol, url, "is taken")
+		}
+	}
+}
+
+func TestRefusedAddresses(t *testing.T) {
+	t.Parallel()
+	d := NewRegistry(Addresses{
+		Refused: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, Allowed: []netip.Prefix{netip.MustParsePrefix("10.9.9.0/24")},
+	}).dialer
+	for address, refused := range map[string]bool{
+		"127.0.0.1:80": false, "10.0.0.1:80": false, "169.254.169.254:80": true, "[fe80::1%eth0]:80": true, "[::ffff:169.254.169.254]:80": true,
+		"[fd00:ec2::254]:80": true, "168.63.129.16:80": true, "0.0.0.0:80": true, "[::]:80": true, "10.9.0.1:80": true, "10.9.9.1:80": false,
+		"nonsense": true,
+	} {
+		if err := d.check("tcp", address, nil); (err != nil) != refused {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://169.254.169.254/latest", nil)
+	response, err := s.RoundTrip(request)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	var dial *DialError
+	if !errors.Is(err, ErrRefusedAddress) || !errors.As(err, &dial) || dial.Timeout() {
+		t.Error(err)
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	says := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) })
+	clear := httptest.NewUnstartedServer(says)
+	clear.Config.Protocols = new(http.Protocols)
+	clear.Config.Protocols.SetHTTP1(true)
+	clear.Config.Protocols.SetUnencryptedHTTP2(true)
+	clear.Start()
+	t.Cleanup(clear.Close)
+	secure := httptest.NewUnstartedServer(says)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	for name, c := range map[string]struct {
+		url      string
+		protocol Protocol
+		want     string
+	}{
+		"clear text":        {clear.URL, Automatic, "HTTP/1.1"},
+		"h2c":               {clear.URL, HTTP2Cleartext, "HTTP/2.0"},
+		"TLS":               {secure.URL, Automatic, "HTTP/2.0"},
+		"TLS and HTTP/1.1":  {secure.URL, HTTP1, "HTTP/1.1"},
+		"TLS and HTTP/2":    {secure.URL, HTTP2, "HTTP/2.0"},
+		"HTTP/1.1 in clear": {clear.URL, HTTP1, "HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := acquire(t, NewRegistry(Addresses{}), Config{
+				Name: "s", Targets: []TargetConfig{{URL: c.url}}, Protocol: c.protocol, TLS: TLSConfig{InsecureSkipVerify: true},
+			})
+			request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
+			response, err := s.RoundTrip(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if body, _ := io.ReadAll(response.Body); string(body) != c.want {
+				t.Errorf("%s, want %s", body, c.want)
+			}
+		})
+	}
+	t.Run("a certificate that is not trusted", func(t *testing.T) {
+		t.Parallel()
+		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, secure.URL, nil)
+		response, err := s.RoundTrip(request)
+		if err == nil {
+			_ = response.Body.Close()
+			t.Error("is trusted")
+		}
+	})
+}
+
+func TestConnectTimeoutCoversTLS(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	url := "https://" + silent.Addr().String()
+	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
+	request, _ := http.NewRequestWithContext(WithConnectTimeout(context.Background(), 50*time.Millisecond), http.MethodGet, url, nil)
+	response, err := s.RoundTrip(request)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	var dial *DialError
+	if !errors.As(err, &dial) || !dial.Timeout() {
+		t.Error(err)
+	}
+}
+
+func BenchmarkPick(b *testing.B) {
+	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(5, 3, 1)})
+	now := time.Now()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s.Pick(1, now, nil)
+		}
+	})
+}

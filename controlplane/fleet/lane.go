@@ -19,7 +19,7 @@ const (
 	laneLimit = 256 << 10
 	// laneResetLimit bounds the first part of a lane that is sent from nothing. It is as large as one message may be, since
 	// an agent that forgets everything first should lack as little as possible until the next part.
-	laneResetLimit = 3 << 20
+	laneResetLimit = 12 << 20
 	lanePageRows   = 500
 	// laneMemory bounds the parts that are kept, in bytes.
 	laneMemory = 32 << 20

@@ -26,27 +26,33 @@ func showCertificate(r config.Resource, spec *configv1.Certificate) *adminv1.Cer
 	}
 }
 
+// ListCertificates implements adminv1.CertificateServiceServer.
 func (s *certificateServer) ListCertificates(ctx context.Context, r *adminv1.ListCertificatesRequest) (*adminv1.ListCertificatesResponse, error) {
 	found, next, err := s.list(ctx, r)
 	return &adminv1.ListCertificatesResponse{Certificates: found, NextPageToken: next}, err
 }
 
+// GetCertificate implements adminv1.CertificateServiceServer.
 func (s *certificateServer) GetCertificate(ctx context.Context, r *adminv1.GetCertificateRequest) (*adminv1.Certificate, error) {
 	return s.get(ctx, r)
 }
 
+// CreateCertificate implements adminv1.CertificateServiceServer.
 func (s *certificateServer) CreateCertificate(ctx context.Context, r *adminv1.CreateCertificateRequest) (*adminv1.Certificate, error) {
 	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetCertificate())
 }
 
+// UpdateCertificate implements adminv1.CertificateServiceServer.
 func (s *certificateServer) UpdateCertificate(ctx context.Context, r *adminv1.UpdateCertificateRequest) (*adminv1.Certificate, error) {
 	return s.update(ctx, r, r.GetChangeSet(), r.GetCertificate(), r.GetUpdateMask())
 }
 
+// UpsertCertificate implements adminv1.CertificateServiceServer.
 func (s *certificateServer) UpsertCertificate(ctx context.Context, r *adminv1.UpsertCertificateRequest) (*adminv1.Certificate, error) {
 	return s.upsert(ctx, r, r.GetChangeSet(), r.GetCertificate())
 }
 
+// DeleteCertificate implements adminv1.CertificateServiceServer.
 func (s *certificateServer) DeleteCertificate(ctx context.Context, r *adminv1.DeleteCertificateRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }

@@ -17,6 +17,7 @@ type changeSetServer struct {
 	*Server
 }
 
+// ListChangeSets implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) ListChangeSets(ctx context.Context, r *adminv1.ListChangeSetsRequest) (*adminv1.ListChangeSetsResponse, error) {
 	found, next, err := s.config.ChangeSets(ctx, r.GetFleet(), config.ListOptions{
 		Filter: r.GetFilter(), PageSize: pageSize(r.GetPageSize()), PageToken: r.GetPageToken(),
@@ -32,21 +33,25 @@ func (s *changeSetServer) ListChangeSets(ctx context.Context, r *adminv1.ListCha
 	return answer, nil
 }
 
+// GetChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) GetChangeSet(ctx context.Context, r *adminv1.GetChangeSetRequest) (*adminv1.ChangeSet, error) {
 	found, err := s.config.ChangeSet(ctx, r.GetFleet(), r.GetId())
 	return answerChangeSet(ctx, found, err)
 }
 
+// CreateChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) CreateChangeSet(ctx context.Context, r *adminv1.CreateChangeSetRequest) (*adminv1.ChangeSet, error) {
 	made, err := s.config.CreateChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetChangeSet().GetMessage())
 	return answerChangeSet(ctx, made, err)
 }
 
+// DeleteChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) DeleteChangeSet(ctx context.Context, r *adminv1.DeleteChangeSetRequest) (*emptypb.Empty, error) {
 	err := s.config.AbandonChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), incoming(ctx, headerIfMatch))
 	return &emptypb.Empty{}, err
 }
 
+// EditChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) EditChangeSet(ctx context.Context, r *adminv1.EditChangeSetRequest) (*adminv1.ChangeSet, error) {
 	edits := make([]config.Edit, 0, len(r.GetUpserts())+len(r.GetDeletes()))
 	for _, resource := range r.GetUpserts() {
@@ -61,6 +66,7 @@ func (s *changeSetServer) EditChangeSet(ctx context.Context, r *adminv1.EditChan
 	return answerChangeSet(ctx, edited, err)
 }
 
+// ValidateChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) ValidateChangeSet(ctx context.Context, r *adminv1.ValidateChangeSetRequest) (*adminv1.ValidateChangeSetResponse, error) {
 	violations, warnings, err := s.config.ValidateChangeSet(ctx, r.GetFleet(), r.GetId())
 	if err != nil {
@@ -73,16 +79,19 @@ func (s *changeSetServer) ValidateChangeSet(ctx context.Context, r *adminv1.Vali
 	return answer, nil
 }
 
+// DiffChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) DiffChangeSet(ctx context.Context, r *adminv1.DiffChangeSetRequest) (*adminv1.Diff, error) {
 	diff, err := s.config.DiffChangeSet(ctx, r.GetFleet(), r.GetId())
 	return showDiff(diff), err
 }
 
+// RebaseChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) RebaseChangeSet(ctx context.Context, r *adminv1.RebaseChangeSetRequest) (*adminv1.ChangeSet, error) {
 	rebased, err := s.config.RebaseChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), incoming(ctx, headerIfMatch))
 	return answerChangeSet(ctx, rebased, err)
 }
 
+// PublishChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) PublishChangeSet(ctx context.Context, r *adminv1.PublishChangeSetRequest) (*adminv1.PublishResponse, error) {
 	published, err := s.config.PublishChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), r.GetStrategy(), incoming(ctx, headerIfMatch))
 	if err != nil {
@@ -92,6 +101,7 @@ func (s *changeSetServer) PublishChangeSet(ctx context.Context, r *adminv1.Publi
 	return publishResponse(published), nil
 }
 
+// Apply implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) Apply(ctx context.Context, r *adminv1.ApplyRequest) (*adminv1.ApplyResponse, error) {
 	options := config.ApplyOptions{Message: r.GetMessage(), Strategy: r.GetStrategy(), ValidateOnly: r.GetValidateOnly()}
 	for _, resource := range r.GetResources() {

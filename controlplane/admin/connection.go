@@ -101,8 +101,10 @@ type serverTransport struct {
 	header, trailer metadata.MD
 }
 
+// Method implements grpc.ServerTransportStream.
 func (t *serverTransport) Method() string { return t.method }
 
+// SetHeader implements grpc.ServerTransportStream.
 func (t *serverTransport) SetHeader(md metadata.MD) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -110,8 +112,10 @@ func (t *serverTransport) SetHeader(md metadata.MD) error {
 	return nil
 }
 
+// SendHeader implements grpc.ServerTransportStream.
 func (t *serverTransport) SendHeader(md metadata.MD) error { return t.SetHeader(md) }
 
+// SetTrailer implements grpc.ServerTransportStream.
 func (t *serverTransport) SetTrailer(md metadata.MD) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -162,15 +166,22 @@ func (s *stream) Header() (metadata.MD, error) {
 	return s.transport.header, nil
 }
 
-func (s *stream) Trailer() metadata.MD     { return nil }
-func (s *stream) Context() context.Context { return s.ctx }
-func (s *stream) CloseSend() error         { return nil }
+// Trailer implements grpc.ClientStream.
+func (s *stream) Trailer() metadata.MD { return nil }
 
+// Context implements grpc.ClientStream.
+func (s *stream) Context() context.Context { return s.ctx }
+
+// CloseSend implements grpc.ClientStream.
+func (s *stream) CloseSend() error { return nil }
+
+// SendMsg implements grpc.ClientStream.
 func (s *stream) SendMsg(message any) error {
 	s.requests <- message // there is room for the only one
 	return nil
 }
 
+// RecvMsg implements grpc.ClientStream.
 func (s *stream) RecvMsg(into any) error {
 	select {
 	case answer := <-s.answers:
@@ -185,11 +196,19 @@ func (s *stream) RecvMsg(into any) error {
 
 type serverSide struct{ s *stream }
 
-func (s serverSide) Context() context.Context        { return s.s.ctx }
-func (s serverSide) SetHeader(md metadata.MD) error  { return s.s.transport.SetHeader(md) }
-func (s serverSide) SendHeader(md metadata.MD) error { return s.s.transport.SendHeader(md) }
-func (s serverSide) SetTrailer(md metadata.MD)       { _ = s.s.transport.SetTrailer(md) }
+// Context implements grpc.ServerStream.
+func (s serverSide) Context() context.Context { return s.s.ctx }
 
+// SetHeader implements grpc.ServerStream.
+func (s serverSide) SetHeader(md metadata.MD) error { return s.s.transport.SetHeader(md) }
+
+// SendHeader implements grpc.ServerStream.
+func (s serverSide) SendHeader(md metadata.MD) error { return s.s.transport.SendHeader(md) }
+
+// SetTrailer implements grpc.ServerStream.
+func (s serverSide) SetTrailer(md metadata.MD) { _ = s.s.transport.SetTrailer(md) }
+
+// RecvMsg implements grpc.ServerStream.
 func (s serverSide) RecvMsg(into any) error {
 	select {
 	case request := <-s.s.requests:
@@ -199,6 +218,7 @@ func (s serverSide) RecvMsg(into any) error {
 	}
 }
 
+// SendMsg implements grpc.ServerStream.
 func (s serverSide) SendMsg(answer any) error {
 	s.s.beginOnce.Do(func() { close(s.s.begun) })
 	select {

@@ -16,6 +16,7 @@ type fleetServer struct {
 	*Server
 }
 
+// ListFleets implements adminv1.FleetServiceServer.
 func (s *fleetServer) ListFleets(ctx context.Context, r *adminv1.ListFleetsRequest) (*adminv1.ListFleetsResponse, error) {
 	after, err := pageStart(r.GetPageToken())
 	if err != nil {
@@ -34,6 +35,7 @@ func (s *fleetServer) ListFleets(ctx context.Context, r *adminv1.ListFleetsReque
 	return answer, nil
 }
 
+// GetFleet implements adminv1.FleetServiceServer.
 func (s *fleetServer) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*adminv1.Fleet, error) {
 	found, err := s.directory.Fleet(ctx, r.GetFleet())
 	if err != nil {
@@ -42,6 +44,7 @@ func (s *fleetServer) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) 
 	return showFleet(found), nil
 }
 
+// CreateFleet implements adminv1.FleetServiceServer.
 func (s *fleetServer) CreateFleet(ctx context.Context, r *adminv1.CreateFleetRequest) (*adminv1.Fleet, error) {
 	made, err := s.directory.CreateFleet(ctx, r.GetFleet().GetName())
 	if err != nil {
@@ -50,6 +53,7 @@ func (s *fleetServer) CreateFleet(ctx context.Context, r *adminv1.CreateFleetReq
 	return showFleet(made), nil
 }
 
+// ListAgents implements adminv1.FleetServiceServer.
 func (s *fleetServer) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequest) (*adminv1.ListAgentsResponse, error) {
 	after, err := pageStart(r.GetPageToken())
 	if err != nil {
@@ -68,6 +72,7 @@ func (s *fleetServer) ListAgents(ctx context.Context, r *adminv1.ListAgentsReque
 	return answer, nil
 }
 
+// GetAgent implements adminv1.FleetServiceServer.
 func (s *fleetServer) GetAgent(ctx context.Context, r *adminv1.GetAgentRequest) (*adminv1.Agent, error) {
 	found, err := s.directory.Agent(ctx, r.GetFleet(), r.GetId())
 	if err != nil {
@@ -76,6 +81,7 @@ func (s *fleetServer) GetAgent(ctx context.Context, r *adminv1.GetAgentRequest) 
 	return showAgent(found), nil
 }
 
+// DrainAgent implements adminv1.FleetServiceServer.
 func (s *fleetServer) DrainAgent(ctx context.Context, r *adminv1.DrainAgentRequest) (*adminv1.Agent, error) {
 	drained, err := s.directory.Drain(ctx, r.GetFleet(), r.GetId(), true)
 	if err != nil {
@@ -84,10 +90,12 @@ func (s *fleetServer) DrainAgent(ctx context.Context, r *adminv1.DrainAgentReque
 	return showAgent(drained), nil
 }
 
+// DeleteAgent implements adminv1.FleetServiceServer.
 func (s *fleetServer) DeleteAgent(ctx context.Context, r *adminv1.DeleteAgentRequest) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, s.directory.Delete(ctx, r.GetFleet(), r.GetId())
 }
 
+// CreateJoinToken implements adminv1.FleetServiceServer.
 func (s *fleetServer) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoinTokenRequest) (*adminv1.CreateJoinTokenResponse, error) {
 	lifetime, err := duration("ttl", r.GetTtl(), 0)
 	if err != nil {
@@ -100,6 +108,7 @@ func (s *fleetServer) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoin
 	return &adminv1.CreateJoinTokenResponse{Token: made.Token, ExpireTime: timestamp(made.ExpiresAt)}, nil
 }
 
+// Explain implements adminv1.FleetServiceServer.
 func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
 	found, err := s.config.Explain(ctx, r.GetFleet(), r.GetMethod(), r.GetUrl(), r.GetView())
 	if err != nil {

@@ -144,7 +144,7 @@ func send(t *testing.T, request *http.Request) answer {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	check(t, err)
-	defer response.Body.Close()
+	defer closed(t, response.Body)
 	body, err := io.ReadAll(response.Body)
 	check(t, err)
 	return answer{response.StatusCode, response.Header, body}
@@ -213,6 +213,12 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// closed closes what a test has opened.
+func closed(t *testing.T, what io.Closer) {
+	t.Helper()
+	check(t, what.Close())
 }
 
 const (

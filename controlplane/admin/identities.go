@@ -18,6 +18,7 @@ type identityServer struct {
 	*Server
 }
 
+// ListTokens implements adminv1.IdentityServiceServer.
 func (s *identityServer) ListTokens(ctx context.Context, _ *adminv1.ListTokensRequest) (*adminv1.ListTokensResponse, error) {
 	found, err := s.identity.Tokens(ctx)
 	if err != nil {
@@ -30,6 +31,7 @@ func (s *identityServer) ListTokens(ctx context.Context, _ *adminv1.ListTokensRe
 	return answer, nil
 }
 
+// CreateToken implements adminv1.IdentityServiceServer.
 func (s *identityServer) CreateToken(ctx context.Context, r *adminv1.CreateTokenRequest) (*adminv1.CreateTokenResponse, error) {
 	role, err := identity.ParseRole(r.GetToken().GetRole())
 	if err != nil {
@@ -46,6 +48,7 @@ func (s *identityServer) CreateToken(ctx context.Context, r *adminv1.CreateToken
 	return &adminv1.CreateTokenResponse{Token: showToken(made), Secret: secret}, nil
 }
 
+// RevokeToken implements adminv1.IdentityServiceServer.
 func (s *identityServer) RevokeToken(ctx context.Context, r *adminv1.RevokeTokenRequest) (*emptypb.Empty, error) {
 	_, err := s.identity.RevokeToken(ctx, r.GetId())
 	return &emptypb.Empty{}, err
@@ -62,6 +65,7 @@ func (s *identityServer) CreateSession(ctx context.Context, r *adminv1.CreateSes
 	return showSession(who), nil
 }
 
+// GetSession implements adminv1.IdentityServiceServer.
 func (s *identityServer) GetSession(ctx context.Context, _ *adminv1.GetSessionRequest) (*adminv1.Session, error) {
 	return showSession(callOf(ctx).who), nil
 }
@@ -76,6 +80,7 @@ func (s *identityServer) DeleteSession(ctx context.Context, _ *adminv1.DeleteSes
 	return &emptypb.Empty{}, s.identity.SignOut(ctx, c.session)
 }
 
+// ListAuditEvents implements adminv1.IdentityServiceServer.
 func (s *identityServer) ListAuditEvents(ctx context.Context, r *adminv1.ListAuditEventsRequest) (*adminv1.ListAuditEventsResponse, error) {
 	terms, err := parseFilter(r.GetFilter(), "fleet", "actor", "action", "resource")
 	if err != nil {

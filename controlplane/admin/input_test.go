@@ -147,7 +147,7 @@ func TestOversizedRequestsAreRefusedByTheirLimit(t *testing.T) {
 		_, err := io.Copy(writer, strings.NewReader(huge))
 		_ = writer.CloseWithError(err)
 	}()
-	request, err := http.NewRequestWithContext(t.Context(), "PUT", s.url+"/v1/fleets/default/services/orders", reader)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/v1/fleets/default/services/orders", reader)
 	check(t, err)
 	request.Header.Set("Authorization", "Bearer "+s.publisher)
 	request.Header.Set("Content-Type", "application/json")
@@ -163,12 +163,12 @@ func TestOversizedRequestsAreRefusedByTheirLimit(t *testing.T) {
 func TestHugeHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
-	request, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/fleets", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/fleets", nil)
 	check(t, err)
 	request.Header.Set("X-Large", strings.Repeat("a", 128<<10))
 	response, err := http.DefaultClient.Do(request)
 	check(t, err)
-	defer response.Body.Close()
+	defer closed(t, response.Body)
 	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("status %d", response.StatusCode)
 	}
@@ -179,7 +179,7 @@ func TestAClientThatIsGoneInTheMiddleOfABodyHarmsNobody(t *testing.T) {
 	s := begin(t)
 	connection, err := net.DialTimeout("tcp", s.address, 5*time.Second)
 	check(t, err)
-	defer connection.Close()
+	defer closed(t, connection)
 	_, err = fmt.Fprintf(connection, "PUT /v1/fleets/default/services/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"spec\"", s.publisher)
 	check(t, err)

@@ -80,8 +80,10 @@ type checkedStream struct {
 	check func(request any) error
 }
 
+// Context implements grpc.ServerStream.
 func (s *checkedStream) Context() context.Context { return s.ctx }
 
+// RecvMsg implements grpc.ServerStream.
 func (s *checkedStream) RecvMsg(message any) error {
 	if err := s.ServerStream.RecvMsg(message); err != nil {
 		return err

@@ -18,6 +18,7 @@ type keyServer struct {
 	*Server
 }
 
+// ListKeys implements adminv1.KeyServiceServer.
 func (s *keyServer) ListKeys(ctx context.Context, r *adminv1.ListKeysRequest) (*adminv1.ListKeysResponse, error) {
 	found, next, err := s.config.Keys(ctx, r.GetFleet(), r.GetConsumer(), config.ListOptions{
 		PageSize: pageSize(r.GetPageSize()), PageToken: r.GetPageToken(),
@@ -32,11 +33,13 @@ func (s *keyServer) ListKeys(ctx context.Context, r *adminv1.ListKeysRequest) (*
 	return answer, nil
 }
 
+// GetKey implements adminv1.KeyServiceServer.
 func (s *keyServer) GetKey(ctx context.Context, r *adminv1.GetKeyRequest) (*adminv1.Key, error) {
 	found, err := s.config.Key(ctx, r.GetFleet(), r.GetConsumer(), r.GetKey())
 	return answerKey(ctx, found, err)
 }
 
+// CreateKey implements adminv1.KeyServiceServer.
 func (s *keyServer) CreateKey(ctx context.Context, r *adminv1.CreateKeyRequest) (*adminv1.CreateKeyResponse, error) {
 	spec := r.GetKey().GetSpec()
 	if spec == nil {
@@ -46,6 +49,7 @@ func (s *keyServer) CreateKey(ctx context.Context, r *adminv1.CreateKeyRequest) 
 	return answerNewKey(ctx, made, secret, err)
 }
 
+// RotateKey implements adminv1.KeyServiceServer.
 func (s *keyServer) RotateKey(ctx context.Context, r *adminv1.RotateKeyRequest) (*adminv1.CreateKeyResponse, error) {
 	overlap, err := duration("overlap", r.GetOverlap(), defaultOverlap)
 	if err != nil {
@@ -55,6 +59,7 @@ func (s *keyServer) RotateKey(ctx context.Context, r *adminv1.RotateKeyRequest) 
 	return answerNewKey(ctx, made, secret, err)
 }
 
+// RevokeKey implements adminv1.KeyServiceServer.
 func (s *keyServer) RevokeKey(ctx context.Context, r *adminv1.RevokeKeyRequest) (*adminv1.Key, error) {
 	revoked, err := s.config.RevokeKey(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetConsumer(), r.GetKey(), r.GetReason(), incoming(ctx, headerIfMatch))
 	return answerKey(ctx, revoked, err)

@@ -26,27 +26,33 @@ func showPlan(r config.Resource, spec *configv1.Plan) *adminv1.Plan {
 	}
 }
 
+// ListPlans implements adminv1.PlanServiceServer.
 func (s *planServer) ListPlans(ctx context.Context, r *adminv1.ListPlansRequest) (*adminv1.ListPlansResponse, error) {
 	found, next, err := s.list(ctx, r)
 	return &adminv1.ListPlansResponse{Plans: found, NextPageToken: next}, err
 }
 
+// GetPlan implements adminv1.PlanServiceServer.
 func (s *planServer) GetPlan(ctx context.Context, r *adminv1.GetPlanRequest) (*adminv1.Plan, error) {
 	return s.get(ctx, r)
 }
 
+// CreatePlan implements adminv1.PlanServiceServer.
 func (s *planServer) CreatePlan(ctx context.Context, r *adminv1.CreatePlanRequest) (*adminv1.Plan, error) {
 	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetPlan())
 }
 
+// UpdatePlan implements adminv1.PlanServiceServer.
 func (s *planServer) UpdatePlan(ctx context.Context, r *adminv1.UpdatePlanRequest) (*adminv1.Plan, error) {
 	return s.update(ctx, r, r.GetChangeSet(), r.GetPlan(), r.GetUpdateMask())
 }
 
+// UpsertPlan implements adminv1.PlanServiceServer.
 func (s *planServer) UpsertPlan(ctx context.Context, r *adminv1.UpsertPlanRequest) (*adminv1.Plan, error) {
 	return s.upsert(ctx, r, r.GetChangeSet(), r.GetPlan())
 }
 
+// DeletePlan implements adminv1.PlanServiceServer.
 func (s *planServer) DeletePlan(ctx context.Context, r *adminv1.DeletePlanRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }

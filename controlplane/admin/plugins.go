@@ -35,27 +35,33 @@ func showPlugin(r config.Resource, spec *configv1.Plugin) *adminv1.Plugin {
 	return shown
 }
 
+// ListPlugins implements adminv1.PluginServiceServer.
 func (s *pluginServer) ListPlugins(ctx context.Context, r *adminv1.ListPluginsRequest) (*adminv1.ListPluginsResponse, error) {
 	found, next, err := s.list(ctx, r)
 	return &adminv1.ListPluginsResponse{Plugins: found, NextPageToken: next}, err
 }
 
+// GetPlugin implements adminv1.PluginServiceServer.
 func (s *pluginServer) GetPlugin(ctx context.Context, r *adminv1.GetPluginRequest) (*adminv1.Plugin, error) {
 	return s.get(ctx, r)
 }
 
+// CreatePlugin implements adminv1.PluginServiceServer.
 func (s *pluginServer) CreatePlugin(ctx context.Context, r *adminv1.CreatePluginRequest) (*adminv1.Plugin, error) {
 	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetPlugin())
 }
 
+// UpdatePlugin implements adminv1.PluginServiceServer.
 func (s *pluginServer) UpdatePlugin(ctx context.Context, r *adminv1.UpdatePluginRequest) (*adminv1.Plugin, error) {
 	return s.update(ctx, r, r.GetChangeSet(), r.GetPlugin(), r.GetUpdateMask())
 }
 
+// UpsertPlugin implements adminv1.PluginServiceServer.
 func (s *pluginServer) UpsertPlugin(ctx context.Context, r *adminv1.UpsertPluginRequest) (*adminv1.Plugin, error) {
 	return s.upsert(ctx, r, r.GetChangeSet(), r.GetPlugin())
 }
 
+// DeletePlugin implements adminv1.PluginServiceServer.
 func (s *pluginServer) DeletePlugin(ctx context.Context, r *adminv1.DeletePluginRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }

@@ -15,6 +15,7 @@ type revisionServer struct {
 	*Server
 }
 
+// ListRevisions implements adminv1.RevisionServiceServer.
 func (s *revisionServer) ListRevisions(ctx context.Context, r *adminv1.ListRevisionsRequest) (*adminv1.ListRevisionsResponse, error) {
 	found, next, err := s.config.Revisions(ctx, r.GetFleet(), config.ListOptions{PageSize: pageSize(r.GetPageSize()), PageToken: r.GetPageToken()})
 	if err != nil {
@@ -27,6 +28,7 @@ func (s *revisionServer) ListRevisions(ctx context.Context, r *adminv1.ListRevis
 	return answer, nil
 }
 
+// GetRevision implements adminv1.RevisionServiceServer.
 func (s *revisionServer) GetRevision(ctx context.Context, r *adminv1.GetRevisionRequest) (*adminv1.Revision, error) {
 	found, err := s.config.Revision(ctx, r.GetFleet(), int64(r.GetNumber()))
 	if err != nil {
@@ -35,6 +37,7 @@ func (s *revisionServer) GetRevision(ctx context.Context, r *adminv1.GetRevision
 	return showRevision(found), nil
 }
 
+// DiffRevision implements adminv1.RevisionServiceServer.
 func (s *revisionServer) DiffRevision(ctx context.Context, r *adminv1.DiffRevisionRequest) (*adminv1.Diff, error) {
 	from := int64(r.GetFrom())
 	if from == 0 {
@@ -47,6 +50,7 @@ func (s *revisionServer) DiffRevision(ctx context.Context, r *adminv1.DiffRevisi
 	return showDiff(diff), nil
 }
 
+// RollbackRevision implements adminv1.RevisionServiceServer.
 func (s *revisionServer) RollbackRevision(ctx context.Context, r *adminv1.RollbackRevisionRequest) (*adminv1.PublishResponse, error) {
 	published, err := s.config.Rollback(ctx, callOf(ctx).who.Name, r.GetFleet(), int64(r.GetNumber()), r.GetReason())
 	if err != nil {

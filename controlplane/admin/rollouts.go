@@ -19,6 +19,7 @@ type rolloutServer struct {
 	*Server
 }
 
+// ListRollouts implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) ListRollouts(ctx context.Context, r *adminv1.ListRolloutsRequest) (*adminv1.ListRolloutsResponse, error) {
 	options, err := rolloutListOptions(r)
 	if err != nil {
@@ -58,6 +59,7 @@ func rolloutListOptions(r *adminv1.ListRolloutsRequest) (options rollout.ListOpt
 	return options, err
 }
 
+// GetRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) GetRollout(ctx context.Context, r *adminv1.GetRolloutRequest) (*adminv1.Rollout, error) {
 	id, err := rolloutID(r.GetId())
 	if err != nil {
@@ -70,6 +72,7 @@ func (s *rolloutServer) GetRollout(ctx context.Context, r *adminv1.GetRolloutReq
 	return showRollout(found), nil
 }
 
+// WatchRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) WatchRollout(r *adminv1.WatchRolloutRequest, stream grpc.ServerStreamingServer[adminv1.Rollout]) error {
 	id, err := rolloutID(r.GetId())
 	if err != nil {
@@ -86,14 +89,17 @@ func (s *rolloutServer) WatchRollout(r *adminv1.WatchRolloutRequest, stream grpc
 	return err
 }
 
+// PauseRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) PauseRollout(ctx context.Context, r *adminv1.PauseRolloutRequest) (*adminv1.Rollout, error) {
 	return s.command(ctx, r, rollout.Pause)
 }
 
+// ResumeRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) ResumeRollout(ctx context.Context, r *adminv1.ResumeRolloutRequest) (*adminv1.Rollout, error) {
 	return s.command(ctx, r, rollout.Resume)
 }
 
+// PromoteRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) PromoteRollout(ctx context.Context, r *adminv1.PromoteRolloutRequest) (*adminv1.Rollout, error) {
 	if r.GetFull() {
 		return s.command(ctx, r, rollout.PromoteFull)
@@ -101,10 +107,12 @@ func (s *rolloutServer) PromoteRollout(ctx context.Context, r *adminv1.PromoteRo
 	return s.command(ctx, r, rollout.Promote)
 }
 
+// ApproveRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) ApproveRollout(ctx context.Context, r *adminv1.ApproveRolloutRequest) (*adminv1.Rollout, error) {
 	return s.command(ctx, r, rollout.Approve)
 }
 
+// AbortRollout implements adminv1.RolloutServiceServer.
 func (s *rolloutServer) AbortRollout(ctx context.Context, r *adminv1.AbortRolloutRequest) (*adminv1.Rollout, error) {
 	return s.command(ctx, r, rollout.Abort)
 }

@@ -26,27 +26,33 @@ func showSecret(r config.Resource, spec *configv1.Secret) *adminv1.Secret {
 	}
 }
 
+// ListSecrets implements adminv1.SecretServiceServer.
 func (s *secretServer) ListSecrets(ctx context.Context, r *adminv1.ListSecretsRequest) (*adminv1.ListSecretsResponse, error) {
 	found, next, err := s.list(ctx, r)
 	return &adminv1.ListSecretsResponse{Secrets: found, NextPageToken: next}, err
 }
 
+// GetSecret implements adminv1.SecretServiceServer.
 func (s *secretServer) GetSecret(ctx context.Context, r *adminv1.GetSecretRequest) (*adminv1.Secret, error) {
 	return s.get(ctx, r)
 }
 
+// CreateSecret implements adminv1.SecretServiceServer.
 func (s *secretServer) CreateSecret(ctx context.Context, r *adminv1.CreateSecretRequest) (*adminv1.Secret, error) {
 	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetSecret())
 }
 
+// UpdateSecret implements adminv1.SecretServiceServer.
 func (s *secretServer) UpdateSecret(ctx context.Context, r *adminv1.UpdateSecretRequest) (*adminv1.Secret, error) {
 	return s.update(ctx, r, r.GetChangeSet(), r.GetSecret(), r.GetUpdateMask())
 }
 
+// UpsertSecret implements adminv1.SecretServiceServer.
 func (s *secretServer) UpsertSecret(ctx context.Context, r *adminv1.UpsertSecretRequest) (*adminv1.Secret, error) {
 	return s.upsert(ctx, r, r.GetChangeSet(), r.GetSecret())
 }
 
+// DeleteSecret implements adminv1.SecretServiceServer.
 func (s *secretServer) DeleteSecret(ctx context.Context, r *adminv1.DeleteSecretRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }

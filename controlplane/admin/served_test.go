@@ -30,7 +30,7 @@ func TestGRPCOnTheSameAddressPassesTheSameInterceptors(t *testing.T) {
 	s := begin(t)
 	connection, err := grpc.NewClient("passthrough:///"+s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	check(t, err)
-	defer connection.Close()
+	defer closed(t, connection)
 	services := adminv1.NewServiceServiceClient(connection)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+s.publisher, "x-request-id", "mine", "idempotency-key", "k")
 	asked := &adminv1.UpsertServiceRequest{
@@ -79,13 +79,13 @@ func TestARolloutIsWatchedAsLinesOfJSONUntilItEnds(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
 	id := s.call(t, "PUT", "/v1/fleets/default/services/orders", service).header.Get("Tidegate-Rollout")
-	request, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/fleets/default/rollouts/"+id+":watch", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/fleets/default/rollouts/"+id+":watch", nil)
 	check(t, err)
 	request.Header.Set("Authorization", "Bearer "+s.viewer)
 	response, err := http.DefaultClient.Do(request)
 	check(t, err)
-	defer response.Body.Close()
-	if got := response.Header.Get("Content-Type"); response.StatusCode != 200 || got != "application/x-ndjson" {
+	defer closed(t, response.Body)
+	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "application/x-ndjson" {
 		t.Fatalf("%d %s", response.StatusCode, got)
 	}
 	lines := bufio.NewScanner(response.Body)
@@ -125,7 +125,7 @@ func TestAWatchEndsWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
 	id := s.call(t, "PUT", "/v1/fleets/default/services/orders", service).header.Get("Tidegate-Rollout")
-	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), "GET", s.url+"/v1/fleets/default/rollouts/"+id+":watch", nil)
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, s.url+"/v1/fleets/default/rollouts/"+id+":watch", nil)
 	check(t, err)
 	request.Header.Set("Authorization", "Bearer "+s.viewer)
 	response, err := http.DefaultClient.Do(request)
@@ -231,7 +231,7 @@ func TestSlowRequestsAreNotWaitedForForEver(t *testing.T) {
 	} {
 		connection, err := net.Dial("tcp", s.address)
 		check(t, err)
-		defer connection.Close()
+		defer closed(t, connection)
 		_, err = connection.Write([]byte(c.sent))
 		check(t, err)
 		check(t, connection.SetReadDeadline(time.Now().Add(20*time.Second)))

@@ -26,27 +26,33 @@ func showService(r config.Resource, spec *configv1.Service) *adminv1.Service {
 	}
 }
 
+// ListServices implements adminv1.ServiceServiceServer.
 func (s *serviceServer) ListServices(ctx context.Context, r *adminv1.ListServicesRequest) (*adminv1.ListServicesResponse, error) {
 	found, next, err := s.list(ctx, r)
 	return &adminv1.ListServicesResponse{Services: found, NextPageToken: next}, err
 }
 
+// GetService implements adminv1.ServiceServiceServer.
 func (s *serviceServer) GetService(ctx context.Context, r *adminv1.GetServiceRequest) (*adminv1.Service, error) {
 	return s.get(ctx, r)
 }
 
+// CreateService implements adminv1.ServiceServiceServer.
 func (s *serviceServer) CreateService(ctx context.Context, r *adminv1.CreateServiceRequest) (*adminv1.Service, error) {
 	return s.create(ctx, r.GetFleet(), r.GetChangeSet(), r.GetService())
 }
 
+// UpdateService implements adminv1.ServiceServiceServer.
 func (s *serviceServer) UpdateService(ctx context.Context, r *adminv1.UpdateServiceRequest) (*adminv1.Service, error) {
 	return s.update(ctx, r, r.GetChangeSet(), r.GetService(), r.GetUpdateMask())
 }
 
+// UpsertService implements adminv1.ServiceServiceServer.
 func (s *serviceServer) UpsertService(ctx context.Context, r *adminv1.UpsertServiceRequest) (*adminv1.Service, error) {
 	return s.upsert(ctx, r, r.GetChangeSet(), r.GetService())
 }
 
+// DeleteService implements adminv1.ServiceServiceServer.
 func (s *serviceServer) DeleteService(ctx context.Context, r *adminv1.DeleteServiceRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }

@@ -17,6 +17,7 @@ type strategyServer struct {
 	*Server
 }
 
+// ListStrategies implements adminv1.StrategyServiceServer.
 func (s *strategyServer) ListStrategies(ctx context.Context, r *adminv1.ListStrategiesRequest) (*adminv1.ListStrategiesResponse, error) {
 	found, err := s.rollouts.Strategies(ctx, r.GetFleet())
 	if err != nil {
@@ -29,11 +30,13 @@ func (s *strategyServer) ListStrategies(ctx context.Context, r *adminv1.ListStra
 	return answer, nil
 }
 
+// GetStrategy implements adminv1.StrategyServiceServer.
 func (s *strategyServer) GetStrategy(ctx context.Context, r *adminv1.GetStrategyRequest) (*adminv1.Strategy, error) {
 	found, err := s.rollouts.Strategy(ctx, r.GetFleet(), r.GetName())
 	return answerStrategy(ctx, found, err)
 }
 
+// UpsertStrategy implements adminv1.StrategyServiceServer.
 func (s *strategyServer) UpsertStrategy(ctx context.Context, r *adminv1.UpsertStrategyRequest) (*adminv1.Strategy, error) {
 	if err := sameName(r.GetName(), r.GetStrategy().GetName()); err != nil {
 		return nil, err
@@ -46,6 +49,7 @@ func (s *strategyServer) UpsertStrategy(ctx context.Context, r *adminv1.UpsertSt
 	return answerStrategy(ctx, stored, err)
 }
 
+// DeleteStrategy implements adminv1.StrategyServiceServer.
 func (s *strategyServer) DeleteStrategy(ctx context.Context, r *adminv1.DeleteStrategyRequest) (*emptypb.Empty, error) {
 	version, err := strategyVersion(incoming(ctx, headerIfMatch))
 	if err != nil {

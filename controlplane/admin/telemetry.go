@@ -19,6 +19,7 @@ type telemetryServer struct {
 	*Server
 }
 
+// QueryTelemetry implements adminv1.TelemetryServiceServer.
 func (s *telemetryServer) QueryTelemetry(ctx context.Context, r *adminv1.QueryTelemetryRequest) (*adminv1.QueryTelemetryResponse, error) {
 	window, err := duration("window", r.GetWindow(), defaultWindow)
 	if err != nil {

@@ -14,6 +14,7 @@ type recorder struct {
 	status int
 }
 
+// WriteHeader remembers the status.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && status >= http.StatusOK {
 		r.status = status
@@ -65,6 +66,7 @@ type cookieWriter struct {
 	done bool
 }
 
+// WriteHeader adds the cookie first.
 func (w *cookieWriter) WriteHeader(status int) {
 	w.addCookie(status)
 	w.ResponseWriter.WriteHeader(status)

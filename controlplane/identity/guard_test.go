@@ -24,7 +24,7 @@ func TestWhoFailsTooOftenWaits(t *testing.T) {
 		if wait := g.retryAfter(neighbour); wait != 0 {
 			t.Errorf("another address must not wait: %s", wait)
 		}
-		time.Sleep(refillEvery) // the bubble's clock, not ours
+		<-time.After(refillEvery) // the bubble's clock, not ours
 		if wait := g.retryAfter(guesser); wait != 0 {
 			t.Errorf("after %s one more try: wait = %s", refillEvery, wait)
 		}

@@ -30,7 +30,7 @@ func openStore(ctx context.Context, f *flags, log *slog.Logger) (*store.Store, e
 		select {
 		case <-time.After(connectPause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("Postgres did not answer within --database-timeout %s: %w", f.DatabaseTimeout, err)
+			return nil, fmt.Errorf("the database did not answer within --database-timeout %s: %w", f.DatabaseTimeout, err)
 		}
 	}
 }

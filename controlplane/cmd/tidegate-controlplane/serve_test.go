@@ -79,7 +79,7 @@ func TestATakenPortIsNamedWithItsFlag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { check(t, taken.Close()) }()
 	for _, flag := range []string{"--admin-address", "--agent-address", "--ops-address"} {
 		f := parsed(t, "--database-url", "postgres://nobody@127.0.0.1:1/none", flag, taken.Addr().String())
 		err := serve(t.Context(), f, slog.New(slog.DiscardHandler))
@@ -140,7 +140,7 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 	}{
 		"no database":    {nil, "--database-url"},
 		"unknown flag":   {[]string{"--nope"}, "--nope"},
-		"unknown name":   {[]string{"--config", write("a.yaml", "admin-adress: x\n")}, `"admin-adress"`},
+		"unknown name":   {[]string{"--config", write("a.yaml", "admin-port: x\n")}, `"admin-port"`},
 		"not a list":     {[]string{"--config", write("b.yaml", "replica: {a: b}\n")}, `"replica"`},
 		"not YAML":       {[]string{"--config", write("c.yaml", "a: [\n")}, "reading the configuration file"},
 		"unknown level":  {[]string{"--database-url", "postgres://x", "--log-level", "loud"}, "--log-level"},
@@ -179,7 +179,7 @@ func fetch(t *testing.T, url, authorization string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { check(t, response.Body.Close()) }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -231,5 +231,12 @@ func (l *recordedLog) wait(t *testing.T, message string) map[string]string {
 		case <-deadline:
 			t.Fatalf("the log never said %q:\n%s", message, l)
 		}
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

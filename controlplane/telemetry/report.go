@@ -17,7 +17,7 @@ const (
 	reasonLimit = 64
 	keyLimit    = 128
 	// countLimit bounds each count, so that no sum of them leaves 63 bits.
-	countLimit = 1 << 40
+	countLimit = 1 << 36
 	allPPM     = 1_000_000
 )
 

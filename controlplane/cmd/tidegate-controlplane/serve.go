@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -112,16 +113,25 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 	return p, p.metrics.Register(leading)
 }
 
-// run runs all parts. The first that fails ends the others.
+// run runs all parts. The first that fails ends the others; a part that is ended by ctx has not failed, whatever it says.
 func (p *parts) run(ctx context.Context, addresses *listeners) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.watcher.Run(ctx) })
-	group.Go(func() error { return p.admin.Run(ctx, addresses.admin) })
-	group.Go(func() error { return p.agents.Run(ctx, addresses.agent) })
-	group.Go(func() error { return serveOps(ctx, addresses.ops, opsHandler(p.metrics, p.store)) })
-	group.Go(func() error { return p.controller.Run(ctx) })
-	group.Go(func() error { return p.collector.Run(ctx) })
-	group.Go(func() error { return p.retention.Run(ctx) })
-	group.Go(func() error { return forgetRequests(ctx, p.store, p.log) })
+	group, running := errgroup.WithContext(ctx)
+	start := func(name string, part func(context.Context) error) {
+		group.Go(func() error {
+			err := part(running)
+			if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", name, err)
+		})
+	}
+	start("database watcher", p.watcher.Run)
+	start("admin API", func(ctx context.Context) error { return p.admin.Run(ctx, addresses.admin) })
+	start("agents", func(ctx context.Context) error { return p.agents.Run(ctx, addresses.agent) })
+	start("ops", func(ctx context.Context) error { return serveOps(ctx, addresses.ops, opsHandler(p.metrics, p.store)) })
+	start("rollout controller", p.controller.Run)
+	start("telemetry collector", p.collector.Run)
+	start("telemetry retention", p.retention.Run)
+	start("idempotency keys", func(ctx context.Context) error { return forgetRequests(ctx, p.store, p.log) })
 	return group.Wait()
 }

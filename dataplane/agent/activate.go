@@ -129,21 +129,26 @@ func newRoutes(stable, candidate *revision.Content) map[string]bool {
 	return routes
 }
 
-// onLook lets the guard judge, and ends a candidate that has been without a control plane for too long.
-func (a *Agent) onLook(ctx context.Context, now time.Time) {
+// lookShare is which part of a processor the guard may take: one over this.
+const lookShare = 25
+
+// onLook lets the guard judge, and ends a candidate that has been without a control plane for too long. It returns when to
+// look again: soon, since each look that comes later costs failed requests, but not so soon that looking is all it does.
+func (a *Agent) onLook(ctx context.Context, now time.Time) (again time.Duration) {
 	if a.probation.isOver(now) {
 		a.probation.end()
 	}
 	if a.serving.candidate == nil {
-		return
+		return a.config.GuardInterval
 	}
-	if finding := a.guard.Look(now); finding != nil {
+	finding := a.guard.Look(now)
+	switch {
+	case finding != nil:
 		a.dropCandidate(ctx, finding)
-		return
-	}
-	if !a.away.IsZero() && now.Sub(a.away) >= a.config.DeadMan {
+	case !a.away.IsZero() && now.Sub(a.away) >= a.config.DeadMan:
 		a.suspendCandidate(ctx)
 	}
+	return max(a.config.GuardInterval, lookShare*time.Since(now))
 }
 
 // dropCandidate goes back to stable, remembers it for good and tells the control plane, in this order.
@@ -154,7 +159,7 @@ func (a *Agent) dropCandidate(ctx context.Context, finding *guard.Finding) {
 	a.config.Installer.DropCandidate(finding.RolloutID, finding.Explanation)
 	a.forgetCandidate()
 	a.log.ErrorContext(ctx, "candidate dropped", "revision", dropped.GetRevision(), "rollout", finding.RolloutID,
-		"reason", finding.Explanation, "after", finding.After)
+		"reason", finding.Explanation, "after", finding.After.String())
 	a.remember(ctx, dropped)
 	failure := &agentv1.ResourceError{Code: "evidence", Message: finding.Explanation}
 	if finding.Route != "" {

@@ -63,14 +63,14 @@ type Config struct {
 	DeadMan time.Duration
 	// Probation is how soon after taking a revision a death of the process speaks against it; 0: one minute.
 	Probation time.Duration
-	// GuardInterval is how often the candidate is judged; 0: 100 ms.
+	// GuardInterval is the time between two looks at a candidate; 0: 20 ms. It is longer where looking takes long.
 	GuardInterval time.Duration
 }
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.DeadMan, time.Minute)
 	setDefault(&c.Probation, time.Minute)
-	setDefault(&c.GuardInterval, 100*time.Millisecond)
+	setDefault(&c.GuardInterval, 20*time.Millisecond)
 	return c
 }
 

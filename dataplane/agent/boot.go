@@ -116,6 +116,6 @@ func (a *Agent) resumeWith(ctx context.Context, desired *agentv1.DesiredState) b
 	a.install(ctx, o.serving(), desired)
 	a.draining = desired.GetDrain()
 	a.log.InfoContext(ctx, "serving from the disk", "stable", desired.GetStable().GetRevision(),
-		"candidate", desired.GetCandidate().GetRevision(), "took", time.Since(began))
+		"candidate", desired.GetCandidate().GetRevision(), "took", time.Since(began).String())
 	return true
 }

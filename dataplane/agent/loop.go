@@ -13,7 +13,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer close(a.ended)
 	heartbeat := time.NewTicker(a.heartbeat)
 	defer heartbeat.Stop()
-	look := time.NewTicker(a.config.GuardInterval)
+	look := time.NewTimer(a.config.GuardInterval)
 	defer look.Stop()
 	for ctx.Err() == nil {
 		interval := a.heartbeat
@@ -24,7 +24,7 @@ func (a *Agent) loop(ctx context.Context) error {
 		case o := <-a.done:
 			a.onCompiled(ctx, o)
 		case <-look.C:
-			a.onLook(ctx, time.Now())
+			look.Reset(a.onLook(ctx, time.Now()))
 		case <-heartbeat.C:
 			a.onHeartbeat()
 		case q := <-a.asks:

@@ -7,16 +7,10 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { createQueryClient } from './api/query';
-import { createConsoleRouter } from './router';
+import { createConsole } from './router';
 import { theme } from './theme/theme';
 
-const queryClient = createQueryClient(() => {
-  // Whoever has no session any more gets the sign-in page, and comes back to where they were.
-  const { pathname, href } = router.state.location;
-  if (pathname !== '/sign-in') void router.navigate({ to: '/sign-in', search: { next: href } });
-});
-const router = createConsoleRouter(queryClient);
+const { queryClient, router } = createConsole();
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element with the id "root"');

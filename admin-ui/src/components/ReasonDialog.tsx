@@ -34,8 +34,7 @@ export function ReasonDialog({ title, consequence, confirm, dangerous = false, p
             label="Reason"
             description="Kept in the audit and in the rollout's history"
             maxLength={LONGEST_REASON}
-            autosize
-            minRows={2}
+            rows={3}
             data-autofocus
             value={reason}
             onChange={(event) => setReason(event.currentTarget.value)}

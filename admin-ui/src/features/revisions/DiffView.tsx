@@ -5,6 +5,7 @@ import { Section } from '@/components/Section';
 import { count, plural } from '@/format/number';
 import { ChangeCounts } from './ChangeCounts';
 import classes from './DiffView.module.css';
+import { fieldsOf } from './fields';
 
 interface DiffViewProps {
   diff: Diff;
@@ -39,7 +40,7 @@ const actions: Record<string, { color: string; words: string }> = {
 
 function Change({ change }: { change: ResourceChange }) {
   const action = actions[change.action ?? ''];
-  const fields = change.fields ?? [];
+  const fields = fieldsOf(change);
   return (
     <Paper className={classes['change']} component="article" aria-label={`${change.kind} ${change.name}`}>
       <Group gap="sm" className={classes['name']}>

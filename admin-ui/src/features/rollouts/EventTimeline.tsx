@@ -27,7 +27,7 @@ export function EventTimeline({ rollout }: { rollout: Rollout }) {
   }
   return (
     <Section title="Events" note="the newest first">
-      <Timeline bulletSize={10} lineWidth={2} role="list" aria-label="Events">
+      <Timeline active={events.length} bulletSize={10} lineWidth={2} role="list" aria-label="Events">
         {events.map((event, index) => (
           <Timeline.Item key={`${event.time} ${event.type} ${events.length - index}`} role="listitem" color={colors[event.type ?? ''] ?? 'tide'} title={<Heading event={event} />}>
             <Text size="xs" c="dimmed">

@@ -96,6 +96,7 @@ function Share({ bad, total }: { bad: string | undefined; total: string | undefi
 
 /** Evidence on its way to the threshold, on a scale of logarithms. */
 function EvidenceBar({ evidence: { evidence, threshold, verdict } }: { evidence: Evidence }) {
+  if ((threshold ?? 0) === 0) return null; // one arm lacks the route: there is no control to compare with
   const near = nearness(evidence, threshold);
   const words = `${magnitude(evidence ?? 0)} of ${magnitude(threshold ?? 0)}`;
   return (

@@ -5,12 +5,12 @@ import { Section } from '@/components/Section';
 import { useNow } from '@/components/useNow';
 import { count, percent } from '@/format/number';
 import { duration } from '@/format/time';
-import { bakeProgress, hasEnded, stepBake, stepDials, type StepProgress, stepProgress } from './states';
+import { bakeProgress, hasEnded, stepBake, stepDials, type StepProgress, stepProgress, stepsOf } from './states';
 import classes from './StepSection.module.css';
 
 /** The steps as a line, and the two dials as they are now. */
 export function StepSection({ rollout }: { rollout: Rollout }) {
-  const steps = rollout.spec?.steps ?? [];
+  const steps = stepsOf(rollout);
   return (
     <Section title="Steps" note={<Judgement rollout={rollout} />}>
       <ol className={classes['line']} aria-label="Steps">
@@ -72,7 +72,7 @@ function Bake({ rollout }: { rollout: Rollout }) {
   if (!bake) {
     return (
       <Text size="xs" c="dimmed" mt={4}>
-        the clock stands
+        {rollout.state === 'running' ? 'until its agents serve it' : 'the clock stands'}
       </Text>
     );
   }

@@ -6,6 +6,7 @@ import { Moment } from '@/components/Moment';
 import { StateBadge } from '@/components/StateBadge';
 import { count, percent } from '@/format/number';
 import { duration, instant } from '@/format/time';
+import { stepsOf } from './states';
 
 export interface RolloutRow {
   fleet: string;
@@ -66,8 +67,7 @@ export const rolloutColumns = column.columns([
 ]);
 
 function Where({ rollout }: { rollout: Rollout }) {
-  const steps = rollout.spec?.steps?.length ?? 0;
-  if (steps === 0) return <>–</>;
+  const steps = stepsOf(rollout).length;
   return (
     <>
       <Text size="sm" style={{ whiteSpace: 'nowrap' }}>

@@ -40,6 +40,7 @@ export function SignInPage({ onSignedIn }: SignInPageProps) {
             autoComplete="current-password"
             autoFocus
             required
+            withAsterisk={false}
             value={token}
             error={refused && 'This token is not known, has expired or was revoked.'}
             onChange={(event) => setToken(event.currentTarget.value)}

@@ -48,16 +48,10 @@ func (b *requestBody) Close() error { return nil }
 // that the answer is not lost to a reset.
 const lingering = time.Second
 
-// leave ends the exchange's use of the body. Somebody who still waits for the client is woken, since the server cannot
-// finish the exchange before.
+// leave ends the exchange's use of the body. The connection is not used again if the rest of the body stands in the way.
 func (b *requestBody) leave(control *http.ResponseController) {
 	b.closed.Store(true)
-	switch {
-	case b.whole.Load():
-	case b.dog.receiving.Load():
-		// The connection cannot be used again anyway: the rest of the body stands in the way.
-		_ = control.SetReadDeadline(longAgo)
-	default:
+	if !b.whole.Load() {
 		_ = control.SetReadDeadline(time.Now().Add(lingering))
 	}
 }

@@ -23,6 +23,9 @@ const (
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
+// lastWords is how long a write to the client may take when its exchange has been cut.
+const lastWords = 250 * time.Millisecond
+
 // exchange is one request on its way and its response on the way back. It belongs to the goroutine that serves it.
 type exchange struct {
 	plugin.Exchange
@@ -127,7 +130,8 @@ func (x *exchange) watch() {
 			_ = control.SetReadDeadline(longAgo)
 		}
 		if sending {
-			_ = control.SetWriteDeadline(longAgo)
+			// What is on its way may still arrive, so that the end can be told in the stream.
+			_ = control.SetWriteDeadline(time.Now().Add(lastWords))
 		}
 	})
 	x.ctx = ctx

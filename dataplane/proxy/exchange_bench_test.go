@@ -26,7 +26,7 @@ func fixedUpstream(b *testing.B) string {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				in := bufio.NewReader(conn)
 				for {
 					for {
@@ -71,7 +71,7 @@ func BenchmarkExchange(b *testing.B) {
 					b.Error(err)
 					return
 				}
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				in := bufio.NewReader(conn)
 				request := []byte("GET /x HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: " + goodKey + "\r\n\r\n")
 				for pb.Next() {
@@ -80,11 +80,12 @@ func BenchmarkExchange(b *testing.B) {
 						return
 					}
 					response, err := http.ReadResponse(in, nil)
-					if err != nil || response.StatusCode != 200 {
+					if err != nil || response.StatusCode != http.StatusOK {
 						b.Error(err)
 						return
 					}
 					_, _ = io.Copy(io.Discard, response.Body)
+					_ = response.Body.Close()
 				}
 			})
 		})

@@ -172,7 +172,7 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			both := upgraded(t, conn, "X-Api-Key: "+goodKey+"\r\n")
 			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+goodKey)
 			stream, err := dialGRPC(t, r.proxy.Address().String(), false).NewStream(ctx, &speech.Streams[0], "/test.Speech/Talk")

@@ -136,6 +136,26 @@ func (g *generation) closeIfIdle() {
 	})
 }
 
+// running is how many exchanges the generation serves.
+func (g *generation) running() (sum int64) {
+	for i := range g.shards {
+		sum += g.shards[i].running.Load()
+	}
+	return sum
+}
+
+// arms are the snapshots by the name of their arm.
+func (g *generation) arms() map[string]*snapshot.Snapshot {
+	arms := make(map[string]*snapshot.Snapshot, 2)
+	if g.Stable != nil {
+		arms["stable"] = g.Stable
+	}
+	if g.Candidate != nil {
+		arms["candidate"] = g.Candidate
+	}
+	return arms
+}
+
 // choose throws the coin: independent of everything that a client sends, and of every other exchange.
 func (g *generation) choose() (*snapshot.Snapshot, *telemetry.Arm) {
 	if g.Candidate == nil {

@@ -101,7 +101,7 @@ func TestSwapsUnderLoadFailNoRequest(t *testing.T) {
 					_, err = io.Copy(io.Discard, response.Body)
 					_ = response.Body.Close()
 				}
-				if err != nil || response.StatusCode != 200 {
+				if err != nil || response.StatusCode != http.StatusOK {
 					failed.Add(1)
 				}
 				served.Add(1)
@@ -149,7 +149,7 @@ func TestDrainingLetsExchangesEnd(t *testing.T) {
 			answers <- err.Error()
 			return
 		}
-		defer response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
 		body, _ := io.ReadAll(response.Body)
 		answers <- fmt.Sprint(string(body), response.Close)
 	}()
@@ -185,7 +185,7 @@ func TestDrainingEndsAtItsDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	both := upgraded(t, conn, "")
 	ended := make(chan struct{})
 	go func() {
@@ -195,7 +195,7 @@ func TestDrainingEndsAtItsDeadline(t *testing.T) {
 			_ = response.Body.Close()
 		}
 	}()
-	eventually(t, "the exchange runs", func() bool { return r.proxy.running() == 2 })
+	eventually(t, "the exchange runs", func() bool { return r.proxy.current.Load().running() == 2 })
 	began := time.Now()
 	if err := r.stop(); err != nil {
 		t.Error(err)
@@ -207,13 +207,4 @@ func TestDrainingEndsAtItsDeadline(t *testing.T) {
 		t.Error("the tunnel lives")
 	}
 	<-ended
-}
-
-// running is how many exchanges the current generation serves.
-func (p *Proxy) running() (sum int64) {
-	g := p.current.Load()
-	for i := range g.shards {
-		sum += g.shards[i].running.Load()
-	}
-	return sum
 }

@@ -15,7 +15,7 @@ type front struct {
 	listener net.Listener
 	// tls is nil for clear text.
 	tls *tls.Config
-	// slots bounds the connections.
+	// slots bounds the connections: one is taken for each, and when there is none nothing more is accepted.
 	slots   chan struct{}
 	timeout time.Duration
 	http1   chan net.Conn
@@ -37,14 +37,8 @@ func (f *front) run(ctx context.Context) error {
 	defer handshakes.Wait()
 	defer f.close()
 	for {
-		select {
-		case f.slots <- struct{}{}:
-		case <-f.closed:
-			return nil
-		}
 		conn, err := f.listener.Accept()
 		if err != nil {
-			<-f.slots
 			if f.isClosed() {
 				return nil
 			}
@@ -52,6 +46,11 @@ func (f *front) run(ctx context.Context) error {
 				continue
 			}
 			return err
+		}
+		select {
+		case f.slots <- struct{}{}:
+		case <-f.closed:
+			return conn.Close()
 		}
 		conn = &countedConn{Conn: conn, slots: f.slots}
 		if f.tls == nil {

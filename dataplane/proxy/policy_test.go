@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestPoliciesOnTheirWay(t *testing.T) {
 		consumerEntry("acme", "gold"), keyEntry("k1", "acme", goodKey),
 		&agentv1.LaneEntry{Kind: configv1.Kind_KIND_SECRET, Name: "token", Material: &agentv1.LaneEntry_Secret{Secret: &agentv1.SecretMaterial{Value: "s3cret"}}},
 	)
-	if got := r.get("/x"); got.StatusCode != 401 || got.reason() != "key_missing" || got.Header.Get("Www-Authenticate") == "" {
+	if got := r.get("/x"); got.StatusCode != http.StatusUnauthorized || got.reason() != "key_missing" || got.Header.Get("Www-Authenticate") == "" {
 		t.Error(got.StatusCode, got.Header)
 	}
 	got := r.get("/x?secret=1", "X-Api-Key", goodKey)
@@ -57,7 +58,7 @@ func TestPoliciesOnTheirWay(t *testing.T) {
 		r.get("/x", "Authorization", "Bearer "+goodKey)
 	}
 	got = r.get("/x", "X-Api-Key", goodKey)
-	if got.StatusCode != 429 || got.reason() != "rate_limited" || got.Header.Get("Retry-After") != "1200" || got.Header.Get("Ratelimit") != `"limit";r=0;t=3600` {
+	if got.StatusCode != http.StatusTooManyRequests || got.reason() != "rate_limited" || got.Header.Get("Retry-After") != "1200" || got.Header.Get("Ratelimit") != `"limit";r=0;t=3600` {
 		t.Error(got.StatusCode, got.Header)
 	}
 
@@ -72,7 +73,7 @@ func TestPoliciesOnTheirWay(t *testing.T) {
 
 	// The consumer moves to a plan that is not there yet.
 	r.apply(consumerEntry("acme", "platinum"))
-	if got := r.get("/x", "X-Api-Key", goodKey); got.StatusCode != 403 || got.reason() != "consumer_pending" {
+	if got := r.get("/x", "X-Api-Key", goodKey); got.StatusCode != http.StatusForbidden || got.reason() != "consumer_pending" {
 		t.Error(got.StatusCode, got.reason())
 	}
 	checkAccessLog(t, r)
@@ -128,7 +129,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 			broken.Chain = plugin.NewChain([]plugin.Choice{{Phase: plugin.Transformation, Places: [3]*plugin.Bindings{{Everyone: []*plugin.Policy{policy}}}}})
 			r.proxy.Install(snapshot.Installation{Stable: s})
 			for range 2 {
-				if got := r.get("/x"); got.StatusCode != 500 || got.reason() != "internal" {
+				if got := r.get("/x"); got.StatusCode != http.StatusInternalServerError || got.reason() != "internal" {
 					t.Error(got.StatusCode, got.reason())
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"tidegate.dev/dataplane/plugin"
 )
@@ -17,7 +18,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // respond passes the response on. It tells whether it is whole.
 func (x *exchange) respond(response *http.Response) (whole bool) {
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	x.Status = response.StatusCode
 	if response.ContentLength < 0 {
 		x.watchCaller()
@@ -162,6 +163,8 @@ func (x *exchange) breakOff(err error) (whole bool) {
 	if x.reason == plugin.ReasonClientClosed || x.request.ProtoMajor < 2 || !isGRPC(x.writer.Header()) {
 		return false
 	}
+	// A deadline that the cut may have set would reset the stream.
+	_ = x.control.SetWriteDeadline(time.Time{})
 	x.writer.Header()[http.TrailerPrefix+"Grpc-Status"] = []string{grpcStatus(x.reason)}
 	x.writer.Header()[http.TrailerPrefix+"Grpc-Message"] = []string{x.reason.Info().Title}
 	return true

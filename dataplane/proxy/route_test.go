@@ -103,7 +103,7 @@ func TestRequestsFindTheirRoute(t *testing.T) {
 func TestErrorsOfTheGatewayAreProblems(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	if got := r.get("/"); got.StatusCode != 503 || got.reason() != "not_ready" || got.Header.Get("Retry-After") == "" {
+	if got := r.get("/"); got.StatusCode != http.StatusServiceUnavailable || got.reason() != "not_ready" || got.Header.Get("Retry-After") == "" {
 		t.Errorf("without configuration: %d %q", got.StatusCode, got.reason())
 	}
 	r.serve(resources{})
@@ -204,7 +204,7 @@ func raw(t testing.TB, address, request string, count int) (statuses []string, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := conn.Write([]byte(request)); err != nil {
 		t.Fatal(err)
@@ -216,6 +216,7 @@ func raw(t testing.TB, address, request string, count int) (statuses []string, c
 			return statuses, true
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
 		statuses = append(statuses, fmt.Sprint(response.StatusCode, " ", response.Header.Get("X-Tidegate-Reason")))
 		closed = closed || response.Close
 	}

@@ -38,7 +38,7 @@ func TestEventsAreNotHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	// The head is here before any event, and each event before the next is sent.
 	in := bufio.NewReader(response.Body)
 	var slowest time.Duration
@@ -74,7 +74,7 @@ func TestASlowBodyOfKnownLengthIsNotHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	half := make([]byte, 5)
 	if _, err := io.ReadFull(response.Body, half); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestTimeouts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 			_, err = io.Copy(io.Discard, response.Body)
 			if response.StatusCode != c.status || time.Since(began) > 2*time.Second {
 				t.Errorf("status %d after %s", response.StatusCode, time.Since(began))
@@ -243,7 +243,7 @@ func TestAnUploadThatGoesOnIsNoTimeout(t *testing.T) {
 		_ = in.Close()
 	}()
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, out)
-	if got := r.send(http.DefaultClient, request); got.StatusCode != 200 || len(got.echoed(t).Body) != 300 {
+	if got := r.send(http.DefaultClient, request); got.StatusCode != http.StatusOK || len(got.echoed(t).Body) != 300 {
 		t.Error(got.StatusCode, got.body)
 	}
 }
@@ -332,7 +332,7 @@ func switching(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, _ = both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: lines\r\nX-Extra: 1\r\n\r\nwelcome\n")
 	_ = both.Flush()
 	for {
@@ -359,9 +359,10 @@ func upgraded(t testing.TB, conn net.Conn, headers string) *bufio.ReadWriter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != 101 || response.Header.Get("Upgrade") != "lines" || response.Header.Get("X-Extra") != "1" {
+	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Upgrade") != "lines" || response.Header.Get("X-Extra") != "1" {
 		t.Fatal(response.StatusCode, response.Header)
 	}
+	_ = response.Body.Close()
 	for _, want := range []string{"welcome\n", "echo first\n"} {
 		if line, err := both.ReadString('\n'); line != want {
 			t.Fatalf("got %q, %v, want %q", line, err, want)
@@ -434,7 +435,7 @@ func TestASilentTunnelEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	both := upgraded(t, conn, "")
 	if _, err := both.ReadString('\n'); !errors.Is(err, io.EOF) {
 		t.Error(err)

@@ -55,7 +55,7 @@ func TestCertificatesFollowTheServerName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		leaf := conn.ConnectionState().PeerCertificates[0]
 		if len(leaf.DNSNames) == 0 {
 			return ""

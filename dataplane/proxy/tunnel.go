@@ -13,7 +13,7 @@ import (
 
 // tunnel switches protocols: from now on bytes pass in both directions and nobody looks at them.
 func (x *exchange) tunnel(response *http.Response) (whole bool) {
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	far, ok := response.Body.(io.ReadWriteCloser)
 	switched := response.Header.Get("Upgrade")
 	if !ok || x.upgrade == "" || !strings.EqualFold(switched, x.upgrade) {
@@ -36,7 +36,7 @@ func (x *exchange) tunnel(response *http.Response) (whole bool) {
 		x.reason = plugin.ReasonInternal
 		return false
 	}
-	defer near.Close()
+	defer func() { _ = near.Close() }()
 	x.watchdog.phase(x.route.Timeouts.Idle, errIdleTimeout)
 	// Whoever cuts the exchange closes both ends, which wakes the two that copy.
 	stop := context.AfterFunc(x.ctx, func() {

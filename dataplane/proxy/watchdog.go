@@ -100,7 +100,7 @@ func (w *watchdog) check() {
 	case w.deadline > 0 && now >= w.deadline:
 		w.end(w.deadlineErr)
 	case now-time.Duration(w.progress.Load()) >= w.silence:
-		if w.overdue == errResponseHeaderTimeout && w.receiving.Load() {
+		if errors.Is(w.overdue, errResponseHeaderTimeout) && w.receiving.Load() {
 			w.end(errRequestTimeout)
 			return
 		}

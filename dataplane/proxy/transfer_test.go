@@ -1,0 +1,300 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate.dev/dataplane/telemetry"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+func TestLargeBodiesArriveWhole(t *testing.T) {
+	t.Parallel()
+	up := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/known" {
+			w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))
+		}
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.Copy(w, r.Body)
+	})
+	r := newRig(t, nil)
+	r.serve(simple(up.URL))
+	body := make([]byte, 8<<20)
+	for i := range body {
+		body[i] = byte(i * 7 >> 3)
+	}
+	want := sha256.Sum256(body)
+	http2 := new(http.Protocols)
+	http2.SetUnencryptedHTTP2(true)
+	clients := map[string]*http.Client{
+		"HTTP/1.1": {Transport: &http.Transport{}},
+		"h2c":      {Transport: &http.Transport{Protocols: http2}},
+		"h2":       {Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
+	}
+	for name, client := range clients {
+		for _, path := range []string{"/known", "/unknown"} {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				url := r.url
+				if name == "h2" {
+					url = r.secure
+				}
+				var sent io.Reader = bytes.NewReader(body)
+				if path == "/unknown" {
+					sent = io.MultiReader(sent)
+				}
+				request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+path, sent)
+				got := r.send(client, request)
+				if got.StatusCode != http.StatusOK || sha256.Sum256([]byte(got.body)) != want {
+					t.Errorf("status %d, %d bytes", got.StatusCode, len(got.body))
+				}
+			})
+		}
+	}
+}
+
+func TestResponsesWithoutBody(t *testing.T) {
+	t.Parallel()
+	up := server(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/204":
+			w.WriteHeader(http.StatusNoContent)
+		case "/304":
+			w.Header().Set("Etag", `"x"`)
+			w.WriteHeader(http.StatusNotModified)
+		default:
+			w.Header().Set("Content-Length", "5")
+			w.Header()["Content-Type"] = nil
+			_, _ = io.WriteString(w, "hello")
+		}
+	})
+	r := newRig(t, nil)
+	r.serve(simple(up.URL))
+	cases := map[string]struct {
+		method, path string
+		status       int
+		length       int64
+		body         string
+	}{
+		"HEAD":         {"HEAD", "/", 200, 5, ""},
+		"GET":          {"GET", "/", 200, 5, "hello"},
+		"no content":   {"GET", "/204", 204, 0, ""},
+		"not modified": {"GET", "/304", 304, 0, ""},
+		"HEAD, 404":    {"HEAD", "/../x", 400, -2, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := r.do(c.method, c.path, "")
+			if got.StatusCode != c.status || c.length != -2 && got.ContentLength != c.length || got.body != c.body {
+				t.Errorf("%d, length %d, %q", got.StatusCode, got.ContentLength, got.body)
+			}
+			if c.status == 200 && got.Header.Get("Content-Type") != "" {
+				t.Error("a content type was guessed:", got.Header)
+			}
+		})
+	}
+}
+
+func TestAClientThatReadsNothingIsCut(t *testing.T) {
+	t.Parallel()
+	up := server(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, io.LimitReader(zeros{}, 1<<30))
+	})
+	r := newRig(t, nil)
+	r.serve(resources{
+		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{Idle: "150ms"}}, "routes/all": route("up", "/**"),
+	})
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.proxy.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the exchange is cut", func() bool {
+		return r.counted(func(k telemetry.CellKey) bool { return k.StatusClass == 2 && k.Reason == "upstream_timeout" }) == 1
+	})
+	eventually(t, "nothing runs", func() bool { return r.proxy.current.Load().running() == 0 })
+}
+
+func TestAnotherTargetIsTriedWhenNothingWasSent(t *testing.T) {
+	t.Parallel()
+	up := server(t, echo("up"))
+	dead := server(t, nil)
+	dead.Close()
+	r := newRig(t, nil)
+	r.serve(resources{
+		"services/up": &configv1.Service{Targets: []*configv1.Target{{Url: dead.URL}, {Url: up.URL}}}, "routes/all": route("up", "/**"),
+	})
+	for i := range 20 {
+		if got := r.do(http.MethodPost, "/x", "body"); got.StatusCode != http.StatusOK || got.echoed(t).Body != "body" {
+			t.Fatalf("request %d: %d %s", i, got.StatusCode, got.body)
+		}
+	}
+}
+
+func TestAnUpstreamThatBreaksOffIsSeen(t *testing.T) {
+	t.Parallel()
+	up := server(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		switch r.URL.Path {
+		case "/known":
+			_, _ = both.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		case "/chunked":
+			_, _ = both.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+		case "/nonsense":
+			_, _ = both.WriteString("what?\r\n\r\n")
+		}
+		_ = both.Flush()
+	})
+	r := newRig(t, nil)
+	r.serve(simple(up.URL))
+	for _, path := range []string{"/known", "/chunked"} {
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path, nil)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(response.Body); err == nil {
+			t.Error(path, "looks whole")
+		}
+		_ = response.Body.Close()
+	}
+	for _, path := range []string{"/nonsense", "/nothing"} {
+		if got := r.do(http.MethodPost, path, "x"); got.StatusCode != http.StatusBadGateway || got.reason() != "upstream_protocol" {
+			t.Error(path, got.StatusCode, got.reason())
+		}
+	}
+	eventually(t, "the records", func() bool {
+		return r.counted(func(k telemetry.CellKey) bool { return k.StatusClass == 2 && k.Reason == "upstream_aborted" }) == 2
+	})
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	up := server(t, echo("up"))
+	r := newRig(t, func(c *Config) { c.Limits.Connections = 2 })
+	r.serve(simple(up.URL))
+	address := r.proxy.Address().String()
+	ask := func() net.Conn {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+		return conn
+	}
+	answered := func(conn net.Conn, within time.Duration) bool {
+		_ = conn.SetReadDeadline(time.Now().Add(within))
+		n, _ := conn.Read(make([]byte, 1))
+		return n == 1
+	}
+	first, second := ask(), ask()
+	if !answered(first, 5*time.Second) || !answered(second, 5*time.Second) {
+		t.Fatal("the first two are not served")
+	}
+	third := ask()
+	if answered(third, 100*time.Millisecond) {
+		t.Error("a third is served beside them")
+	}
+	_ = first.Close()
+	if !answered(third, 5*time.Second) {
+		t.Error("the third is not served when the first has gone")
+	}
+	_, _ = second.Close(), third.Close()
+}
+
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n"), uint8(3))
+	f.Add([]byte("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET"), uint8(1))
+	f.Add([]byte("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"), uint8(7))
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
+		// However the stream is cut into pieces, it means the same.
+		var whole, parts framing
+		whole.see(stream)
+		for rest := stream; len(rest) > 0; {
+			n := min(1+int(piece), len(rest))
+			parts.see(rest[:n])
+			rest = rest[n:]
+		}
+		if whole.state != parts.state || whole.ambiguous.Load() != parts.ambiguous.Load() || whole.left != parts.left {
+			t.Errorf("whole %+v, in pieces %+v", &whole, &parts)
+		}
+	})
+}
+
+func FuzzIdentifiers(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more")
+	f.Add("abc")
+	f.Fuzz(func(t *testing.T, sent string) {
+		value, kept := traceparent(sent)
+		if !validTraceparent(value) || kept != (value == sent) {
+			t.Errorf("%q became %q", sent, value)
+		}
+		if id := requestID(sent); id == "" || len(id) > longestRequestID || strings.ContainsAny(id, "\r\n \"") || requestID(id) != id {
+			t.Errorf("%q became %q", sent, id)
+		}
+	})
+}
+
+func FuzzForwardedAddress(f *testing.F) {
+	f.Add("203.0.113.9:80")
+	f.Add("[2001:db8::1%eth0]:80")
+	f.Fuzz(func(t *testing.T, text string) {
+		if address, ok := forwardedAddress(text); ok && (!address.IsValid() || address.Zone() != "" || address.Is4In6()) {
+			t.Errorf("%q became %v", text, address)
+		}
+	})
+}
+
+func TestFramingFindsAmbiguity(t *testing.T) {
+	t.Parallel()
+	post := "POST / HTTP/1.1\r\nHost: a\r\n"
+	cases := map[string]struct {
+		stream string
+		want   bool
+	}{
+		"a length":                   {post + "Content-Length: 3\r\n\r\nabc", false},
+		"chunks":                     {post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", false},
+		"both":                       {post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", true},
+		"both in a body":             {post + "Content-Length: 52\r\n\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n....", false},
+		"both in a chunk":            {post + "Transfer-Encoding: chunked\r\n\r\n34\r\n\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n..\r\n0\r\n\r\n", false},
+		"after a body":               {post + "Content-Length: 3\r\n\r\nabc" + post + "Content-Length: 3\r\ntransfer-encoding: chunked\r\n\r\n", true},
+		"after chunks with trailers": {post + "Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n" + post + "Content-Length: 0\r\nTransfer-Encoding: x\r\n\r\n", true},
+		"one, then the other":        {post + "Content-Length: 0\r\n\r\n" + post + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false},
+		"HTTP/2":                     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var f framing
+			f.see([]byte(c.stream))
+			if f.ambiguous.Load() != c.want {
+				t.Errorf("ambiguous: %v", f.ambiguous.Load())
+			}
+		})
+	}
+}
+
+func TestAnAbsentContextIsNobody(t *testing.T) {
+	t.Parallel()
+	if connectionOf(context.Background()) != nobody || nobody.ambiguous() {
+		t.Error("a connection out of nowhere")
+	}
+}

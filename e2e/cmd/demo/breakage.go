@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
+)
+
+// breakage is one way to break the demo by a change that every check lets pass.
+type breakage struct {
+	about string
+	// path is what the load asks for.
+	path string
+	// change makes the broken resource of the healthy ones.
+	change func(service *configv1.Service, route *configv1.Route) *adminv1.Resource
+}
+
+const loadPath = "/orders/42"
+
+// breakages are the kinds that --kind takes.
+func breakages() map[string]breakage {
+	return map[string]breakage{
+		"dead-upstream": {
+			about: "the service orders moves to a port where nobody listens",
+			path:  loadPath,
+			change: func(service *configv1.Service, _ *configv1.Route) *adminv1.Resource {
+				broken := proto.CloneOf(service)
+				broken.Url, broken.Targets = "http://127.0.0.1:1", nil
+				return serviceResource(broken)
+			},
+		},
+		"wrong-path": {
+			about: "the route orders is misspelt as /oders/**",
+			path:  loadPath,
+			change: func(_ *configv1.Service, route *configv1.Route) *adminv1.Resource {
+				broken := proto.CloneOf(route)
+				broken.Match.Paths = []string{"/oders/**"}
+				return &adminv1.Resource{Name: "orders", Spec: &adminv1.Resource_Route{Route: broken}}
+			},
+		},
+		"broken-auth": {
+			about: "authentication looks for the key in another header than clients send",
+			path:  loadPath,
+			change: func(*configv1.Service, *configv1.Route) *adminv1.Resource {
+				return pluginResource("orders-auth", "key-auth", map[string]any{"headers": []any{"x-new-api-key"}})
+			},
+		},
+		"strict-limit": {
+			about: "a limit of one request an hour",
+			path:  loadPath,
+			change: func(*configv1.Service, *configv1.Route) *adminv1.Resource {
+				return pluginResource("orders-limit", "rate-limit", map[string]any{"requests": 1, "per": "1h"})
+			},
+		},
+		"slow": {
+			about: "the service orders may take 2ms, but takes 20ms",
+			path:  loadPath + "?delay=20ms",
+			change: func(service *configv1.Service, _ *configv1.Route) *adminv1.Resource {
+				broken := proto.CloneOf(service)
+				broken.Timeouts = &configv1.Timeouts{ResponseHeader: "2ms"}
+				return serviceResource(broken)
+			},
+		},
+	}
+}
+
+func breakageNames() string { return strings.Join(slices.Sorted(maps.Keys(breakages())), ", ") }
+
+func findBreakage(name string) (breakage, error) {
+	b, ok := breakages()[name]
+	if !ok {
+		return breakage{}, fmt.Errorf("there is no --kind %s; there are %s", name, breakageNames())
+	}
+	return b, nil
+}
+
+func serviceResource(service *configv1.Service) *adminv1.Resource {
+	return &adminv1.Resource{Name: "orders", Spec: &adminv1.Resource_Service{Service: service}}
+}
+
+func pluginResource(name, kind string, settings map[string]any) *adminv1.Resource {
+	config, err := structpb.NewStruct(settings)
+	if err != nil { // the settings above are all plain values
+		panic(err)
+	}
+	plugin := &configv1.Plugin{Type: kind, Scope: &configv1.Scope{Route: "orders"}, Config: config}
+	return &adminv1.Resource{Name: name, Spec: &adminv1.Resource_Plugin{Plugin: plugin}}
+}

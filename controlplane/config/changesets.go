@@ -147,8 +147,8 @@ func (s *Service) AbandonChangeSet(ctx context.Context, _, fleet, id, ifMatch st
 	})
 }
 
-// ValidateChangeSet says everything that would keep a draft from being published, and warns of what looks wrong. A conflict
-// is returned as an error.
+// ValidateChangeSet says everything that would keep a draft from being published, conflicts included, and warns of what looks
+// wrong.
 func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Violations, []Warning, error) {
 	var violations *Violations
 	var warnings []Warning
@@ -157,11 +157,11 @@ func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Vio
 		if err != nil {
 			return err
 		}
-		if err := s.checkConflict(ctx, tx, set, edits); err != nil {
-			return err
-		}
 		d, err := s.newDraft(ctx, tx, fleet, head, edits)
 		if err != nil {
+			return err
+		}
+		if err := d.noteConflict(s.checkConflict(ctx, tx, set, edits)); err != nil {
 			return err
 		}
 		if err := d.check(ctx, reviewEffort); err != nil {
@@ -174,6 +174,20 @@ func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Vio
 		return nil
 	})
 	return violations, warnings, err
+}
+
+// noteConflict turns a conflict into violations; other errors stay.
+func (d *draft) noteConflict(err error) error {
+	var conflict *Conflict
+	if !errors.As(err, &conflict) {
+		return err
+	}
+	for _, resource := range conflict.Resources {
+		d.violations = append(d.violations, Violation{
+			Resource: resource, Rule: ruleConflict, Message: "changed since the change set was opened",
+		})
+	}
+	return nil
 }
 
 // DiffChangeSet shows what a draft would change at head.

@@ -108,6 +108,13 @@ func TestConflictNamesWhatChanged(t *testing.T) {
 				}
 				return
 			}
+			violations, _, validateErr := b.ValidateChangeSet(t.Context(), fleet, set.ID)
+			if validateErr != nil {
+				t.Fatal(validateErr)
+			}
+			if got := strings.ReplaceAll(strings.ReplaceAll(rules(t, violations), "  conflict", ""), "\n", " "); got != c.want {
+				t.Errorf("validating: %s, want a conflict about %s", got, c.want)
+			}
 			var conflict *config.Conflict
 			if !errors.As(err, &conflict) || strings.Join(conflict.Resources, " ") != c.want {
 				t.Fatalf("publishing: %v, want a conflict about %s", err, c.want)

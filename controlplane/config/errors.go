@@ -115,6 +115,7 @@ const (
 	ruleRequired         = "required"
 	ruleReferenceMissing = "reference.missing"
 	ruleReferenceInUse   = "reference.in_use"
+	ruleConflict         = "conflict"
 	ruleTie              = "route.tie"
 	ruleCapability       = "capability"
 	ruleFilter           = "filter"

@@ -77,21 +77,12 @@ func (d *decision) refused(member Member, agent *Agent) string {
 // restarted notices another process under the member's name: it crashed, or was restarted, while it held the candidate.
 func (d *decision) restarted(member Member, agent *Agent) string {
 	switch {
-	case agent == nil && d.named(member.Name):
+	case agent == nil && d.names[member.Name]:
 		return fmt.Sprintf("agent %s came back with a new identity while it held revision %d", member.Name, d.Rollout.Revision)
 	case agent == nil || !agent.Alive || member.BootID == "" || agent.BootID == member.BootID:
 		return ""
 	}
 	return fmt.Sprintf("agent %s restarted while it held revision %d", member.Name, d.Rollout.Revision)
-}
-
-func (d *decision) named(name string) bool {
-	for _, agent := range d.Agents {
-		if agent.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *decision) lost(member Member, agent *Agent) string {

@@ -18,26 +18,28 @@ func rank(rolloutID int64, agentID string) string {
 
 // additions are the agents that must join so that the step has as many as it asks for, of those that are there and not
 // draining. Members never leave, so they count first.
-func (s State) additions(step Step) []Member {
-	present, candidates := s.eligible()
+func (d *decision) additions(step Step) []Member {
+	present, candidates := d.eligible()
 	missing := step.agentsOf(present) - (present - len(candidates))
 	if missing <= 0 {
 		return nil
 	}
-	slices.SortFunc(candidates, func(a, b Agent) int {
-		return strings.Compare(rank(s.Rollout.ID, a.ID), rank(s.Rollout.ID, b.ID))
-	})
+	ranks := make(map[string]string, len(candidates))
+	for _, agent := range candidates {
+		ranks[agent.ID] = rank(d.Rollout.ID, agent.ID)
+	}
+	slices.SortFunc(candidates, func(a, b Agent) int { return strings.Compare(ranks[a.ID], ranks[b.ID]) })
 	return membersOf(candidates[:missing])
 }
 
 // eligible counts the agents that could hold the candidate, and returns those that do not yet.
-func (s State) eligible() (present int, candidates []Agent) {
-	for _, agent := range s.Agents {
+func (d *decision) eligible() (present int, candidates []Agent) {
+	for _, agent := range d.Agents {
 		if !agent.Alive || agent.Drain {
 			continue
 		}
 		present++
-		if s.memberOf(agent.ID) == nil {
+		if !d.holds(agent.ID) {
 			candidates = append(candidates, agent)
 		}
 	}
@@ -50,22 +52,4 @@ func membersOf(agents []Agent) []Member {
 		members[i] = Member{AgentID: agent.ID, Name: agent.Name, BootID: agent.BootID}
 	}
 	return members
-}
-
-func (s State) memberOf(agentID string) *Member {
-	for i := range s.Members {
-		if s.Members[i].AgentID == agentID {
-			return &s.Members[i]
-		}
-	}
-	return nil
-}
-
-func (s State) agent(id string) *Agent {
-	for i := range s.Agents {
-		if s.Agents[i].ID == id {
-			return &s.Agents[i]
-		}
-	}
-	return nil
 }

@@ -2,13 +2,14 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Decide says what to do about one fleet's rollout at a moment, by the store's clock. It does at most one step of the state
 // chart; whoever carries it out asks again. No action means that there is nothing to do yet.
 func Decide(now time.Time, state State) []Action {
-	d := decision{State: state, now: now}
+	d := newDecision(now, state)
 	switch {
 	case state.Rollout.Ended():
 		return nil
@@ -38,17 +39,43 @@ func Decide(now time.Time, state State) []Action {
 type decision struct {
 	State
 	now time.Time
-	// looked is what judge said at this look.
-	looked []Verdict
+	// Agents by id, the names of agents, and the ids of members.
+	byID    map[string]*Agent
+	names   map[string]bool
+	members map[string]bool
+	// closely: every verdict is to have its interval. looked is what judge said.
+	closely bool
+	looked  []Verdict
 }
 
-func (d decision) step() Step { return d.Plan.Steps[min(d.Rollout.Step, d.Plan.last())] }
+func newDecision(now time.Time, state State) *decision {
+	d := &decision{
+		State: state, now: now, names: make(map[string]bool, len(state.Agents)),
+		byID: make(map[string]*Agent, len(state.Agents)), members: make(map[string]bool, len(state.Members)),
+	}
+	d.Members = slices.Clone(d.Members) // observe changes it
+	for i := range d.Agents {
+		d.byID[d.Agents[i].ID], d.names[d.Agents[i].Name] = &d.Agents[i], true
+	}
+	for _, member := range d.Members {
+		d.members[member.AgentID] = true
+	}
+	return d
+}
+
+// agent is nil if it was deleted.
+func (d *decision) agent(id string) *Agent { return d.byID[id] }
+
+// holds says whether an agent is a member.
+func (d *decision) holds(id string) bool { return d.members[id] }
+
+func (d *decision) step() Step { return d.Plan.Steps[min(d.Rollout.Step, d.Plan.last())] }
 
 // begun says whether any dial was ever set; a rollout can wait for approval before.
-func (d decision) begun() bool { return !d.Rollout.StepAt.IsZero() }
+func (d *decision) begun() bool { return !d.Rollout.StepAt.IsZero() }
 
 // queued decides how a rollout begins, when no other is active.
-func (d decision) queued() []Action {
+func (d *decision) queued() []Action {
 	if carried := d.carryOut(); len(carried) > 0 {
 		return carried
 	}
@@ -59,7 +86,7 @@ func (d decision) queued() []Action {
 }
 
 // enter sets the dials of a step, or waits for approval of it. why and actor are a person's, if one asked.
-func (d decision) enter(step int, on trigger, why, actor string, waive bool) []Action {
+func (d *decision) enter(step int, on trigger, why, actor string, waive bool) []Action {
 	if present, _ := d.eligible(); present == 0 && len(d.Members) == 0 {
 		return []Action{Complete{fmt.Sprintf("no agent is connected: revision %d is stable at once, and agents that join get it", d.Rollout.Revision)}}
 	}
@@ -79,7 +106,7 @@ func (d decision) enter(step int, on trigger, why, actor string, waive bool) []A
 }
 
 // dials says in words what a step sets.
-func (d decision) dials(step Step) string {
+func (d *decision) dials(step Step) string {
 	present, candidates := d.eligible()
 	agents := max(step.agentsOf(present), present-len(candidates))
 	who := fmt.Sprintf("%d of %d agents", agents, present)
@@ -96,13 +123,13 @@ func (d decision) dials(step Step) string {
 }
 
 // stepName counts from 1, as people do.
-func (d decision) stepName(step int) string {
+func (d *decision) stepName(step int) string {
 	return fmt.Sprintf("step %d of %d", step+1, len(d.Plan.Steps))
 }
 
 // following is the step after the present one. Steps that would change neither dial are passed over, so that a fleet of one
 // agent uses only the traffic dial; the last, and one that waits for a person, never are.
-func (d decision) following() int {
+func (d *decision) following() int {
 	if !d.begun() {
 		return 0
 	}
@@ -115,9 +142,9 @@ func (d decision) following() int {
 	return d.Plan.last()
 }
 
-func (d decision) inLastStep() bool { return d.begun() && d.Rollout.Step >= d.Plan.last() }
+func (d *decision) inLastStep() bool { return d.begun() && d.Rollout.Step >= d.Plan.last() }
 
-func (d decision) rollBack(why string) Action {
+func (d *decision) rollBack(why string) Action {
 	since, of := d.Rollout.StepAt, fmt.Sprintf("step %d", d.Rollout.Step+1)
 	return RollBack{fmt.Sprintf("%s; rolled back %s after %s began", why, lengthOf(d.now.Sub(since)), of)}
 }

@@ -107,21 +107,21 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 	if err != nil {
 		return Detail{}, err
 	}
-	if err := detail.addAgents(ctx, tx, row); err != nil {
+	state := State{Rollout: rolloutOf(row)}
+	if state.Plan, err = planOf(row); err != nil {
 		return Detail{}, err
 	}
-	verdicts, err := tx.RolloutVerdicts(ctx, row.ID)
-	if err != nil {
+	if err := loadParts(ctx, tx, row, nil, &state); err != nil {
 		return Detail{}, err
 	}
-	for _, v := range verdicts {
-		detail.Evidence = append(detail.Evidence, EvidenceView{
-			Metric: v.Metric, Route: v.Route, CandidateBad: v.CandidateBad, CandidateTotal: v.CandidateTotal,
-			ControlBad: v.ControlBad, ControlTotal: v.ControlTotal,
-			Evidence: weight(v.LogEvidence, v.LogThreshold), Threshold: weight(v.LogThreshold, v.LogThreshold),
-			RatioLower: v.RatioLower, RatioUpper: v.RatioUpper, Verdict: v.Verdict, Explanation: v.Explanation,
-		})
+	detail.addAgents(state)
+	now := state.Rollout.EndAt
+	if now.IsZero() {
+		if now, err = tx.Now(ctx); err != nil {
+			return Detail{}, err
+		}
 	}
+	detail.addEvidence(Look(now, state))
 	events, err := tx.RolloutEvents(ctx, row.ID, eventsShown)
 	if err != nil {
 		return Detail{}, err
@@ -142,21 +142,24 @@ func weight(logarithm, logThreshold float64) float64 {
 	return min(math.Exp(logarithm), math.MaxFloat64)
 }
 
-func (d *Detail) addAgents(ctx context.Context, tx *store.Tx, row store.Rollout) error {
-	agents, err := tx.RolloutAgents(ctx, row.FleetID)
-	if err != nil {
-		return err
+// addEvidence takes what the judge says of all that is counted by now: reports that come after the end count too.
+func (d *Detail) addEvidence(verdicts []Verdict) {
+	for _, v := range verdicts {
+		d.Evidence = append(d.Evidence, EvidenceView{
+			Metric: v.Metric, Route: v.Route, CandidateBad: v.CandidateBad, CandidateTotal: v.CandidateTotal,
+			ControlBad: v.ControlBad, ControlTotal: v.ControlTotal,
+			Evidence: weight(v.LogEvidence, v.LogThreshold), Threshold: weight(v.LogThreshold, v.LogThreshold),
+			RatioLower: v.RatioLower, RatioUpper: v.RatioUpper, Verdict: v.Verdict, Explanation: v.Explanation,
+		})
 	}
-	members, err := tx.Cohort(ctx, row.ID)
-	if err != nil {
-		return err
-	}
-	state := State{Rollout: rolloutOf(row)}
-	state.take(agents, members, nil, nil, nil)
+}
+
+func (d *Detail) addAgents(state State) {
+	known := newDecision(time.Time{}, state)
 	shown := map[string]bool{}
 	for _, agent := range state.Agents {
-		if agent.Alive || state.memberOf(agent.ID) != nil {
-			d.Agents = append(d.Agents, state.agentView(agent))
+		if agent.Alive || known.holds(agent.ID) {
+			d.Agents = append(d.Agents, known.agentView(agent))
 			shown[agent.ID] = true
 		}
 	}
@@ -167,14 +170,12 @@ func (d *Detail) addAgents(ctx context.Context, tx *store.Tx, row store.Rollout)
 	}
 	slices.SortFunc(d.Agents, func(a, b AgentView) int { return strings.Compare(a.Name, b.Name) })
 	d.TotalAgents = len(d.Agents)
-	return nil
 }
 
 // agentView is what an agent is in this rollout, as far as it can be told now: a rollout that has ended keeps only who was in.
-func (s State) agentView(agent Agent) AgentView {
-	view := AgentView{ID: agent.ID, Name: agent.Name, Candidate: s.memberOf(agent.ID) != nil, State: "pending"}
-	d := decision{State: s}
-	failed := agent.FailedRollout == s.Rollout.ID
+func (d *decision) agentView(agent Agent) AgentView {
+	view := AgentView{ID: agent.ID, Name: agent.Name, Candidate: d.holds(agent.ID), State: "pending"}
+	failed := agent.FailedRollout == d.Rollout.ID
 	switch {
 	case failed && agent.Status == statusRefused:
 		view.State, view.Error = statusRefused, agent.Error
@@ -184,7 +185,7 @@ func (s State) agentView(agent Agent) AgentView {
 		view.State = "lost"
 	case agent.Status == statusRefused:
 		view.State, view.Error = statusRefused, agent.Error
-	case agent.Status == statusServing && (!view.Candidate || !s.Rollout.Active() || d.acknowledged(agent)):
+	case agent.Status == statusServing && (!view.Candidate || !d.Rollout.Active() || d.acknowledged(agent)):
 		view.State = statusServing
 	}
 	return view

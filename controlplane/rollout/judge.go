@@ -29,8 +29,19 @@ const (
 // recordEvery bounds how often unchanged verdicts with new counts are written.
 const recordEvery = time.Second
 
+// unbounded is a ratio above which it is not worth saying that it is bounded.
+const unbounded = 1e9
+
 // comparison names one comparison: a metric on a route, or over all.
 type comparison struct{ route, metric string }
+
+// Look judges as Decide does, and says what came out of every comparison.
+func Look(now time.Time, state State) []Verdict {
+	d := newDecision(now, state)
+	d.closely = true
+	d.judge()
+	return d.looked
+}
 
 // judge looks at every comparison. It returns what is to be recorded and, if one fails, why.
 func (d *decision) judge() (record []Verdict, why string) {
@@ -45,10 +56,13 @@ func (d *decision) judge() (record []Verdict, why string) {
 	var worst Verdict
 	for _, c := range j.comparisons() {
 		verdict := j.compare(c)
-		d.looked = append(d.looked, verdict)
-		if d.worthRecording(verdict) {
-			record = append(record, verdict)
+		if worth := d.worthRecording(verdict); worth || d.closely {
+			j.bound(&verdict)
+			if worth {
+				record = append(record, verdict)
+			}
 		}
+		d.looked = append(d.looked, verdict)
 		if verdict.Verdict == evidence.Fail.String() && (worst.Verdict == "" || margin(verdict) > margin(worst)) {
 			worst = verdict
 		}
@@ -65,7 +79,7 @@ func (d *decision) worthRecording(verdict Verdict) bool {
 		return true
 	}
 	same := *known
-	same.At, same.LogPeak = verdict.At, verdict.LogPeak
+	same.At, same.LogPeak, same.RatioLower, same.RatioUpper = verdict.At, verdict.LogPeak, 0, 0
 	return same != verdict && d.now.Sub(known.At).Abs() >= recordEvery
 }
 
@@ -210,13 +224,23 @@ func (j *judging) compare(c comparison) Verdict {
 		peak = known.LogPeak
 	}
 	decision := j.test.Judge(tally, peak, terms)
-	verdict := verdictOf(c, decision, decision.Explain(c.label()), j.now)
-	interval := j.test.Interval(tally, terms.Alpha)
+	return verdictOf(c, decision, decision.Explain(c.label()), j.now)
+}
+
+// bound adds the interval of the ratio, which costs more than the rest and decides nothing.
+func (j *judging) bound(verdict *Verdict) {
+	if verdict.Metric == metricErrors {
+		return
+	}
+	alpha := j.levels.Total
+	if verdict.Route != "" {
+		alpha = j.levels.Route
+	}
+	interval := j.test.Interval(j.tally(comparison{verdict.Route, verdict.Metric}), alpha)
 	verdict.RatioLower = interval.Lower
-	if interval.Upper < 1e9 {
+	if interval.Upper < unbounded {
 		verdict.RatioUpper = interval.Upper
 	}
-	return verdict
 }
 
 // judgeAlone judges a route that only the candidate has.

@@ -40,6 +40,8 @@ type call struct {
 	identified bool
 	// session is the cookie that came along, for signing out.
 	session string
+	// secure says that the client came by HTTPS, to us or to a proxy in front of us.
+	secure bool
 
 	// left is what check found within the resources of the request and left to package config.
 	left *problem

@@ -135,6 +135,7 @@ func watches(r *http.Request) bool {
 
 func newCall(r *http.Request) *call {
 	c := &call{requestID: requestID(r.Header.Get("X-Request-Id"))}
+	c.secure = r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 	if address, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.source = address.Addr().Unmap()
 	}

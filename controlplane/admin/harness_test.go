@@ -4,16 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"tidegate.dev/controlplane/admin"
 	"tidegate.dev/controlplane/config"
@@ -25,6 +29,21 @@ import (
 	"tidegate.dev/controlplane/store/storetest"
 	"tidegate.dev/controlplane/telemetry"
 )
+
+// Nothing of ours may go on when the tests have ended. The Postgres of pgtest does, and who watches over it.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	err := goleak.Find(
+		goleak.IgnoreAnyFunction("tidegate.dev/controlplane/local.(*Postgres).stay"),
+		goleak.IgnoreAnyFunction("tidegate.dev/controlplane/local.spawn.func1"),
+		goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
+	if code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // system is the admin API on a real socket, over a real Postgres, with a token of each role and the fleet "default".
 type system struct {
@@ -46,7 +65,10 @@ func begin(t *testing.T) *system {
 // beginWith starts a system with settings of its own.
 func beginWith(t *testing.T, settings admin.Config) *system {
 	t.Helper()
-	opened := storetest.Open(t)
+	opened := settings.Store
+	if opened == nil {
+		opened = storetest.Open(t)
+	}
 	storetest.Fleet(t, opened, "default")
 	keys, err := keyring.Open(t.Context(), opened, filepath.Join(t.TempDir(), "master.key"), true)
 	check(t, err)

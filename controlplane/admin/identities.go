@@ -61,7 +61,7 @@ func (s *identityServer) CreateSession(ctx context.Context, r *adminv1.CreateSes
 	if err != nil {
 		return nil, err
 	}
-	c.cookie = sessionCookie(session, int(identity.SessionLifetime.Seconds()))
+	c.cookie = sessionCookie(session, int(identity.SessionLifetime.Seconds()), c.secure)
 	return showSession(who), nil
 }
 
@@ -76,7 +76,7 @@ func (s *identityServer) DeleteSession(ctx context.Context, _ *adminv1.DeleteSes
 	if c.session == "" {
 		return &emptypb.Empty{}, nil
 	}
-	c.cookie = sessionCookie("", -1)
+	c.cookie = sessionCookie("", -1, c.secure)
 	return &emptypb.Empty{}, s.identity.SignOut(ctx, c.session)
 }
 
@@ -112,11 +112,11 @@ func (s *identityServer) ListAuditEvents(ctx context.Context, r *adminv1.ListAud
 	return answer, nil
 }
 
-// sessionCookie is read by no script and sent by no other site's page. It is not marked Secure: the default address speaks
-// plain HTTP on the loopback, and behind a proxy with TLS SameSite and HttpOnly still hold.
-func sessionCookie(value string, maxAge int) *http.Cookie {
+// sessionCookie is read by no script and sent with no other site's page. Who signed in by HTTPS sends it by HTTPS alone; the
+// default address speaks plain HTTP on the loopback.
+func sessionCookie(value string, maxAge int, secure bool) *http.Cookie {
 	return &http.Cookie{
-		Name: SessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: SessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 	}
 }
 

@@ -14,18 +14,22 @@ import (
 	"tidegate.dev/controlplane/identity"
 )
 
+// How long a call may take, unless its client says less. Streams have no bound: they end with their client or with us.
 const (
-	// callTimeout bounds a call whose client gave no deadline. Streams have none: they end with their client or with us.
-	callTimeout = 60 * time.Second
-	// maxAnswerTime bounds what a client may ask for.
-	maxCallTimeout = 5 * time.Minute
+	readTimeout  = 10 * time.Second
+	writeTimeout = 30 * time.Second
+	// largeTimeout is for calls that carry or publish many resources.
+	largeTimeout = 2 * time.Minute
+	// identifyTimeout is how long it may take to find out who asks.
+	identifyTimeout = 5 * time.Second
 )
 
 // unary runs a call through the interceptors. It is the order of the package comment, in code.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	began := time.Now()
 	ctx, c := beginCall(ctx)
-	ctx, cancel := boundTime(ctx)
+	m, known := s.methods[info.FullMethod]
+	ctx, cancel := context.WithTimeout(ctx, m.timeout())
 	defer cancel()
 	defer func() {
 		defer func() { s.metrics.measured(info.FullMethod, began, err) }()
@@ -37,7 +41,6 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 		}
 		err = finishHeaders(ctx, c, err)
 	}()
-	m, known := s.methods[info.FullMethod]
 	if err := s.admit(ctx, m, known); err != nil {
 		return nil, err
 	}
@@ -105,17 +108,6 @@ func beginCall(ctx context.Context) (context.Context, *call) {
 	return withCall(ctx, c), c
 }
 
-func boundTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithTimeout(ctx, callTimeout)
-	}
-	if time.Until(deadline) > maxCallTimeout {
-		return context.WithTimeout(ctx, maxCallTimeout)
-	}
-	return context.WithCancel(ctx)
-}
-
 // admit finds out who asks and whether they may. What is not in the table of methods nobody may.
 func (s *Server) admit(ctx context.Context, m method, known bool) error {
 	c := callOf(ctx)
@@ -138,6 +130,8 @@ func (s *Server) admit(ctx context.Context, m method, known bool) error {
 
 // identify says who asks, by the bearer token or else the session cookie.
 func (s *Server) identify(ctx context.Context, c *call, authorization string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
 	switch {
 	case authorization != "":
 		scheme, token, _ := strings.Cut(authorization, " ")

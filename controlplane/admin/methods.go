@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"time"
 
 	"tidegate.dev/controlplane/identity"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
@@ -17,8 +18,21 @@ type method struct {
 	collection string
 	// secret says that the answer shows a secret: a remembered answer is sealed.
 	secret bool
+	// large says that the call may carry or publish many resources, and so may take longer.
+	large bool
 	// forgetful says that the answer is never remembered: its idempotency key is ignored. Signing in twice is two sessions.
 	forgetful bool
+}
+
+// timeout bounds a call.
+func (m method) timeout() time.Duration {
+	switch {
+	case m.large:
+		return largeTimeout
+	case m.action != "":
+		return writeTimeout
+	}
+	return readTimeout
 }
 
 func reads() method { return method{role: identity.Viewer} }
@@ -34,17 +48,17 @@ func methods() map[string]method {
 		adminv1.ChangeSetService_GetChangeSet_FullMethodName:      reads(),
 		adminv1.ChangeSetService_CreateChangeSet_FullMethodName:   writes(identity.Publisher, "change_set.create", "changeSets"),
 		adminv1.ChangeSetService_DeleteChangeSet_FullMethodName:   writes(identity.Publisher, "change_set.abandon", "changeSets"),
-		adminv1.ChangeSetService_EditChangeSet_FullMethodName:     writes(identity.Publisher, "change_set.edit", "changeSets"),
-		adminv1.ChangeSetService_ValidateChangeSet_FullMethodName: reads(),
-		adminv1.ChangeSetService_DiffChangeSet_FullMethodName:     reads(),
-		adminv1.ChangeSetService_RebaseChangeSet_FullMethodName:   writes(identity.Publisher, "change_set.rebase", "changeSets"),
-		adminv1.ChangeSetService_PublishChangeSet_FullMethodName:  writes(identity.Publisher, "config.publish", "changeSets"),
-		adminv1.ChangeSetService_Apply_FullMethodName:             writes(identity.Publisher, "config.publish", ""),
+		adminv1.ChangeSetService_EditChangeSet_FullMethodName:     carriesMuch(writes(identity.Publisher, "change_set.edit", "changeSets")),
+		adminv1.ChangeSetService_ValidateChangeSet_FullMethodName: carriesMuch(reads()),
+		adminv1.ChangeSetService_DiffChangeSet_FullMethodName:     carriesMuch(reads()),
+		adminv1.ChangeSetService_RebaseChangeSet_FullMethodName:   carriesMuch(writes(identity.Publisher, "change_set.rebase", "changeSets")),
+		adminv1.ChangeSetService_PublishChangeSet_FullMethodName:  carriesMuch(writes(identity.Publisher, "config.publish", "changeSets")),
+		adminv1.ChangeSetService_Apply_FullMethodName:             carriesMuch(writes(identity.Publisher, "config.publish", "")),
 
 		adminv1.RevisionService_ListRevisions_FullMethodName:    reads(),
 		adminv1.RevisionService_GetRevision_FullMethodName:      reads(),
-		adminv1.RevisionService_DiffRevision_FullMethodName:     reads(),
-		adminv1.RevisionService_RollbackRevision_FullMethodName: writes(identity.Publisher, "config.rollback", "revisions"),
+		adminv1.RevisionService_DiffRevision_FullMethodName:     carriesMuch(reads()),
+		adminv1.RevisionService_RollbackRevision_FullMethodName: carriesMuch(writes(identity.Publisher, "config.rollback", "revisions")),
 
 		adminv1.RolloutService_ListRollouts_FullMethodName:   reads(),
 		adminv1.RolloutService_GetRollout_FullMethodName:     reads(),
@@ -103,6 +117,11 @@ func methods() map[string]method {
 		}
 	}
 	return table
+}
+
+func carriesMuch(m method) method {
+	m.large = true
+	return m
 }
 
 func showsSecret(m method) method {

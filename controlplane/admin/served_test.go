@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"tidegate.dev/controlplane/admin"
+	"tidegate.dev/controlplane/local/pgtest"
+	"tidegate.dev/controlplane/store"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -250,12 +252,48 @@ func TestAnAnswerMayTakeLongerThanABody(t *testing.T) {
 	s.call(t, "POST", "/v1/fleets/default/rollouts/"+id+":abort", `{"reason":"no"}`).ok(t)
 }
 
-func TestNobodyElsesDatabaseErrorsShow(t *testing.T) {
+func TestWithoutPostgresEveryCallFailsSoonAndWithItsReason(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	s.store.Close()
-	p := s.call(t, "GET", "/v1/fleets", "")
-	if p.status < 500 || strings.Contains(string(p.body), "pool") || strings.Contains(string(p.body), "SELECT") {
-		t.Errorf("%d %s", p.status, p.body)
+	postgres := pgtest.Private(t)
+	opened, err := store.Open(t.Context(), store.Config{DatabaseURL: postgres.URL(), ConnectTimeout: time.Second})
+	check(t, err)
+	t.Cleanup(opened.Close)
+	check(t, opened.Migrate(t.Context()))
+	s := beginWith(t, admin.Config{Store: opened})
+	s.publish(t)
+	check(t, postgres.Kill())
+	for _, c := range []struct{ method, body string }{{"GET", ""}, {"PUT", service}} {
+		began := time.Now()
+		got := s.call(t, c.method, "/v1/fleets/default/services/orders", c.body)
+		p := got.fails(t, 503, "unavailable")
+		if got.header.Get("Retry-After") == "" || time.Since(began) > 10*time.Second || strings.Contains(p.Detail, "postgres") {
+			t.Errorf("after %s: %v %s", time.Since(began), got.header, got.body)
+		}
 	}
+	check(t, postgres.Restart(t.Context()))
+	deadline := time.Now().Add(20 * time.Second)
+	for s.call(t, "GET", "/v1/fleets/default/services/orders", "").status != http.StatusOK {
+		if time.Now().After(deadline) {
+			t.Fatal("Postgres is back, and the API is not")
+		}
+	}
+}
+
+func TestAFrozenPostgresHoldsNobodyForEver(t *testing.T) {
+	t.Parallel()
+	postgres := pgtest.Private(t)
+	opened, err := store.Open(t.Context(), store.Config{DatabaseURL: postgres.URL(), ConnectTimeout: time.Second})
+	check(t, err)
+	t.Cleanup(opened.Close)
+	check(t, opened.Migrate(t.Context()))
+	s := beginWith(t, admin.Config{Store: opened})
+	s.publish(t)
+	check(t, postgres.Freeze())
+	began := time.Now()
+	got := s.call(t, "PUT", "/v1/fleets/default/services/orders", service)
+	if took := time.Since(began); got.status < 500 || took > 15*time.Second {
+		t.Errorf("after %s: %d %s", took, got.status, got.body)
+	}
+	check(t, postgres.Thaw())
+	s.call(t, "PUT", "/v1/fleets/default/services/orders", service).ok(t)
 }

@@ -30,8 +30,8 @@ const (
 	// maxConnections bounds what clients of the admin address can hold at once.
 	maxConnections = 1024
 	idleTimeout    = 2 * time.Minute
-	// answerTimeout bounds how long a slow reader may take for one answer. Streams bound each piece instead.
-	answerTimeout   = 2 * time.Minute
+	// answerTimeout bounds one call and how long a slow reader may take for its answer. Streams bound each piece instead.
+	answerTimeout   = 5 * time.Minute
 	maxHeaderBytes  = 64 << 10
 	maxStreams      = 100
 	shutdownTimeout = 15 * time.Second

@@ -95,3 +95,22 @@ func TestWithoutAgentsItCompletesAtOnce(t *testing.T) {
 		t.Errorf("reason %q", detail.Reason)
 	}
 }
+
+func TestFirstRevisionThatIsRefusedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.goes(f.controller("a").Run)
+	f.join("edge-1", "edge-2")
+	f.alter(func(a *playedAgent) { a.refuses = true })
+	f.ends(f.publish("orders", "/orders", quick()), rollout.RolledBack)
+	head := f.head()
+	rejected, _ := f.revision(1)
+	revert, routes := f.revision(2)
+	if head.Stable != 0 || head.Revision != 2 || rejected != "rejected" || revert != "superseded" || len(routes) != 0 {
+		t.Errorf("head %+v, revision 1 is %s, revision 2 is %s with %v", head, rejected, revert, routes)
+	}
+	f.alter(func(a *playedAgent) { a.refuses = false })
+	if detail := f.ends(f.publish("orders", "/orders", quick()), rollout.Completed); detail.Steps != 1 || f.head().Stable != 3 {
+		t.Errorf("the next is not the first: %+v", detail)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,56 +46,25 @@ func newGateway(connection grpc.ClientConnInterface) (*runtime.ServeMux, error) 
 
 func registerGateway(mux *runtime.ServeMux, connection grpc.ClientConnInterface) error {
 	ctx := context.Background() // the generated functions do not use it
-	for _, register := range []func() error{
-		func() error {
-			return gateway.RegisterCertificateServiceHandlerClient(ctx, mux, adminv1.NewCertificateServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterChangeSetServiceHandlerClient(ctx, mux, adminv1.NewChangeSetServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterConsumerServiceHandlerClient(ctx, mux, adminv1.NewConsumerServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterFleetServiceHandlerClient(ctx, mux, adminv1.NewFleetServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterIdentityServiceHandlerClient(ctx, mux, adminv1.NewIdentityServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterKeyServiceHandlerClient(ctx, mux, adminv1.NewKeyServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterPlanServiceHandlerClient(ctx, mux, adminv1.NewPlanServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterPluginServiceHandlerClient(ctx, mux, adminv1.NewPluginServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterRevisionServiceHandlerClient(ctx, mux, adminv1.NewRevisionServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterRolloutServiceHandlerClient(ctx, mux, adminv1.NewRolloutServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterRouteServiceHandlerClient(ctx, mux, adminv1.NewRouteServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterSecretServiceHandlerClient(ctx, mux, adminv1.NewSecretServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterServiceServiceHandlerClient(ctx, mux, adminv1.NewServiceServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterStrategyServiceHandlerClient(ctx, mux, adminv1.NewStrategyServiceClient(connection))
-		},
-		func() error {
-			return gateway.RegisterTelemetryServiceHandlerClient(ctx, mux, adminv1.NewTelemetryServiceClient(connection))
-		},
-	} {
-		if err := register(); err != nil {
-			return fmt.Errorf("registering the gateway: %w", err)
-		}
+	err := errors.Join(
+		gateway.RegisterCertificateServiceHandlerClient(ctx, mux, adminv1.NewCertificateServiceClient(connection)),
+		gateway.RegisterChangeSetServiceHandlerClient(ctx, mux, adminv1.NewChangeSetServiceClient(connection)),
+		gateway.RegisterConsumerServiceHandlerClient(ctx, mux, adminv1.NewConsumerServiceClient(connection)),
+		gateway.RegisterFleetServiceHandlerClient(ctx, mux, adminv1.NewFleetServiceClient(connection)),
+		gateway.RegisterIdentityServiceHandlerClient(ctx, mux, adminv1.NewIdentityServiceClient(connection)),
+		gateway.RegisterKeyServiceHandlerClient(ctx, mux, adminv1.NewKeyServiceClient(connection)),
+		gateway.RegisterPlanServiceHandlerClient(ctx, mux, adminv1.NewPlanServiceClient(connection)),
+		gateway.RegisterPluginServiceHandlerClient(ctx, mux, adminv1.NewPluginServiceClient(connection)),
+		gateway.RegisterRevisionServiceHandlerClient(ctx, mux, adminv1.NewRevisionServiceClient(connection)),
+		gateway.RegisterRolloutServiceHandlerClient(ctx, mux, adminv1.NewRolloutServiceClient(connection)),
+		gateway.RegisterRouteServiceHandlerClient(ctx, mux, adminv1.NewRouteServiceClient(connection)),
+		gateway.RegisterSecretServiceHandlerClient(ctx, mux, adminv1.NewSecretServiceClient(connection)),
+		gateway.RegisterServiceServiceHandlerClient(ctx, mux, adminv1.NewServiceServiceClient(connection)),
+		gateway.RegisterStrategyServiceHandlerClient(ctx, mux, adminv1.NewStrategyServiceClient(connection)),
+		gateway.RegisterTelemetryServiceHandlerClient(ctx, mux, adminv1.NewTelemetryServiceClient(connection)),
+	)
+	if err != nil {
+		return fmt.Errorf("registering the gateway: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -273,5 +274,30 @@ func TestATestThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	if err := guard.New(telemetry.NewCounters([]string{""})).Watch(guard.Candidate{RolloutID: "r", Tolerance: 0.5}, start); err == nil {
 		t.Error("a tolerance below 1 was taken")
+	}
+}
+
+// BenchmarkLook has 1,000 routes with traffic in both arms, a tenth of them with errors.
+func BenchmarkLook(b *testing.B) {
+	traffic := newTraffic(100_000)
+	g := guard.New(traffic.counters)
+	if err := g.Watch(guard.Candidate{RolloutID: "r", Threshold: 1e9, Routes: 1000}, start); err != nil {
+		b.Fatal(err)
+	}
+	for i := range 200_000 {
+		traffic.request(strconv.Itoa(i%1000), func(bool) (uint8, uint8) {
+			if i%1000 < 100 && traffic.fails(0.1) {
+				return 5, upstreamTimeout
+			}
+			return 2, noReason
+		})
+	}
+	for b.Loop() {
+		for i := range 100 {
+			traffic.request(strconv.Itoa(i), func(bool) (uint8, uint8) { return 2, noReason })
+		}
+		if finding := g.Look(start); finding != nil {
+			b.Fatal(finding.Explanation)
+		}
 	}
 }

@@ -206,3 +206,13 @@ func TestADamagedFileIsAnErrorWithoutItsContent(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseJoinToken(f *testing.F) {
+	f.Add("tgj_secret." + strings.Repeat("0a", 32))
+	f.Add("tgj_.")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := identity.ParseJoinToken(text); err == nil && (!strings.HasPrefix(text, "tgj_") || strings.Count(text, ".") != 1) {
+			t.Errorf("%q was taken", text)
+		}
+	})
+}

@@ -79,11 +79,12 @@ func (c *Counters) Open(key ArmKey, routes int) *Arm {
 // Each calls visit for each cell that has counted anything, with what it counted since it began. The array is the caller's
 // only during the call.
 func (c *Counters) Each(visit func(key CellKey, requests uint64, buckets *[Buckets]uint64)) {
+	sum := new([Buckets]uint64)
 	for _, arm := range c.current() {
 		for cell := range arm.cells() {
-			var sum [Buckets]uint64
-			if requests := cell.sum(&sum); requests > 0 {
-				visit(c.key(arm, cell), requests, &sum)
+			*sum = [Buckets]uint64{}
+			if requests := cell.sum(sum); requests > 0 {
+				visit(c.key(arm, cell), requests, sum)
 			}
 		}
 	}

@@ -44,14 +44,17 @@ func (b *requestBody) Read(buffer []byte) (int, error) {
 // Close does not close the client's body, so that a request of which nothing was sent can go to another target.
 func (b *requestBody) Close() error { return nil }
 
-// lingering is how long the rest of a request may take that was answered before it was whole. The server reads some of it, so
-// that the answer is not lost to a reset.
+// lingering is how long the rest of a request is still read that was answered before it was whole.
 const lingering = time.Second
 
-// leave ends the exchange's use of the body. The connection is not used again if the rest of the body stands in the way.
-func (b *requestBody) leave(control *http.ResponseController) {
+// leave ends the exchange's use of the body. The rest is read and thrown away for a while, so that the answer, which has been
+// sent, is not lost to a reset by bytes that nobody takes (RFC 9112, section 9.6). In HTTP/2 a stream has an end of its own.
+func (b *requestBody) leave(control *http.ResponseController, http1 bool) {
 	b.closed.Store(true)
-	if !b.whole.Load() {
-		_ = control.SetReadDeadline(time.Now().Add(lingering))
+	if b.whole.Load() || b.failed.Load() || !http1 {
+		return
 	}
+	_ = control.Flush()
+	_ = control.SetReadDeadline(time.Now().Add(lingering))
+	_, _ = io.Copy(io.Discard, b.source)
 }

@@ -90,7 +90,7 @@ func (x *exchange) serve() (whole bool) {
 		return x.refuse(verdict)
 	}
 	x.watch()
-	response, verdict := x.forward()
+	response, verdict := x.forward() //nolint:bodyclose // tunnel and respond close it
 	if verdict.Refused() {
 		return x.refuse(verdict)
 	}
@@ -188,10 +188,10 @@ func (x *exchange) end() {
 		x.watchdog.stop()
 		x.watchdog.cancel(context.Canceled)
 	}
-	if x.body != nil {
-		x.body.leave(x.control)
-	}
 	x.record()
+	if x.body != nil {
+		x.body.leave(x.control, x.request.ProtoMajor == 1)
+	}
 }
 
 func (x *exchange) record() {

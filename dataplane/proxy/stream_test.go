@@ -109,7 +109,7 @@ func TestAnAbortReachesTheUpstream(t *testing.T) {
 				if response, err := http.DefaultClient.Do(request); err == nil {
 					close(head)
 					_, _ = io.Copy(io.Discard, response.Body)
-					response.Body.Close()
+					_ = response.Body.Close()
 				}
 			}()
 			<-arrived

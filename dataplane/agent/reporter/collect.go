@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -29,13 +30,20 @@ func (t *tally) add(requests uint64, buckets, before *[telemetry.Buckets]uint64)
 	}
 }
 
+// reading is what a cell had counted when it was last read, and in which round that was.
+type reading struct {
+	tally
+	round uint64
+}
+
 // collector takes differences of counters. It is for one goroutine.
 type collector struct {
 	counters *telemetry.Counters
 	uses     *telemetry.KeyUses
 	bootID   string
 
-	last     map[telemetry.CellKey]tally
+	last     map[telemetry.CellKey]*reading
+	round    uint64
 	pending  map[telemetry.CellKey]*tally // without the opening
 	keys     map[string]int64
 	lost     uint64
@@ -46,22 +54,27 @@ type collector struct {
 func newCollector(c Config, now time.Time) *collector {
 	return &collector{
 		counters: c.Counters, uses: c.KeyUses, bootID: c.BootID,
-		last: make(map[telemetry.CellKey]tally), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
+		last: make(map[telemetry.CellKey]*reading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
 		since: now,
 	}
 }
 
 // collect adds what was counted since the last call to what is pending.
 func (c *collector) collect() {
-	seen := make(map[telemetry.CellKey]tally, len(c.last))
+	c.round++
 	c.counters.Each(func(key telemetry.CellKey, requests uint64, buckets *[telemetry.Buckets]uint64) {
 		before := c.last[key]
-		seen[key] = tally{requests, *buckets}
+		if before == nil {
+			before = new(reading)
+			c.last[key] = before
+		}
+		before.round = c.round
 		if requests > before.requests {
 			c.keep(key, requests-before.requests, buckets, &before.buckets)
+			before.tally = tally{requests, *buckets}
 		}
 	})
-	c.last = seen // cells that are gone are forgotten
+	maps.DeleteFunc(c.last, func(_ telemetry.CellKey, r *reading) bool { return r.round != c.round })
 	if c.uses == nil {
 		return
 	}

@@ -24,7 +24,7 @@ func frame(r *adminv1.Rollout, now time.Time, width int, s style) []string {
 	}
 	lines = append(lines, evidenceLines(r, s)...)
 	if events := r.GetEvents(); len(events) > 0 {
-		lines = append(lines, s.dim(eventLine(events[len(events)-1])))
+		lines = append(lines, s.dim(eventLine(events[len(events)-1], now.Location())))
 	}
 	for i, line := range lines {
 		lines[i] = shorten(line, width)
@@ -33,11 +33,11 @@ func frame(r *adminv1.Rollout, now time.Time, width int, s style) []string {
 }
 
 func heading(r *adminv1.Rollout, s style) string {
-	over := "the first revision"
+	over := ", the first"
 	if r.GetStableRevision() > 0 {
-		over = fmt.Sprintf("over %d", r.GetStableRevision())
+		over = fmt.Sprintf(" over %d", r.GetStableRevision())
 	}
-	return printable(fmt.Sprintf("rollout %s  revision %d %s  %s  ", r.GetId(), r.GetRevision(), over, r.GetStrategy())) + paintState(r.GetState(), s)
+	return printable(fmt.Sprintf("rollout %s  revision %d%s  %s  ", r.GetId(), r.GetRevision(), over, r.GetStrategy())) + paintState(r.GetState(), s)
 }
 
 func paintState(state string, s style) string {
@@ -141,16 +141,16 @@ func evidenceLines(r *adminv1.Rollout, s style) []string {
 		if e.GetRoute() != "" {
 			name += " of " + e.GetRoute()
 		}
-		text := fmt.Sprintf("  %-32s candidate %s  control %s  evidence %s of %s  ", printable(name),
+		text := fmt.Sprintf(" %-28s %s against %s   evidence %s of %s", printable(name),
 			share(e.GetCandidateBad(), e.GetCandidateTotal()), share(e.GetControlBad(), e.GetControlTotal()),
 			magnitude(e.GetEvidence()), magnitude(e.GetThreshold()))
 		switch e.GetVerdict() {
 		case "fail":
-			lines = append(lines, s.red(text+"fail"))
+			lines = append(lines, s.red("  ✗"+text))
 		case "pass":
-			lines = append(lines, text+s.green("pass"))
+			lines = append(lines, s.green("  ✓")+text)
 		default:
-			lines = append(lines, text+s.dim(printable(e.GetVerdict())))
+			lines = append(lines, s.dim("  ?")+text)
 		}
 	}
 	return lines

@@ -87,8 +87,12 @@ func listings() []listing {
 			collection: "strategies",
 			one:        func() proto.Message { return new(adminv1.Strategy) }, list: func() proto.Message { return new(adminv1.ListStrategiesResponse) },
 			columns: []column{
-				name, {"DEFAULT", "is_default"}, {"AGENTS", "spec.steps.agents"}, {"AGENTS %", "spec.steps.agents_percent"},
-				{"TRAFFIC %", "spec.steps.traffic_percent"}, {"BAKE", "spec.steps.bake"},
+				name,
+				{"DEFAULT", "is_default"},
+				{"AGENTS", "spec.steps.agents"},
+				{"AGENTS %", "spec.steps.agents_percent"},
+				{"TRAFFIC %", "spec.steps.traffic_percent"},
+				{"BAKE", "spec.steps.bake"},
 			},
 		},
 		{
@@ -139,16 +143,25 @@ func listings() []listing {
 			collection: "changeSets",
 			one:        func() proto.Message { return new(adminv1.ChangeSet) }, list: func() proto.Message { return new(adminv1.ListChangeSetsResponse) },
 			columns: []column{
-				{"ID", "id"}, {"STATE", "state"}, {"BASE", "base_revision"}, {"REVISION", "revision"}, {"AUTHOR", "author"},
-				{"CHANGED", "update_time"}, {"MESSAGE", "message"},
+				{"ID", "id"},
+				{"STATE", "state"},
+				{"BASE", "base_revision"},
+				{"REVISION", "revision"},
+				{"AUTHOR", "author"},
+				{"CHANGED", "update_time"},
+				{"MESSAGE", "message"},
 			},
 		},
 		{
 			collection: "fleets", global: true,
 			one: func() proto.Message { return new(adminv1.Fleet) }, list: func() proto.Message { return new(adminv1.ListFleetsResponse) },
 			columns: []column{
-				name, {"HEAD", "head_revision"}, {"STABLE", "stable_revision"}, {"ROLLOUT", "active_rollout"},
-				{"CONNECTED", "agents_connected"}, {"AGENTS", "agents_total"},
+				name,
+				{"HEAD", "head_revision"},
+				{"STABLE", "stable_revision"},
+				{"ROLLOUT", "active_rollout"},
+				{"CONNECTED", "agents_connected"},
+				{"AGENTS", "agents_total"},
 			},
 		},
 	}
@@ -160,8 +173,14 @@ func keyListing() listing {
 		collection: "keys",
 		one:        func() proto.Message { return new(adminv1.Key) }, list: func() proto.Message { return new(adminv1.ListKeysResponse) },
 		columns: []column{
-			{"ID", "id"}, {"CONSUMER", "consumer"}, {"STATE", "state"}, {"EXPIRES", "spec.expires_at"}, {"SCOPES", "spec.scopes"},
-			{"MADE", "create_time"}, {"USED", "last_used_time"}, {"DESCRIPTION", "spec.description"},
+			{"ID", "id"},
+			{"CONSUMER", "consumer"},
+			{"STATE", "state"},
+			{"EXPIRES", "spec.expires_at"},
+			{"SCOPES", "spec.scopes"},
+			{"MADE", "create_time"},
+			{"USED", "last_used_time"},
+			{"DESCRIPTION", "spec.description"},
 		},
 	}
 }

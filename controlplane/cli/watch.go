@@ -132,10 +132,10 @@ type lineView struct {
 	state  string
 }
 
-func (v *lineView) draw(r *adminv1.Rollout, _ time.Time) {
+func (v *lineView) draw(r *adminv1.Rollout, now time.Time) {
 	fresh := r.GetEvents()[min(v.events, len(r.GetEvents())):]
 	for _, e := range fresh {
-		fmt.Fprintln(v.w, eventLine(e))
+		fmt.Fprintln(v.w, eventLine(e, now.Location()))
 	}
 	v.events = len(r.GetEvents())
 	state := fmt.Sprintf("%s, step %d of %d", r.GetState(), r.GetStep()+1, len(r.GetSpec().GetSteps()))
@@ -155,10 +155,10 @@ func (v *lineView) end(r *adminv1.Rollout) {
 	}
 }
 
-func eventLine(e *adminv1.RolloutEvent) string {
+func eventLine(e *adminv1.RolloutEvent, zone *time.Location) string {
 	by := ""
 	if e.GetActor() != "" {
 		by = " (by " + e.GetActor() + ")"
 	}
-	return printable(fmt.Sprintf("%s  %-11s %s%s", e.GetTime().AsTime().Local().Format(time.TimeOnly), e.GetType(), e.GetMessage(), by))
+	return printable(fmt.Sprintf("%s  %-11s %s%s", e.GetTime().AsTime().In(zone).Format(time.TimeOnly), e.GetType(), e.GetMessage(), by))
 }

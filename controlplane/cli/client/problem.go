@@ -65,7 +65,9 @@ type Unreachable struct {
 	Err    error
 }
 
-func (u *Unreachable) Error() string { return fmt.Sprintf("the control plane at %s does not answer: %v", u.Server, u.Err) }
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("the control plane at %s does not answer: %v", u.Server, u.Err)
+}
 
 // Unwrap is why.
 func (u *Unreachable) Unwrap() error { return u.Err }

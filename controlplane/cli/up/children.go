@@ -43,7 +43,9 @@ func (s *stack) onEvent(e local.Event) {
 		}
 	case local.EventKilled:
 		s.config.say("%s: it did not end in time and was killed", e.Process)
-	case local.EventStarted, local.EventStopping, local.EventStopped:
+	case local.EventStarted:
+		s.runsAs(e.Process, e.PID)
+	case local.EventStopping, local.EventStopped:
 	}
 }
 

@@ -26,28 +26,27 @@ const (
 
 // setUpDemo makes what the printed request needs: configuration (only in a fleet without revisions, so that nobody's edits
 // are lost), a certificate, a key; and waits until the agents answer.
-func (s *stack) setUpDemo(ctx context.Context) error {
+func (s *stack) setUpDemo(ctx context.Context, agents []Agent) (*Demo, error) {
 	demo := &Demo{}
 	for i, name := range demoUpstreams() {
 		demo.Upstreams = append(demo.Upstreams, Upstream{Name: name, URL: "http://" + address(s.layout.upstreams[i])})
 	}
 	if err := s.applyDemo(ctx, demo.Upstreams); err != nil {
-		return err
+		return nil, err
 	}
 	var err error
 	if demo.Certificate, err = s.ensureCertificate(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if demo.Key, err = s.ensureKey(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	url := s.document.Agents[0].Proxy + demoPath
-	demo.Curl = "curl -s " + url
+	demo.Curl = "curl -s " + agents[0].Proxy + demoPath
 	if demo.Key != "" {
-		demo.Curl = fmt.Sprintf("curl -s -H 'x-api-key: %s' %s", demo.Key, url)
+		demo.Curl = fmt.Sprintf("curl -s -H 'x-api-key: %s' %s%s", demo.Key, agents[0].Proxy, demoPath)
 	}
-	s.document.Demo = demo
-	return s.awaitAgents(ctx, demo.Key)
+	s.awaitAgents(ctx, agents, demo.Key)
+	return demo, nil
 }
 
 // applyDemo publishes the demo's files to a fleet without revisions, and waits for the rollout.
@@ -58,7 +57,7 @@ func (s *stack) applyDemo(ctx context.Context, upstreams []Upstream) error {
 	}
 	if f.GetHeadRevision() > 0 {
 		s.config.say("demo: the fleet has revision %d; its configuration stays as it is", f.GetHeadRevision())
-		return nil
+		return s.moveUpstreams(ctx, upstreams)
 	}
 	set, err := declarative.Load([]string{s.config.DemoDir}, nil)
 	if err != nil {
@@ -78,7 +77,10 @@ func (s *stack) applyDemo(ctx context.Context, upstreams []Upstream) error {
 		return err
 	}
 	s.config.say("demo: %d resources are published as revision %d", len(set.Resources), applied.GetPublished().GetRevision())
-	return s.awaitRollout(ctx, applied.GetPublished().GetRollout())
+	if err := s.awaitRollout(ctx, applied.GetPublished().GetRollout()); err != nil {
+		return err
+	}
+	return s.rememberUpstreams(upstreams)
 }
 
 // rolloutWait bounds the wait for the demo's rollout: it is the fleet's first, which agent gates alone decide.
@@ -148,15 +150,14 @@ const agentWait = 20 * time.Second
 
 // awaitAgents waits until every agent has configuration, and knows the key if there is one. It does not insist: people may
 // have published what answers differently.
-func (s *stack) awaitAgents(ctx context.Context, key string) error {
+func (s *stack) awaitAgents(ctx context.Context, agents []Agent, key string) {
 	ctx, cancel := context.WithTimeout(ctx, agentWait)
 	defer cancel()
-	for _, agent := range s.document.Agents {
+	for _, agent := range agents {
 		if err := poll(ctx, func() bool { return answers(ctx, agent.Proxy+demoPath, key) }); err != nil {
 			s.config.say("demo: %s%s does not answer as the demo would", agent.Proxy, demoPath)
 		}
 	}
-	return nil
 }
 
 func poll(ctx context.Context, done func() bool) error {

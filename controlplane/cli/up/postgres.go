@@ -61,6 +61,6 @@ func (s *stack) keepPostgres(ctx context.Context, fail func(error)) {
 			}
 			return
 		}
-		s.config.say("postgres: ready again")
+		s.runsAs("postgres", s.postgres.State().PID)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +24,10 @@ type stack struct {
 	postgres   *local.Postgres
 	supervisor *local.Supervisor
 	client     *client.Client
-	document   *Document
 	keepers    sync.WaitGroup // what watches over the parts
+
+	mu       sync.Mutex // guards what follows
+	document *Document  // nil until everything runs
 }
 
 // stopTimeout bounds the end of everything, after which it is killed.
@@ -55,7 +59,7 @@ func Run(ctx context.Context, config Config, ready func(d *Document, running boo
 	defer fail(nil)
 	err = s.start(ctx, fail)
 	if err == nil {
-		err = ready(s.document, false)
+		err = ready(s.snapshot(), false)
 	}
 	if err == nil {
 		err = s.supervisor.Wait(ctx)
@@ -100,16 +104,52 @@ func (s *stack) start(ctx context.Context, fail func(error)) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	s.describe()
+	d := s.describe()
 	if demo {
-		if err := s.setUpDemo(ctx); err != nil {
+		if d.Demo, err = s.setUpDemo(ctx, d.Agents); err != nil {
 			return fmt.Errorf("setting up the demo: %w", err)
 		}
 	}
-	if err := s.writeContexts(); err != nil {
+	if err := s.writeContexts(d); err != nil {
 		return err
 	}
-	return s.document.write(c)
+	return s.publish(d)
+}
+
+// publish lets others know what runs, from now on with the processes as they are.
+func (s *stack) publish(d *Document) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.document = d
+	return d.write(s.config)
+}
+
+// snapshot is the document as it is now, for others to keep.
+func (s *stack) snapshot() *Document {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := *s.document
+	d.PIDs, d.Agents = maps.Clone(d.PIDs), slices.Clone(d.Agents)
+	return &d
+}
+
+// runsAs notes that a process was started again.
+func (s *stack) runsAs(name string, pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.document == nil {
+		return
+	}
+	s.document.PIDs[name] = pid
+	for i := range s.document.Agents {
+		if s.document.Agents[i].Name == name {
+			s.document.Agents[i].PID = pid
+		}
+	}
+	s.config.say("%s: runs again, process %d", name, pid)
+	if err := s.document.write(s.config); err != nil {
+		s.config.say("%v", err)
+	}
 }
 
 // connect makes a client with the first admin token, which the control plane wrote.
@@ -130,7 +170,7 @@ func (s *stack) connect(ctx context.Context) error {
 func (s *stack) tokenFile() string { return s.config.file("admin.token") }
 
 // describe writes down what runs.
-func (s *stack) describe() {
+func (s *stack) describe() *Document {
 	c := s.config
 	d := &Document{
 		Admin:        "http://" + address(s.layout.admin),
@@ -158,14 +198,14 @@ func (s *stack) describe() {
 	for i := range s.layout.upstreams {
 		d.PIDs[upstreamName(i)] = s.supervisor.PID(upstreamName(i))
 	}
-	s.document = d
+	return d
 }
 
 // writeContexts tells the command line whom to speak to: in the state folder, and for the user unless that names another
 // server.
-func (s *stack) writeContexts() error {
-	own := login.Context{Server: s.document.Admin, TokenFile: s.document.TokenFile, Fleet: fleet}
-	if err := login.Write(s.document.ContextFile, own); err != nil {
+func (s *stack) writeContexts(d *Document) error {
+	own := login.Context{Server: d.Admin, TokenFile: d.TokenFile, Fleet: fleet}
+	if err := login.Write(d.ContextFile, own); err != nil {
 		return err
 	}
 	file := s.config.ContextFile
@@ -173,7 +213,7 @@ func (s *stack) writeContexts() error {
 		return nil
 	}
 	if present, err := login.Read(file); err == nil && present.Server != "" && !present.For(own.Server) {
-		s.config.say("%s is logged in to %s and stays so; for this one: tidegate --context %s", file, present.Server, s.document.ContextFile)
+		s.config.say("%s is logged in to %s and stays so; for this one: tidegate --context %s", file, present.Server, d.ContextFile)
 		return nil
 	}
 	return login.Write(file, own)

@@ -255,6 +255,7 @@ CREATE TABLE rollouts (
     base_requests       bigint      NOT NULL DEFAULT 0, -- candidate requests at this share before the step
     judged_agents       integer     NOT NULL DEFAULT 0, -- what alpha was divided over; fixed when it starts
     judged_routes       integer     NOT NULL DEFAULT 0,
+    clock_offset_ms     bigint      NOT NULL DEFAULT 0, -- how far the clock had been set when these times were written
     ended_at            timestamptz
 );
 CREATE UNIQUE INDEX rollouts_active ON rollouts (fleet_id)
@@ -337,7 +338,9 @@ CREATE TABLE leaders (
     name       text        PRIMARY KEY,
     holder     text        NOT NULL,
     token      bigint      NOT NULL,
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    -- By how much Postgres's clock was set, forth and back, since anybody looks: leaders notice by their monotonic clocks.
+    clock_offset_ms bigint NOT NULL DEFAULT 0
 );
 
 -- ---------------------------------------------------------------------------------------------------------------------

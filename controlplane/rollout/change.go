@@ -50,6 +50,7 @@ func (s State) Fold(now time.Time, actions []Action) (Change, error) {
 	}
 	if s.Rollout.State == Queued {
 		// What alpha is divided over is fixed before anything is seen.
+		change.Rollout.ClockOffset = s.ClockOffset
 		change.Rollout.JudgedAgents, change.Rollout.JudgedRoutes = max(len(s.Agents), 1), min(s.Routes, maxJudgedRoutes)
 	}
 	for _, action := range actions {
@@ -199,6 +200,7 @@ func (a RecordVerdicts) apply(c *Change) error {
 
 func (a ShiftClock) apply(c *Change) error {
 	r := &c.Rollout
+	r.ClockOffset += a.By
 	for _, t := range []*time.Time{&r.StartedAt, &r.StepAt, &r.ServingAt, &r.PausedAt, &r.DialsAt} {
 		if !t.IsZero() {
 			*t = t.Add(a.By)

@@ -1,32 +1,52 @@
 package rollout
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // maxClockDrift is how far the store's clock may run from ours between two looks before it counts as set.
 const maxClockDrift = 5 * time.Second
 
 // clock notices when the store's clock is set: it compares it with this process's monotonic one, which nobody sets. The zero
-// value has seen nothing.
+// value has seen nothing. It is safe for concurrent use.
 type clock struct {
+	mu sync.Mutex
 	// store and own are one moment by both clocks.
 	store, own time.Time
+	// total is by how much the store's clock was set.
+	total time.Duration
 }
 
-// jump says by how much the store's clock was set since the first look, as far as that was not followed yet; 0 if it was not.
-// now was read between asked and answered.
-func (c *clock) jump(now, asked, answered time.Time) time.Duration {
+// begin takes over what others noticed, unless this one has watched itself.
+func (c *clock) begin(total time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.own.IsZero() {
-		c.store, c.own = now, answered
-		return 0
+		c.total = total
 	}
-	jumped := now.Sub(c.store) - answered.Sub(c.own)
-	if jumped.Abs() <= maxClockDrift+answered.Sub(asked) {
-		// Small differences are drift, and are not kept: only a sudden one is a jump.
-		c.store, c.own = now, answered
-		return 0
-	}
-	return jumped
 }
 
-// follow says that times were moved by the jump.
-func (c *clock) follow(jump time.Duration) { c.store = c.store.Add(jump) }
+// observe looks at the store's clock, which said now at a moment between asked and answered.
+func (c *clock) observe(now, asked, answered time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Of answers that cross, the later says no more.
+	if !c.own.IsZero() && answered.Before(c.own) {
+		return
+	}
+	if !c.own.IsZero() {
+		// Small differences are drift, or the time that the answer took; only a sudden large one is a jump.
+		if jump := now.Sub(c.store) - answered.Sub(c.own); jump.Abs() > maxClockDrift+answered.Sub(asked) {
+			c.total += jump
+		}
+	}
+	c.store, c.own = now, answered
+}
+
+// offset is by how much the store's clock was set by now.
+func (c *clock) offset() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}

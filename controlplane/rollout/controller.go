@@ -62,6 +62,7 @@ type Controller struct {
 	waker   Waker
 	config  ControllerConfig
 	leading atomic.Bool
+	clock   clock
 }
 
 // NewController returns a controller that begins with Run.
@@ -94,9 +95,15 @@ func (c *Controller) tryToLead(ctx context.Context) error {
 	defer cancel()
 	asked := time.Now()
 	lease, held, err := c.store.Lead(asking, c.config.Holder, c.config.Lease)
-	if err != nil || !held {
+	if err != nil {
 		return err
 	}
+	c.clock.begin(lease.ClockOffset)
+	c.clock.observe(lease.Asked, asked, time.Now())
+	if !held {
+		return nil
+	}
+	lease.ClockOffset = c.clock.offset()
 	c.config.Log.Info("leading the rollouts", "token", lease.Token)
 	c.leading.Store(true)
 	defer c.leading.Store(false)
@@ -132,6 +139,7 @@ func (c *Controller) renew(ctx context.Context, lease Lease, asked time.Time) er
 		deadline := asked.Add(c.config.Lease)
 		renewing, cancel := context.WithDeadline(ctx, deadline)
 		asking := time.Now()
+		lease.ClockOffset = c.clock.offset()
 		err := c.store.Renew(renewing, lease, c.config.Lease)
 		cancel()
 		switch {
@@ -182,7 +190,6 @@ type fleetWork struct {
 	again    bool
 	failures int
 	notUntil time.Time
-	clock    clock
 }
 
 // look begins the work on every fleet that has an open rollout, and says when to look again.
@@ -244,7 +251,7 @@ func (d *driver) begin(ctx context.Context, fleet int64) {
 
 func (d *driver) run(ctx context.Context, fleet int64, work *fleetWork) {
 	for {
-		err := d.inSlot(ctx, func() error { return d.drive(ctx, fleet, work) })
+		err := d.inSlot(ctx, func() error { return d.drive(ctx, fleet) })
 		d.mu.Lock()
 		if err != nil || !work.again || ctx.Err() != nil {
 			d.finish(ctx, fleet, work, err)
@@ -280,7 +287,7 @@ func (d *driver) inSlot(ctx context.Context, work func() error) error {
 }
 
 // drive decides and writes until there is nothing to do for the fleet at the moment.
-func (d *driver) drive(ctx context.Context, fleet int64, work *fleetWork) (err error) {
+func (d *driver) drive(ctx context.Context, fleet int64) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("deciding about fleet %d panicked: %v", fleet, fault)
@@ -288,7 +295,7 @@ func (d *driver) drive(ctx context.Context, fleet int64, work *fleetWork) (err e
 	}()
 	for range stepsAtOnce {
 		ctx, cancel := context.WithTimeout(ctx, decisionTimeout)
-		more, err := d.decide(ctx, fleet, work)
+		more, err := d.decide(ctx, fleet)
 		cancel()
 		if err != nil || !more {
 			return err
@@ -298,14 +305,16 @@ func (d *driver) drive(ctx context.Context, fleet int64, work *fleetWork) (err e
 }
 
 // decide does one step, and says whether to ask again at once.
-func (d *driver) decide(ctx context.Context, fleet int64, work *fleetWork) (more bool, err error) {
+func (d *driver) decide(ctx context.Context, fleet int64) (more bool, err error) {
 	asked := time.Now()
 	state, now, err := d.controller.store.Load(ctx, fleet)
 	if err != nil || state.Rollout.ID == 0 {
 		return false, err
 	}
-	state.LeadingSince = d.lease.Since
-	state.ClockJump = work.clock.jump(now, asked, time.Now())
+	clock := &d.controller.clock
+	clock.observe(now, asked, time.Now())
+	state.ClockOffset = clock.offset()
+	state.LeadingSince = d.lease.Asked.Add(state.ClockOffset - d.lease.ClockOffset)
 	actions := Decide(now, state)
 	if len(actions) == 0 {
 		return false, nil
@@ -321,7 +330,6 @@ func (d *driver) decide(ctx context.Context, fleet int64, work *fleetWork) (more
 	case err != nil:
 		return false, fmt.Errorf("writing what was decided about rollout %d: %w", change.Rollout.ID, err)
 	}
-	work.clock.follow(state.ClockJump)
 	d.log(change)
 	return true, nil
 }

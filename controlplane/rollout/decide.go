@@ -15,8 +15,8 @@ func Decide(now time.Time, state State) []Action {
 		return nil
 	case state.Rollout.State == Queued:
 		return d.queued()
-	case state.ClockJump != 0:
-		return []Action{ShiftClock{state.ClockJump, d.Members}}
+	case (state.ClockOffset - state.Rollout.ClockOffset).Abs() > maxClockDrift:
+		return []Action{ShiftClock{By: state.ClockOffset - state.Rollout.ClockOffset, Members: d.Members}}
 	}
 	actions := d.observe()
 	if why := d.agentGate(); why != "" {

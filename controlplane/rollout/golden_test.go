@@ -163,7 +163,7 @@ func (in *inputLine) read(s *rollout.State) {
 	case "leading":
 		s.LeadingSince = in.age("since", 0)
 	case "jump":
-		s.ClockJump = goldenNow.Sub(in.age("by", 0))
+		s.ClockOffset = goldenNow.Sub(in.age("by", 0))
 	case "waiting":
 		s.Waiting = &rollout.Rollout{ID: 2, FleetID: 1, Revision: in.number64("revision", 6), State: rollout.Queued, Version: 1}
 	case "agent":

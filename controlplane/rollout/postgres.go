@@ -26,7 +26,7 @@ func (p *Postgres) Lead(ctx context.Context, holder string, length time.Duration
 	err = p.store.InTx(ctx, func(tx *store.Tx) error {
 		var taken store.Lease
 		taken, held, err = tx.AcquireLease(ctx, leaseName, holder, length)
-		lease = Lease{Holder: taken.Holder, Token: taken.Token, Since: taken.Since}
+		lease = Lease{Holder: taken.Holder, Token: taken.Token, Asked: taken.Asked, ClockOffset: taken.ClockOffset}
 		return err
 	})
 	return lease, held && err == nil, err
@@ -71,7 +71,9 @@ func (p *Postgres) Apply(ctx context.Context, lease Lease, change Change) error 
 }
 
 func leaseOf(lease Lease) store.Lease {
-	return store.Lease{Name: leaseName, Holder: lease.Holder, Token: lease.Token, Since: lease.Since}
+	return store.Lease{
+		Name: leaseName, Holder: lease.Holder, Token: lease.Token, Asked: lease.Asked, ClockOffset: lease.ClockOffset,
+	}
 }
 
 func staleOf(err error) error {

@@ -141,6 +141,51 @@ func TestQuietRolloutTakesTheTimeOfItsStrategy(t *testing.T) {
 	})
 }
 
+// The database's clock may be set by an hour, forth or back, at any moment, also while another takes over: no step ends early,
+// and none late.
+func TestClockThatIsSetExpiresNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 4))
+			s := newSimulation(t, seed)
+			s.strategy = strategies(t)[0]
+			s.join(3)
+			bubble(t, s, 1+random.IntN(2), func(context.Context) {
+				s.stable = 1
+				id := int64(0)
+				begun := time.Now()
+				jumpAt := 10*time.Second + time.Duration(random.IntN(20_000))*time.Millisecond
+				for jumped := false; time.Since(begun) < 2*time.Minute; {
+					s.turn(0)
+					pass(50 * time.Millisecond)
+					since := time.Since(begun)
+					if id == 0 && since > 5*time.Second { // the controllers have seen the clock
+						id = s.publish()
+					}
+					if !jumped && since > jumpAt {
+						jumped = true
+						s.setClock([]time.Duration{time.Hour, -time.Hour}[random.IntN(2)])
+					}
+					if id != 0 && s.stateOf(id) == rollout.Completed {
+						break
+					}
+				}
+				// A clock that is set forth ends the lease, so a new one must be asked for.
+				if took := time.Since(begun) - 5*time.Second; took < 30*time.Second || took > 37*time.Second {
+					t.Errorf("with seed %d it took %s and is %s", seed, took, s.stateOf(id))
+				}
+			})
+		})
+	}
+}
+
+func (s *simulation) setClock(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set += by
+}
+
 // A controller that dies at any moment, without giving up its lease, is followed by another that goes on.
 func TestControllerThatDiesIsFollowed(t *testing.T) {
 	t.Parallel()

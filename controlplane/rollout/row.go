@@ -17,6 +17,7 @@ func rolloutOf(row store.Rollout) Rollout {
 		Dials: Generation{Epoch: row.DialsEpoch, Number: row.DialsGeneration}, DialsAt: timeOf(row.DialsAt),
 		Promoted: row.Promoted, Extensions: int(row.Extensions), BaseRequests: row.BaseRequests,
 		JudgedAgents: int(row.JudgedAgents), JudgedRoutes: int(row.JudgedRoutes),
+		ClockOffset: time.Duration(row.ClockOffsetMs) * time.Millisecond,
 	}
 }
 
@@ -30,7 +31,7 @@ func rowOf(change Change) store.Rollout {
 		StepAt: pointerTo(r.StepAt), ServingAt: pointerTo(r.ServingAt), PausedAt: pointerTo(r.PausedAt),
 		DialsEpoch: r.Dials.Epoch, DialsGeneration: r.Dials.Number, DialsAt: pointerTo(r.DialsAt),
 		Promoted: r.Promoted, Extensions: int32(r.Extensions), BaseRequests: r.BaseRequests,
-		JudgedAgents: int32(r.JudgedAgents), JudgedRoutes: int32(r.JudgedRoutes),
+		JudgedAgents: int32(r.JudgedAgents), JudgedRoutes: int32(r.JudgedRoutes), ClockOffsetMs: r.ClockOffset.Milliseconds(),
 	}
 }
 

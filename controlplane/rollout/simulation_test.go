@@ -42,6 +42,8 @@ type simulation struct {
 
 	// unreliable makes a share of all calls fail, before or after they had their effect.
 	unreliable float64
+	// set is by how much its clock was set.
+	set time.Duration
 }
 
 func newSimulation(t testing.TB, seed uint64) *simulation {
@@ -82,14 +84,14 @@ func (s *simulation) wake() {
 func (s *simulation) Lead(_ context.Context, holder string, length time.Duration) (rollout.Lease, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.now()
 	if s.breaks() {
 		return rollout.Lease{}, false, errBroken
 	}
-	if now.Before(s.until) {
-		return rollout.Lease{}, false, nil
+	if now.Before(s.until) && s.until.Before(now.Add(3*length)) {
+		return rollout.Lease{Asked: now, ClockOffset: s.lease.ClockOffset}, false, nil
 	}
-	s.lease = rollout.Lease{Holder: holder, Token: s.lease.Token + 1, Since: now}
+	s.lease = rollout.Lease{Holder: holder, Token: s.lease.Token + 1, Asked: now, ClockOffset: s.lease.ClockOffset}
 	s.until = now.Add(length)
 	return s.lease, true, nil
 }
@@ -103,12 +105,15 @@ func (s *simulation) Renew(_ context.Context, lease rollout.Lease, length time.D
 	if !s.holds(lease) {
 		return rollout.ErrStale
 	}
-	s.until = time.Now().Add(length)
+	s.until, s.lease.ClockOffset = s.now().Add(length), lease.ClockOffset
 	return nil
 }
 
+// now is the store's clock.
+func (s *simulation) now() time.Time { return time.Now().Add(s.set) }
+
 func (s *simulation) holds(lease rollout.Lease) bool {
-	return lease.Token == s.lease.Token && lease.Holder == s.lease.Holder && time.Now().Before(s.until)
+	return lease.Token == s.lease.Token && lease.Holder == s.lease.Holder && s.now().Before(s.until)
 }
 
 func (s *simulation) Fleets(context.Context) ([]int64, error) {
@@ -134,7 +139,7 @@ func (s *simulation) Load(context.Context, int64) (rollout.State, time.Time, err
 		subject = s.queued
 	}
 	if subject == nil {
-		return rollout.State{}, time.Now(), nil
+		return rollout.State{}, s.now(), nil
 	}
 	state := rollout.State{Rollout: *subject, Plan: s.strategy, Routes: 5, Agents: slices.Clone(s.agents), Requests: slices.Clone(s.requests)}
 	if subject == s.queued {
@@ -157,7 +162,7 @@ func (s *simulation) Load(context.Context, int64) (rollout.State, time.Time, err
 	for _, verdict := range s.verdicts[subject.ID] {
 		state.Verdicts = append(state.Verdicts, verdict)
 	}
-	return state, time.Now(), nil
+	return state, s.now(), nil
 }
 
 func (s *simulation) Apply(_ context.Context, lease rollout.Lease, change rollout.Change) error {
@@ -205,7 +210,7 @@ func (s *simulation) check(before rollout.Rollout, change rollout.Change) {
 	if after.StableRevision != 0 && after.Active() && after.Step < lastStep && after.SharePPM > mostBefore {
 		s.t.Errorf("rollout %d: share %d before the last step leaves no holdback", after.ID, after.SharePPM)
 	}
-	if after.Active() && !after.StepAt.Equal(before.StepAt) {
+	if after.Active() && !after.StepAt.Equal(before.StepAt) && after.ClockOffset == before.ClockOffset {
 		key := [2]int64{after.ID, int64(after.Step)}
 		if s.entered[key] {
 			s.t.Errorf("rollout %d: step %d was taken twice", after.ID, after.Step)
@@ -296,7 +301,7 @@ func (s *simulation) join(count int) {
 	defer s.mu.Unlock()
 	for range count {
 		name := fmt.Sprintf("edge-%d", len(s.agents)+1)
-		s.agents = append(s.agents, rollout.Agent{ID: name, Name: name, BootID: "b1", Alive: true, ConnectedAt: time.Now(), Status: "pending"})
+		s.agents = append(s.agents, rollout.Agent{ID: name, Name: name, BootID: "b1", Alive: true, ConnectedAt: s.now(), Status: "pending"})
 	}
 }
 

@@ -53,6 +53,8 @@ type Rollout struct {
 	BaseRequests int64
 	// What alpha is divided over, fixed when the rollout starts.
 	JudgedAgents, JudgedRoutes int
+	// ClockOffset is by how much the store's clock had been set when these times were written.
+	ClockOffset time.Duration
 }
 
 // Active says that it is neither queued nor ended.
@@ -167,8 +169,8 @@ type State struct {
 	Requests []Request
 	Sums     []Sum
 	Verdicts []Verdict
-	// ClockJump is by how much the store's clock was set since the last decision; 0 if it was not.
-	ClockJump time.Duration
+	// ClockOffset is by how much the store's clock was set by now, forth and back.
+	ClockOffset time.Duration
 	// LeadingSince is when this leader began: what it did not see before counts from then.
 	LeadingSince time.Time
 }

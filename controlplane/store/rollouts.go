@@ -57,6 +57,7 @@ type Rollout struct {
 	BaseRequests    int64 // candidate requests at this share before the step's clock began
 	JudgedAgents    int32 // what alpha was divided over, fixed when it starts
 	JudgedRoutes    int32
+	ClockOffsetMs   int64 // how far Postgres's clock had been set when these times were written
 	EndedAt         *time.Time
 }
 

@@ -20,7 +20,7 @@ func (tx *Tx) SaveRollout(ctx context.Context, lease Lease, r Rollout) error {
 		StartedAt: r.StartedAt, StepAt: r.StepAt, ServingAt: r.ServingAt, PausedAt: r.PausedAt, EndedAt: r.EndedAt,
 		DialsAt: r.DialsAt, DialsEpoch: r.DialsEpoch, DialsGeneration: r.DialsGeneration,
 		Promoted: r.Promoted, Extensions: r.Extensions, BaseRequests: r.BaseRequests,
-		JudgedAgents: r.JudgedAgents, JudgedRoutes: r.JudgedRoutes,
+		JudgedAgents: r.JudgedAgents, JudgedRoutes: r.JudgedRoutes, ClockOffsetMs: r.ClockOffsetMs,
 	})
 	if err = translate(err); errors.Is(err, ErrNotFound) {
 		err = ErrStale

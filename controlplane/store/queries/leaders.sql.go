@@ -15,7 +15,8 @@ INSERT INTO leaders AS l (name, holder, token, expires_at)
 VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3::float8))
 ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, token = l.token + 1, expires_at = EXCLUDED.expires_at
 WHERE l.expires_at <= clock_timestamp()
-RETURNING token, clock_timestamp()::timestamptz AS since
+   OR l.expires_at > clock_timestamp() + 3 * make_interval(secs => $3::float8)
+RETURNING token
 `
 
 type AcquireLeadershipParams struct {
@@ -24,16 +25,29 @@ type AcquireLeadershipParams struct {
 	LeaseSeconds float64
 }
 
-type AcquireLeadershipRow struct {
-	Token int64
-	Since time.Time
+// A lease that ran out, by Postgres's clock, goes to who asks; so does one that ends later than any lease could, for then the
+// clock was set back. The token rises with every change of holder.
+func (q *Queries) AcquireLeadership(ctx context.Context, arg AcquireLeadershipParams) (int64, error) {
+	row := q.db.QueryRow(ctx, acquireLeadership, arg.Name, arg.Holder, arg.LeaseSeconds)
+	var token int64
+	err := row.Scan(&token)
+	return token, err
 }
 
-// A lease that ran out, by Postgres's clock, goes to who asks; the token rises with every change of holder.
-func (q *Queries) AcquireLeadership(ctx context.Context, arg AcquireLeadershipParams) (AcquireLeadershipRow, error) {
-	row := q.db.QueryRow(ctx, acquireLeadership, arg.Name, arg.Holder, arg.LeaseSeconds)
-	var i AcquireLeadershipRow
-	err := row.Scan(&i.Token, &i.Since)
+const getLeaderClock = `-- name: GetLeaderClock :one
+SELECT clock_timestamp()::timestamptz AS now,
+       coalesce((SELECT l.clock_offset_ms FROM leaders l WHERE l.name = $1), 0)::bigint AS clock_offset_ms
+`
+
+type GetLeaderClockRow struct {
+	Now           time.Time
+	ClockOffsetMs int64
+}
+
+func (q *Queries) GetLeaderClock(ctx context.Context, name string) (GetLeaderClockRow, error) {
+	row := q.db.QueryRow(ctx, getLeaderClock, name)
+	var i GetLeaderClockRow
+	err := row.Scan(&i.Now, &i.ClockOffsetMs)
 	return i, err
 }
 
@@ -53,20 +67,22 @@ func (q *Queries) ReleaseLeadership(ctx context.Context, arg ReleaseLeadershipPa
 }
 
 const renewLeadership = `-- name: RenewLeadership :execrows
-UPDATE leaders SET expires_at = clock_timestamp() + make_interval(secs => $1::float8)
-WHERE name = $2 AND holder = $3 AND token = $4 AND expires_at > clock_timestamp()
+UPDATE leaders SET expires_at = clock_timestamp() + make_interval(secs => $1::float8), clock_offset_ms = $2
+WHERE name = $3 AND holder = $4 AND token = $5 AND expires_at > clock_timestamp()
 `
 
 type RenewLeadershipParams struct {
-	LeaseSeconds float64
-	Name         string
-	Holder       string
-	Token        int64
+	LeaseSeconds  float64
+	ClockOffsetMs int64
+	Name          string
+	Holder        string
+	Token         int64
 }
 
 func (q *Queries) RenewLeadership(ctx context.Context, arg RenewLeadershipParams) (int64, error) {
 	result, err := q.db.Exec(ctx, renewLeadership,
 		arg.LeaseSeconds,
+		arg.ClockOffsetMs,
 		arg.Name,
 		arg.Holder,
 		arg.Token,

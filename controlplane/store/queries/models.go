@@ -142,10 +142,11 @@ type LaneVersion struct {
 }
 
 type Leader struct {
-	Name      string
-	Holder    string
-	Token     int64
-	ExpiresAt time.Time
+	Name          string
+	Holder        string
+	Token         int64
+	ExpiresAt     time.Time
+	ClockOffsetMs int64
 }
 
 type ResourceReference struct {
@@ -215,6 +216,7 @@ type Rollout struct {
 	BaseRequests      int64
 	JudgedAgents      int32
 	JudgedRoutes      int32
+	ClockOffsetMs     int64
 	EndedAt           *time.Time
 }
 

@@ -39,7 +39,7 @@ UPDATE rollouts r SET
     paused_at = sqlc.narg(paused_at), ended_at = sqlc.narg(ended_at),
     dials_at = sqlc.narg(dials_at), dials_epoch = @dials_epoch, dials_generation = @dials_generation,
     promoted = @promoted, extensions = @extensions, base_requests = @base_requests,
-    judged_agents = @judged_agents, judged_routes = @judged_routes,
+    judged_agents = @judged_agents, judged_routes = @judged_routes, clock_offset_ms = @clock_offset_ms,
     version = r.version + 1, fence = @token
 WHERE r.id = @id AND r.version = @version
   AND EXISTS (SELECT FROM leaders l WHERE l.name = @leader AND l.holder = @holder AND l.token = @token

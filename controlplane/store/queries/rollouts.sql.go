@@ -64,7 +64,7 @@ func (q *Queries) FinishRolloutCommands(ctx context.Context, arg FinishRolloutCo
 }
 
 const getRollout = `-- name: GetRollout :one
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, ended_at FROM rollouts WHERE fleet_id = $1 AND id = $2
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts WHERE fleet_id = $1 AND id = $2
 `
 
 type GetRolloutParams struct {
@@ -103,6 +103,7 @@ func (q *Queries) GetRollout(ctx context.Context, arg GetRolloutParams) (Rollout
 		&i.BaseRequests,
 		&i.JudgedAgents,
 		&i.JudgedRoutes,
+		&i.ClockOffsetMs,
 		&i.EndedAt,
 	)
 	return i, err
@@ -235,7 +236,7 @@ func (q *Queries) ListOpenRolloutCommands(ctx context.Context, rollouts []int64)
 }
 
 const listOpenRollouts = `-- name: ListOpenRollouts :many
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, ended_at FROM rollouts
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts
 WHERE fleet_id = $1 AND state IN ('queued', 'running', 'paused', 'awaiting_approval', 'held')
 ORDER BY state = 'queued', id
 `
@@ -278,6 +279,7 @@ func (q *Queries) ListOpenRollouts(ctx context.Context, fleetID int64) ([]Rollou
 			&i.BaseRequests,
 			&i.JudgedAgents,
 			&i.JudgedRoutes,
+			&i.ClockOffsetMs,
 			&i.EndedAt,
 		); err != nil {
 			return nil, err
@@ -424,7 +426,7 @@ func (q *Queries) ListRolloutMembers(ctx context.Context, rolloutID int64) ([]Ro
 }
 
 const listRollouts = `-- name: ListRollouts :many
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, ended_at FROM rollouts
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts
 WHERE fleet_id = $1
   AND ($2::bigint = 0 OR id < $2)
   AND ($3::text = '' OR state = $3)
@@ -484,6 +486,7 @@ func (q *Queries) ListRollouts(ctx context.Context, arg ListRolloutsParams) ([]R
 			&i.BaseRequests,
 			&i.JudgedAgents,
 			&i.JudgedRoutes,
+			&i.ClockOffsetMs,
 			&i.EndedAt,
 		); err != nil {
 			return nil, err
@@ -522,10 +525,10 @@ UPDATE rollouts r SET
     paused_at = $10, ended_at = $11,
     dials_at = $12, dials_epoch = $13, dials_generation = $14,
     promoted = $15, extensions = $16, base_requests = $17,
-    judged_agents = $18, judged_routes = $19,
-    version = r.version + 1, fence = $20
-WHERE r.id = $21 AND r.version = $22
-  AND EXISTS (SELECT FROM leaders l WHERE l.name = $23 AND l.holder = $24 AND l.token = $20
+    judged_agents = $18, judged_routes = $19, clock_offset_ms = $20,
+    version = r.version + 1, fence = $21
+WHERE r.id = $22 AND r.version = $23
+  AND EXISTS (SELECT FROM leaders l WHERE l.name = $24 AND l.holder = $25 AND l.token = $21
               AND l.expires_at > clock_timestamp())
 RETURNING r.version
 `
@@ -550,6 +553,7 @@ type SaveRolloutParams struct {
 	BaseRequests      int64
 	JudgedAgents      int32
 	JudgedRoutes      int32
+	ClockOffsetMs     int64
 	Token             int64
 	ID                int64
 	Version           int64
@@ -579,6 +583,7 @@ func (q *Queries) SaveRollout(ctx context.Context, arg SaveRolloutParams) (int64
 		arg.BaseRequests,
 		arg.JudgedAgents,
 		arg.JudgedRoutes,
+		arg.ClockOffsetMs,
 		arg.Token,
 		arg.ID,
 		arg.Version,

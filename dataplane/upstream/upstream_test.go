@@ -229,7 +229,7 @@ func TestProtocols(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 			if body, _ := io.ReadAll(response.Body); string(body) != c.want {
 				t.Errorf("%s, want %s", body, c.want)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -110,7 +111,12 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 		}
 		return 0
 	})
-	return p, p.metrics.Register(leading)
+	for _, collector := range slices.Concat([]prometheus.Collector{leading}, p.agents.Metrics(), p.collector.Metrics()) {
+		if err := p.metrics.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return p, nil
 }
 
 // run runs all parts. The first that fails ends the others; a part that is ended by ctx has not failed, whatever it says.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -152,9 +153,15 @@ func TestGRPCClientsGetAStatusForTheGatewaysErrors(t *testing.T) {
 func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	up := server(t, switching)
+	events := server(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "data: 1\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
 	r := newRig(t, nil)
 	all := grpcRoute(grpcUpstream(t))
 	all["services/lines"], all["routes/lines"] = service(up.URL), route("lines", "/ws")
+	all["services/events"], all["routes/events"] = service(events.URL), route("events", "/events")
 	all["plugins/auth"] = &configv1.Plugin{Type: "key-auth"}
 	r.serve(all)
 	ends := map[string]func(){
@@ -188,8 +195,18 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 			if err := errors.Join(stream.SendMsg(wrapperspb.String("y")), stream.RecvMsg(&out)); err != nil {
 				t.Fatal(err)
 			}
+			request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/events", nil)
+			request.Header.Set("X-Api-Key", goodKey)
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
 			at := time.Now()
 			end()
+			if text, err := io.ReadAll(response.Body); err == nil || string(text) != "data: 1\n" {
+				t.Errorf("the events ended with %q, %v", text, err)
+			}
 			if _, err := both.ReadString('\n'); !errors.Is(err, io.EOF) {
 				t.Error("the tunnel:", err)
 			}

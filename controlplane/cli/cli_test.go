@@ -399,9 +399,10 @@ func TestRollbackGoesToWhatServedBefore(t *testing.T) {
 			{Number: 6, State: "serving"}, {Number: 5, State: "rejected"}, {Number: 4, State: "superseded"}, {Number: 3, State: "superseded"},
 		}}),
 		"POST /v1/fleets/default/revisions/4:rollback": ok(&adminv1.PublishResponse{Revision: 7}),
+		"GET /v1/fleets/default/revisions/7":           ok(&adminv1.Revision{Number: 7, Updated: 2}),
 	})
 	code, out, problem := to(t, s).run(t, "rollback", "--reason", "why")
-	if code != ExitOK || !strings.Contains(out, "going back to revision 4") {
+	if code != ExitOK || out != "going back to revision 4\nrevision 7 is published: 2 updated\n" {
 		t.Errorf("exit %d: %s%s", code, out, problem)
 	}
 }

@@ -54,6 +54,13 @@ type result struct {
 func (a *app) follow(ctx context.Context, c *client.Client, fleet string, o outcome, watch watchOptions) error {
 	a.warn(o.warnings)
 	published := o.published
+	if n := published.GetRevision(); n > 0 && o.created+o.updated+o.deleted == 0 {
+		var revision adminv1.Revision // a rollback's answer does not say what it changes
+		if err := c.Get(ctx, client.Path("fleets", fleet, "revisions", strconv.Itoa(int(n))), nil, &revision); err != nil {
+			return err
+		}
+		o.created, o.updated, o.deleted = revision.GetCreated(), revision.GetUpdated(), revision.GetDeleted()
+	}
 	r := result{
 		State: "serving", Revision: published.GetRevision(), Rollout: published.GetRollout(), LaneSequence: published.GetLaneSequence(),
 		Created: o.created, Updated: o.updated, Deleted: o.deleted, Warnings: o.warnings,

@@ -21,7 +21,8 @@ type Detail struct {
 	State, Reason, Strategy, Author string
 	// Message is that of the revision.
 	Message string
-	Spec    *configv1.Strategy `json:"-"`
+	// Spec is the strategy as it is taken, with its defaults.
+	Spec *configv1.Strategy `json:"-"`
 	// Step counts from 0; Steps is how many there are, as they are taken.
 	Step, Steps                           int
 	CreatedAt, StartedAt, StepAt, EndedAt time.Time
@@ -78,6 +79,7 @@ func headOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, error
 	if err := proto.Unmarshal(row.Spec, detail.Spec); err != nil {
 		return Detail{}, fmt.Errorf("decoding the strategy of rollout %d: %w", row.ID, err)
 	}
+	detail.Spec = AsTaken(detail.Spec, row.StableRevision == 0)
 	plan, err := planOf(row)
 	if err != nil {
 		return Detail{}, err

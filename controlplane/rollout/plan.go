@@ -32,32 +32,35 @@ type Step struct {
 	Approval bool
 }
 
-// everything is the last step of every plan: what follows when it is done is a change of name only, for all agents serve the
-// candidate already.
-var everything = Step{AgentsPercent: 100, SharePPM: wholePPM, OnInconclusive: onInconclusiveContinue}
-
-// PlanOf reads a strategy. If its last step is not all agents and all traffic, such a step is added, so that every agent has
-// acknowledged the candidate before it becomes stable. Before the last step the holdback stays with stable. The first revision
-// ever has nothing to be compared with and nothing to go back to: all agents at once.
-func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
-	full := WithDefaults(strategy)
-	plan := Plan{Tolerance: full.GetTolerance(), Alpha: full.GetAlpha()}
-	if first {
-		plan.Steps = []Step{everything}
-		return plan, nil
+// AsTaken returns a strategy with its defaults and the steps that are really taken. If the last step is not all agents and all
+// traffic, such a step is added, so that every agent has acknowledged the candidate before it becomes stable. The first
+// revision ever has nothing to be compared with and nothing to go back to: all agents at once.
+func AsTaken(strategy *configv1.Strategy, first bool) *configv1.Strategy {
+	taken := WithDefaults(strategy)
+	everything := Shipped("immediate").GetSteps()[0]
+	n := len(taken.GetSteps())
+	switch {
+	case first || n == 0:
+		taken.Steps = []*configv1.Step{everything}
+	case taken.GetSteps()[n-1].GetAgentsPercent() < 100 || taken.GetSteps()[n-1].GetTrafficPercent() < 100:
+		taken.Steps = append(taken.Steps, everything)
 	}
-	for i, step := range full.GetSteps() {
+	return taken
+}
+
+// PlanOf reads a strategy, as it is taken. Before the last step the holdback stays with stable.
+func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
+	taken := AsTaken(strategy, first)
+	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha()}
+	for i, step := range taken.GetSteps() {
 		read, err := stepOf(step)
 		if err != nil {
 			return Plan{}, fmt.Errorf("reading step %d of the strategy: %w", i, err)
 		}
 		plan.Steps = append(plan.Steps, read)
 	}
-	if n := len(plan.Steps); n == 0 || !plan.Steps[n-1].isEverything() {
-		plan.Steps = append(plan.Steps, everything)
-	}
-	most := ppmOf(100 - full.GetHoldbackPercent())
-	for i := range plan.Steps[:len(plan.Steps)-1] {
+	most := ppmOf(100 - taken.GetHoldbackPercent())
+	for i := range plan.Steps[:plan.last()] {
 		plan.Steps[i].SharePPM = min(plan.Steps[i].SharePPM, most)
 	}
 	return plan, nil
@@ -82,10 +85,6 @@ func stepOf(step *configv1.Step) (Step, error) {
 // ppmOf is at least one part per million: a share of nothing would never end.
 func ppmOf(percent float64) int32 {
 	return int32(min(max(math.Round(percent*wholePPM/100), 1), wholePPM))
-}
-
-func (s Step) isEverything() bool {
-	return s.Agents == 0 && s.AgentsPercent >= 100 && s.SharePPM == wholePPM
 }
 
 // agentsOf is how many of a fleet's agents the step takes: at least one, if there is one.

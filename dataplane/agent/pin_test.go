@@ -77,7 +77,7 @@ func TestANewEpochForgetsWhatWasDropped(t *testing.T) {
 	fail(p, "2", 2, 10_000)
 	s.Acknowledgement(t)
 	again := candidateState(1, one, two, 10_000)
-	again.Epoch = 2
+	again.Epoch, again.RolloutId = 2, "another"
 	s.Desire(t, again)
 	wantServing(t, s, 1)
 	if dropped := p.Status().Dropped; len(dropped) != 0 {

@@ -168,6 +168,7 @@ func (a *Agent) refuse(ctx context.Context, desired *agentv1.DesiredState, error
 }
 
 func (a *Agent) acknowledge(desired *agentv1.DesiredState, status agentv1.Acknowledgement_Status, errors []*agentv1.ResourceError) {
+	a.publish() // whoever hears of it may ask
 	a.link.send(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Acknowledgement{
 		Acknowledgement: &agentv1.Acknowledgement{
 			Epoch: desired.GetEpoch(), Generation: desired.GetGeneration(),

@@ -153,10 +153,6 @@ func TestFromJoinTokenToProxiedRequestAndReport(t *testing.T) {
 	}
 	get(t, "http://"+r.ops+"/readyz", http.StatusOK)
 	get(t, "http://"+r.ops+"/healthz", http.StatusOK)
-	if metrics := get(t, "http://"+r.ops+"/metrics", http.StatusOK); !strings.Contains(metrics, "tidegate_agent_stable_revision 1") ||
-		!strings.Contains(metrics, `tidegate_requests_total{arm="stable"`) {
-		t.Errorf("metrics:\n%s", metrics)
-	}
 	var shown struct {
 		StableRevision int64                      `json:"stable_revision"`
 		Stable         map[string]json.RawMessage `json:"stable"`
@@ -175,6 +171,10 @@ func TestFromJoinTokenToProxiedRequestAndReport(t *testing.T) {
 		}
 		return false
 	})
+	if metrics := get(t, "http://"+r.ops+"/metrics", http.StatusOK); !strings.Contains(metrics, "tidegate_agent_stable_revision 1") ||
+		!strings.Contains(metrics, `tidegate_requests_total{arm="stable"`) {
+		t.Errorf("metrics:\n%s", metrics)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}

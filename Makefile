@@ -30,9 +30,17 @@ demo-bad-release: build ## Publish a broken change under live load, and watch it
 	@bin/tidegate-demo bad-release $(DEMO_FLAGS)
 DEMO_FLAGS ?=
 
+GITHUB_API := .tools/github/api.github.com.json
 .PHONY: demo-github
-demo-github: build ## Load GitHub's API, over a thousand routes, into the running stack
+demo-github: build $(GITHUB_API) ## Load GitHub's API, over a thousand routes, into the running stack
 	@bin/tidegate-demo github $(DEMO_FLAGS)
+
+# The package has 400 MB; only one file of it is needed.
+$(GITHUB_API): .tools/github/package-lock.json
+	@echo "fetching GitHub's description of its API"
+	(cd .tools/github && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	cp .tools/github/node_modules/@octokit/openapi/generated/api.github.com.json $@
+	rm -rf .tools/github/node_modules
 
 # --------------------------------------------------------------------------------------------------------- building
 

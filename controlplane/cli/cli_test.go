@@ -161,8 +161,8 @@ func TestApplyExitsWithWhatBecameOfTheChange(t *testing.T) {
 		{"not waited for", map[string]reply{applyPath: applied()}, []string{"--wait=false"}, 0, ExitOK, "tidegate rollout watch 7", ""},
 		{"superseded", map[string]reply{
 			applyPath: applied(), watchPath: stream(in("superseded", "by revision 13")),
-			"GET /v1/fleets/default/revisions/12": ok(&adminv1.Revision{Number: 12, State: "superseded"}),
-			"GET /v1/fleets/default/rollouts":     ok(&adminv1.ListRolloutsResponse{Rollouts: []*adminv1.Rollout{{Id: "8", Revision: 13, State: "running"}, in("superseded", "")}}),
+			"GET /v1/fleets/default/revisions/12":     ok(&adminv1.Revision{Number: 12, State: "superseded"}),
+			"GET /v1/fleets/default/rollouts":         ok(&adminv1.ListRolloutsResponse{Rollouts: []*adminv1.Rollout{{Id: "8", Revision: 13, State: "running"}, in("superseded", "")}}),
 			"GET /v1/fleets/default/rollouts/8:watch": stream(&adminv1.Rollout{Id: "8", Revision: 13, State: "completed"}),
 		}, nil, 0, ExitOK, "✓ revision 13 serves all traffic", ""},
 		{"superseded and rejected", map[string]reply{

@@ -105,7 +105,7 @@ func (a *app) readInput(file string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // only read from
 		source = f
 	}
 	content, err := io.ReadAll(io.LimitReader(source, maxDescription+1))

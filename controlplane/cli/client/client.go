@@ -143,7 +143,7 @@ func (c *Client) attempt(ctx context.Context, call Call, key string, body []byte
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read from
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, &Unreachable{Server: c.Server(), Err: err}

@@ -56,7 +56,7 @@ func (c *Client) stream(ctx context.Context, path string, message proto.Message,
 	if err != nil {
 		return false, err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read from
 	if response.StatusCode/100 != 2 {
 		content, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 		if err != nil {

@@ -100,7 +100,7 @@ func readFile(file string, stdin io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", file, pathCause(err))
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // only read from
 		source = f
 	}
 	content, err := io.ReadAll(io.LimitReader(source, maxFile+1))

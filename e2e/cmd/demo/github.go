@@ -19,7 +19,7 @@ const exampleRequest = "/repos/octocat/hello-world/contents/docs/guide.md"
 
 func runGitHub(ctx context.Context, arguments []string) error {
 	flags := newFlags("github", "Publishes GitHub's REST API, over a thousand routes, to a running stack in one change set, and sends a request. A demo\nupstream stands in for GitHub.")
-	description := flags.String("description", "", "GitHub's OpenAPI description (default: that of the npm package @octokit/openapi in .tools/node_modules)")
+	description := flags.String("description", "", "GitHub's OpenAPI description (default: the one that make demo-github fetches, from the npm package @octokit/openapi)")
 	strategy := flags.String("strategy", "", "how it reaches traffic (default: the fleet's strategy)")
 	if err := parse(flags, arguments); err != nil {
 		return err
@@ -29,10 +29,10 @@ func runGitHub(ctx context.Context, arguments []string) error {
 		if err != nil {
 			return err
 		}
-		*description = filepath.Join(root, ".tools", "node_modules", "@octokit", "openapi", "generated", "api.github.com.json")
+		*description = filepath.Join(root, ".tools", "github", "api.github.com.json")
 	}
 	if _, err := os.Stat(*description); err != nil {
-		return fmt.Errorf("GitHub's description is not there (%w); install it with: make demo-github, or npm install @octokit/openapi and --description", err)
+		return fmt.Errorf("GitHub's description is not there (%w); make demo-github fetches it", err)
 	}
 	s, stop, err := findStack(ctx)
 	if err != nil {

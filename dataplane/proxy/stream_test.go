@@ -232,19 +232,19 @@ func TestAnUploadThatGoesOnIsNoTimeout(t *testing.T) {
 	up := server(t, echo("up"))
 	r := newRig(t, nil)
 	r.serve(resources{
-		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{ResponseHeader: "100ms"}},
+		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{ResponseHeader: "500ms"}},
 		"routes/all":  route("up", "/**"),
 	})
 	out, in := io.Pipe()
 	go func() {
-		for range 30 {
+		for range 10 {
 			_, _ = io.WriteString(in, "0123456789")
-			<-time.After(10 * time.Millisecond)
+			<-time.After(80 * time.Millisecond)
 		}
 		_ = in.Close()
 	}()
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, out)
-	if got := r.send(http.DefaultClient, request); got.StatusCode != http.StatusOK || len(got.echoed(t).Body) != 300 {
+	if got := r.send(http.DefaultClient, request); got.StatusCode != http.StatusOK || len(got.echoed(t).Body) != 100 {
 		t.Error(got.StatusCode, got.body)
 	}
 }
@@ -429,7 +429,7 @@ func TestASilentTunnelEnds(t *testing.T) {
 	up := server(t, switching)
 	r := newRig(t, nil)
 	r.serve(resources{
-		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{Idle: "80ms"}},
+		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{Idle: "500ms"}},
 		"routes/all":  route("up", "/**"),
 	})
 	conn, err := net.Dial("tcp", r.proxy.Address().String())

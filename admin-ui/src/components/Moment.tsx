@@ -6,7 +6,7 @@ export function Moment({ time }: { time: string | undefined }) {
   const now = useNow();
   if (time === undefined) return <>–</>;
   return (
-    <time dateTime={time} title={full(time)}>
+    <time dateTime={time} title={full(time)} style={{ whiteSpace: 'nowrap' }}>
       {ago(time, now)}
     </time>
   );

@@ -48,7 +48,7 @@ export function StateBadge({ state }: { state: string | undefined }) {
   const look = looks[state];
   const dot = <span className={classes['dot']} data-busy={look?.busy ?? false} aria-hidden />;
   return (
-    <Badge color={look?.color ?? 'gray'} leftSection={dot} data-state={state}>
+    <Badge color={look?.color ?? 'gray'} leftSection={dot} className={classes['badge']} data-state={state}>
       {stateWords(state)}
     </Badge>
   );

@@ -1,5 +1,5 @@
 import { useComputedColorScheme } from '@mantine/core';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import classes from './TimeChart.module.css';
@@ -10,7 +10,6 @@ export interface Line {
   color: string;
   /** One value for each time; null where there is none. */
   values: (number | null)[];
-  dashed?: boolean;
 }
 
 interface TimeChartProps {
@@ -22,21 +21,22 @@ interface TimeChartProps {
   format: (value: number) => string;
 }
 
-const HEIGHT = 168;
+const HEIGHT = 172;
 
-/** Lines over time, drawn on a canvas so that hundreds of points a second cost nothing. */
+/** Lines over time, drawn on a canvas so that many points cost little. The legend tells the values under the cursor, else the latest. */
 export function TimeChart({ label, times, lines, format }: TimeChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
+  const [pointed, setPointed] = useState<number>();
   const scheme = useComputedColorScheme('light');
   const data = [times, ...lines.map((line) => line.values)] as uPlot.AlignedData;
-  const shape = lines.map((line) => `${line.label}|${line.color}|${line.dashed === true}`).join();
+  const shape = lines.map((line) => line.label + line.color).join();
 
   // A new plot when what it looks like changes; what it shows follows below.
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const made = new uPlot(options(element, lines, format), data, element);
+    const made = new uPlot(options(element, lines, format, setPointed), data, element);
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
@@ -45,48 +45,57 @@ export function TimeChart({ label, times, lines, format }: TimeChartProps) {
       made.destroy();
       plot.current = null;
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- data changes every second, and is set without a new plot
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- data changes every few seconds, and is set without a new plot
   }, [shape, scheme, format]);
 
   useEffect(() => plot.current?.setData(data));
 
-  return <div ref={host} role="img" aria-label={`${label}: ${summary(lines, format)}`} className={classes['chart']} />;
+  const told = lines.map((line) => ({ ...line, value: valueAt(line, pointed, format) }));
+  const time = times[pointed ?? times.length - 1];
+  return (
+    <figure className={classes['figure']}>
+      <figcaption className={classes['legend']}>
+        {told.map((line) => (
+          <span key={line.label} className={classes['entry']}>
+            <span className={classes['swatch']} style={{ background: `var(${line.color})` }} aria-hidden />
+            {line.label} <b>{line.value}</b>
+          </span>
+        ))}
+        <span>{time === undefined ? '' : timeOfDay(time)}</span>
+      </figcaption>
+      <div ref={host} role="img" aria-label={`${label}: ${told.map((line) => `${line.label} ${line.value}`).join(', ')}`} className={classes['plot']} />
+    </figure>
+  );
 }
 
-function summary(lines: Line[], format: (value: number) => string): string {
-  const latest = lines.map((line) => {
-    const value = line.values.findLast((each): each is number => each !== null);
-    return `${line.label} ${value === undefined ? 'none' : format(value)}`;
-  });
-  return latest.join(', ');
+function valueAt(line: Line, index: number | undefined, format: (value: number) => string): string {
+  const value = line.values.at(index ?? -1);
+  return value === undefined || value === null ? '–' : format(value);
 }
 
-function options(element: HTMLElement, lines: Line[], format: (value: number) => string): uPlot.Options {
+function options(element: HTMLElement, lines: Line[], format: (value: number) => string, onPoint: (index: number | undefined) => void): uPlot.Options {
   const style = getComputedStyle(element);
-  const ink = style.getPropertyValue('--chart-ink').trim();
-  const grid = style.getPropertyValue('--hairline').trim();
-  const axis = { stroke: ink, font: `11px ${style.fontFamily}`, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: style.getPropertyValue('--chart-ink').trim(),
+    font: `11px ${style.fontFamily}`,
+    grid: { stroke: style.getPropertyValue('--hairline').trim(), width: 1 },
+    ticks: { show: false },
+  };
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, 4, 0, 0],
+    padding: [8, 24, 0, 0],
     cursor: { points: { size: 6 }, y: false, drag: { setScale: false } },
-    legend: { live: true },
+    legend: { show: false },
+    hooks: { setCursor: [(made) => onPoint(made.cursor.idx ?? undefined)] },
     scales: { y: { range: (_, __, highest) => [0, highest > 0 ? highest * 1.1 : 1] } },
     axes: [
-      { ...axis, size: 26, values: (_, times) => times.map(timeOfDay) },
-      { ...axis, size: 52, values: (_, values) => values.map(format) },
+      { ...axis, size: 26, space: 70, values: (_, times) => times.map(timeOfDay) },
+      { ...axis, size: 46, values: (_, values) => values.map(format) },
     ],
     series: [
-      { label: 'at', value: (_, time: number | null) => (time === null ? '–' : timeOfDay(time)) },
-      ...lines.map((line) => ({
-        label: line.label,
-        stroke: style.getPropertyValue(line.color).trim(),
-        width: 1.75,
-        dash: line.dashed === true ? [5, 4] : [],
-        points: { show: false },
-        value: (_: uPlot, value: number | null) => (value === null ? '–' : format(value)),
-      })),
+      {},
+      ...lines.map((line) => ({ label: line.label, stroke: style.getPropertyValue(line.color).trim(), width: 1.75, points: { show: false } })),
     ],
   };
 }

@@ -4,9 +4,14 @@ const tide: MantineColorsTuple = [
   '#e7f6f8', '#d2eaee', '#a6d4dc', '#76bdc9', '#4faab9', '#369db0', '#24939f', '#12808d', '#067587', '#005c6b',
 ];
 
+/** Greys with a little blue, for the dark scheme. */
+const dark: MantineColorsTuple = [
+  '#d3d8dd', '#bcc3ca', '#98a3ae', '#6b7681', '#3d454c', '#2e3338', '#23282c', '#1b1f23', '#16191c', '#101214',
+];
+
 /** Calm and dense: small type, hairlines instead of shadows, one accent. */
 export const theme = createTheme({
-  colors: { tide },
+  colors: { tide, dark },
   primaryColor: 'tide',
   primaryShade: { light: 8, dark: 8 },
   fontFamily: "'Inter Variable', system-ui, -apple-system, 'Segoe UI', sans-serif",

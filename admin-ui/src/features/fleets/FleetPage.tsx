@@ -32,7 +32,7 @@ function Agents({ fleet }: { fleet: string }) {
   return (
     <Stack gap="xs">
       {error && <Failure error={error} doing="Loading agents" retry={() => void refetch()} />}
-      <Section title="Agents" note={data?.more === true ? `the first ${count(MOST_AGENTS)}` : 'each second'} flush>
+      <Section title="Agents" note={data?.more === true ? `live, the first ${count(MOST_AGENTS)}` : 'live'} flush>
         {data ? (
           <DataTable label="Agents" sortable columns={agentColumns} data={data.agents} rowKey={(agent) => agent.id ?? ''} empty={<NoAgents />} />
         ) : (

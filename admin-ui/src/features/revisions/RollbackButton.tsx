@@ -27,7 +27,7 @@ export function RollbackButton({ fleet, revision }: RollbackButtonProps) {
       <Button variant="default" leftSection={<IconArrowBackUp size={14} aria-hidden />} onClick={() => setAsked(true)}>
         Roll back to this
       </Button>
-      {asked && <RollbackDialog fleet={fleet} number={number} onClose={() => setAsked(false)} />}
+      {asked && <RollbackDialog fleet={fleet} number={number} rejected={revision.state === 'rejected'} onClose={() => setAsked(false)} />}
     </>
   );
 }
@@ -35,10 +35,12 @@ export function RollbackButton({ fleet, revision }: RollbackButtonProps) {
 interface RollbackDialogProps {
   fleet: string;
   number: number;
+  /** Its own rollout failed. */
+  rejected: boolean;
   onClose: () => void;
 }
 
-function RollbackDialog({ fleet, number, onClose }: RollbackDialogProps) {
+function RollbackDialog({ fleet, number, rejected, onClose }: RollbackDialogProps) {
   const navigate = useNavigate();
   const queryClient = useQueryClient();
   const rollback = useMutation({
@@ -54,7 +56,7 @@ function RollbackDialog({ fleet, number, onClose }: RollbackDialogProps) {
   return (
     <ReasonDialog
       title={`Roll back to revision ${count(number)}`}
-      consequence={`A new revision with the content of revision ${count(number)} is published, and goes to all agents at once, without steps. Consumers and keys stay as they are.`}
+      consequence={consequence(number, rejected)}
       confirm="Roll back"
       dangerous
       pending={rollback.isPending}
@@ -63,6 +65,11 @@ function RollbackDialog({ fleet, number, onClose }: RollbackDialogProps) {
       onClose={onClose}
     />
   );
+}
+
+function consequence(number: number, rejected: boolean): string {
+  const warning = rejected ? ` Beware: revision ${count(number)} was rejected by its own rollout, and nothing compares it this time.` : '';
+  return `A new revision with the content of revision ${count(number)} is published, and goes to all agents at once, without steps. Consumers and keys stay as they are.${warning}`;
 }
 
 function told(made: PublishResponse): string {

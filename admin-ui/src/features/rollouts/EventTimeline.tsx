@@ -4,6 +4,7 @@ import { Empty } from '@/components/Notice';
 import { Section } from '@/components/Section';
 import { useNow } from '@/components/useNow';
 import { clock, full } from '@/format/time';
+import classes from './EventTimeline.module.css';
 
 const colors: Record<string, string> = {
   completed: 'teal',
@@ -27,7 +28,7 @@ export function EventTimeline({ rollout }: { rollout: Rollout }) {
   }
   return (
     <Section title="Events" note="the newest first">
-      <Timeline active={events.length} bulletSize={10} lineWidth={2} role="list" aria-label="Events">
+      <Timeline active={events.length} bulletSize={10} lineWidth={2} role="list" aria-label="Events" classNames={{ item: classes['item'] ?? '' }}>
         {events.map((event, index) => (
           <Timeline.Item key={`${event.time} ${event.type} ${events.length - index}`} role="listitem" color={colors[event.type ?? ''] ?? 'tide'} title={<Heading event={event} />}>
             <Text size="xs" c="dimmed">

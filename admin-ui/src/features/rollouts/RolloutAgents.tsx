@@ -20,8 +20,8 @@ const columns = column.columns([
   }),
   column.display({
     id: 'arm',
-    header: 'Holds',
-    cell: ({ row: { original: agent } }) => (agent.candidate === true ? 'stable and candidate' : 'stable'),
+    header: 'Part',
+    cell: ({ row: { original: agent } }) => (agent.candidate === true ? 'candidate and control' : 'stable only'),
   }),
   column.display({ id: 'state', header: 'State', cell: ({ row: { original: agent } }) => <StateBadge state={agent.state} /> }),
   column.display({

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Badge, Group, SimpleGrid, Stack, Text, VisuallyHidden } from '@mantine/core';
+import { Alert, Anchor, Badge, SimpleGrid, Stack, Text, VisuallyHidden } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { Rollout } from '@/api/rollouts';
 import { LoadingTable } from '@/components/DataTable';
@@ -43,7 +43,7 @@ export function RolloutPage({ fleet, id }: RolloutPageProps) {
         <StepSection rollout={rollout} />
         <TrafficSection fleet={fleet} rollout={rollout} />
         <EvidenceSection rollout={rollout} />
-        <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="sm">
+        <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="sm" style={{ alignItems: 'start' }}>
           <RolloutAgents rollout={rollout} />
           <EventTimeline rollout={rollout} />
         </SimpleGrid>
@@ -57,19 +57,17 @@ const feedWords: Record<Feed, string> = { stream: 'live', polling: 'each second'
 function Lead({ fleet, rollout, feed }: { fleet: string; rollout: Rollout; feed: Feed }) {
   const revision = rollout.revision ?? 0;
   return (
-    <Group gap={6} component="span">
+    <>
       <Anchor inherit renderRoot={(props) => <Link to="/fleets/$fleet/revisions/$revision" params={{ fleet, revision }} {...props} />}>
         {rollout.message === undefined || rollout.message === '' ? 'What changes' : rollout.message}
-      </Anchor>
-      <span>
-        · by {rollout.author ?? 'nobody'} · <Moment time={rollout.create_time} /> · strategy {rollout.strategy}
-      </span>
+      </Anchor>{' '}
+      · by {rollout.author ?? 'nobody'} · <Moment time={rollout.create_time} /> · strategy {rollout.strategy}{' '}
       {feed !== 'ended' && (
         <Badge variant="outline" color={feed === 'stream' ? 'teal' : 'gray'} size="xs" data-feed={feed}>
           {feedWords[feed]}
         </Badge>
       )}
-    </Group>
+    </>
   );
 }
 

@@ -4,7 +4,7 @@ import type { Rollout } from '@/api/rollouts';
 import { columnsOf } from '@/components/DataTable';
 import { Moment } from '@/components/Moment';
 import { StateBadge } from '@/components/StateBadge';
-import { count, percent } from '@/format/number';
+import { count, percent, plural } from '@/format/number';
 import { duration, instant } from '@/format/time';
 import { stepsOf } from './states';
 
@@ -20,7 +20,7 @@ export const rolloutColumns = column.columns([
     id: 'revision',
     header: 'Rollout',
     cell: ({ row: { original: { fleet, rollout } } }) => (
-      <Anchor fz="sm" fw={560} renderRoot={(props) => <Link to="/fleets/$fleet/rollouts/$rollout" params={{ fleet, rollout: rollout.id ?? '' }} {...props} />}>
+      <Anchor fz="sm" fw={560} style={{ whiteSpace: 'nowrap' }} renderRoot={(props) => <Link to="/fleets/$fleet/rollouts/$rollout" params={{ fleet, rollout: rollout.id ?? '' }} {...props} />}>
         Revision {count(rollout.revision)}
       </Anchor>
     ),
@@ -68,6 +68,7 @@ export const rolloutColumns = column.columns([
 
 function Where({ rollout }: { rollout: Rollout }) {
   const steps = stepsOf(rollout).length;
+  if (rollout.state === 'completed') return <>all</>;
   return (
     <>
       <Text size="sm" style={{ whiteSpace: 'nowrap' }}>
@@ -75,7 +76,7 @@ function Where({ rollout }: { rollout: Rollout }) {
       </Text>
       {(rollout.candidate_agents ?? 0) > 0 && (
         <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }}>
-          {rollout.candidate_agents} / {rollout.total_agents} agents, {percent(rollout.traffic_percent)}
+          {plural(rollout.candidate_agents ?? 0, 'agent')}, {percent(rollout.traffic_percent)}
         </Text>
       )}
     </>

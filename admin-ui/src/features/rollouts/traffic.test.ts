@@ -9,7 +9,10 @@ function series(arm: string, status_class: string, reason: string, ...requests: 
   return { labels: { arm, status_class, reason }, points: requests.map(([seconds, count]) => ({ time: at(seconds), requests: String(count) })) };
 }
 
-test('requests become rates, and 5xx and what the gateway made become shares', () => {
+test.each([
+  { kind: '5xx' as const, stable: [0.1, 0], candidate: [0, 0] },
+  { kind: 'gateway' as const, stable: [0, 0], candidate: [0.5, 0] },
+])('requests become rates, and bad ones ($kind) become shares', ({ kind, stable, candidate }) => {
   const answer = [
     series('stable', '2', '', [0, 90], [5, 100]),
     series('stable', '5', '', [0, 10]),
@@ -17,26 +20,26 @@ test('requests become rates, and 5xx and what the gateway made become shares', (
     series('candidate', '4', 'key_missing', [0, 5]),
     series('candidate', '4', '', [5, 20]),
   ];
-  const traffic = trafficOf(answer, 5, { begin: start, end: start + 60_000 });
+  const traffic = trafficOf(answer, 5, { begin: start, end: start + 60_000 }, kind);
   expect(traffic.times).toEqual([start / 1000, start / 1000 + 5]);
   expect(traffic.rate).toEqual({ stable: [20, 20], candidate: [2, 4] });
-  expect(traffic.errors).toEqual({ stable: [0.1, 0], candidate: [0.5, 0] });
+  expect(traffic.errors).toEqual({ stable, candidate });
 });
 
 test('a step without requests is a rate of 0, and no share at all', () => {
-  const traffic = trafficOf([series('stable', '2', '', [0, 5], [10, 5])], 5, { begin: start, end: start + 60_000 });
+  const traffic = trafficOf([series('stable', '2', '', [0, 5], [10, 5])], 5, { begin: start, end: start + 60_000 }, '5xx');
   expect(traffic.rate.stable).toEqual([1, 0, 1]);
   expect(traffic.errors.stable).toEqual([0, null, 0]);
   expect(traffic.errors.candidate).toEqual([null, null, null]);
 });
 
 test('a bucket that still fills is not shown', () => {
-  const traffic = trafficOf([series('stable', '2', '', [0, 5], [5, 1])], 5, { begin: start, end: start + 7_000 });
+  const traffic = trafficOf([series('stable', '2', '', [0, 5], [5, 1])], 5, { begin: start, end: start + 7_000 }, '5xx');
   expect(traffic.rate.stable).toEqual([1]);
 });
 
 test('nothing to draw is no lines', () => {
-  expect(trafficOf([], 5, { begin: start, end: start + 60_000 }).times).toEqual([]);
+  expect(trafficOf([], 5, { begin: start, end: start + 60_000 }, '5xx').times).toEqual([]);
 });
 
 test.each([

@@ -4,6 +4,11 @@ export const arms = ['candidate', 'stable'] as const;
 
 export type Arm = (typeof arms)[number];
 
+/** Which answers count as bad: those with status 5xx, whoever made them, or those that the gateway made, whatever their status. */
+export const errorKinds = ['5xx', 'gateway'] as const;
+
+export type ErrorKind = (typeof errorKinds)[number];
+
 /** Requests a second and the share of errors, by arm, at the same times. */
 export interface Traffic {
   /** The begin of each bucket, in seconds since the epoch. */
@@ -48,11 +53,11 @@ export function spanOf(begin: number, now: number): Span {
 }
 
 /** Puts series by arm, class and reason together into two lines an arm. Buckets that still fill are left out. */
-export function trafficOf(series: TelemetrySeries[], step: number, stretch: Stretch): Traffic {
+export function trafficOf(series: TelemetrySeries[], step: number, stretch: Stretch, kind: ErrorKind): Traffic {
   const cells = new Map<number, Record<Arm, { all: number; bad: number }>>();
   for (const { labels = {}, points = [] } of series) {
     const arm: Arm = labels['arm'] === 'candidate' ? 'candidate' : 'stable';
-    const bad = isError(labels['status_class'] ?? '', labels['reason'] ?? '');
+    const bad = kind === '5xx' ? labels['status_class'] === '5' : (labels['reason'] ?? '') !== '';
     for (const point of points) {
       const time = Date.parse(point.time ?? '') / 1000;
       const cell = cells.get(time) ?? { candidate: { all: 0, bad: 0 }, stable: { all: 0, bad: 0 } };
@@ -63,11 +68,6 @@ export function trafficOf(series: TelemetrySeries[], step: number, stretch: Stre
     }
   }
   return lines(cells, step, { begin: stretch.begin / 1000, end: stretch.end / 1000 });
-}
-
-/** An error is what the upstream says with 5xx, or what the gateway answered by itself, whatever its status. */
-function isError(statusClass: string, reason: string): boolean {
-  return reason !== '' || statusClass.startsWith('5');
 }
 
 function lines(cells: Map<number, Record<Arm, { all: number; bad: number }>>, step: number, { begin, end }: Stretch): Traffic {

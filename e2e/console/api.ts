@@ -1,0 +1,51 @@
+import type { APIRequestContext } from '@playwright/test';
+import { adminToken, fleet } from './environment';
+
+export interface Published {
+  revision: number;
+  rollout: string;
+}
+
+/** What a program does beside the browser, by the admin API. */
+export class API {
+  readonly #request: APIRequestContext;
+
+  constructor(request: APIRequestContext) {
+    this.#request = request;
+  }
+
+  /** Makes or replaces a strategy of two steps: one agent with half of its traffic for a while, then everything. */
+  async makeStrategy(name: string, bake: string): Promise<void> {
+    const steps = [
+      { agents: 1, traffic_percent: 50, bake, minimum_samples: 0 },
+      { agents_percent: 100, traffic_percent: 100, bake: '0s', minimum_samples: 0 },
+    ];
+    await this.#send('PUT', `/v1/fleets/${fleet}/strategies/${name}`, { name, spec: { steps } });
+  }
+
+  /** Publishes a route that nobody else knows, by a strategy. */
+  async publishRoute(name: string, strategy: string): Promise<Published> {
+    const resources = [
+      { name, service: { url: 'http://127.0.0.1:9' } },
+      { name, route: { service: name, match: { hosts: [`${name}.example`], paths: ['/**'] } } },
+    ];
+    const answer = await this.#send('POST', `/v1/fleets/${fleet}:apply`, { message: `Route ${name}`, resources, strategy });
+    return (answer as { published: Published }).published;
+  }
+
+  async rolloutState(id: string): Promise<string> {
+    return ((await this.#send('GET', `/v1/fleets/${fleet}/rollouts/${id}`)) as { state: string }).state;
+  }
+
+  /** The names of the fleet's connected agents. */
+  async connectedAgents(): Promise<string[]> {
+    const { agents = [] } = (await this.#send('GET', `/v1/fleets/${fleet}/agents`)) as { agents?: { name: string; state: string }[] };
+    return agents.filter((agent) => agent.state === 'connected').map((agent) => agent.name);
+  }
+
+  async #send(method: string, path: string, body?: object): Promise<unknown> {
+    const answer = await this.#request.fetch(path, { method, data: body, headers: { authorization: `Bearer ${adminToken()}` } });
+    if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${await answer.text()}`);
+    return answer.json();
+  }
+}

@@ -112,7 +112,7 @@ func shortCause(err error) string {
 		return "timeout"
 	}
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:]
+	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
 }
 
 func (l *load) note(outcome string, at time.Time, bad bool) {

@@ -68,6 +68,12 @@ admin-ui/node_modules/.installed: admin-ui/package-lock.json
 	(cd admin-ui && npm ci --no-audit --no-fund --loglevel=error)
 	touch $@
 
+# Playwright drives the browser that is installed; it downloads none.
+e2e/console/node_modules/.installed: e2e/console/package-lock.json
+	@echo "installing what drives the browser"
+	(cd e2e/console && npm ci --no-audit --no-fund --loglevel=error)
+	touch $@
+
 .PHONY: clean
 clean: ## Remove what was built (not the data of `make up`)
 	rm -rf bin .bin admin-ui/dist
@@ -77,14 +83,14 @@ clean: ## Remove what was built (not the data of `make up`)
 # Everything with goroutines is race-tested; the e2e tests drive binaries that are built once, as users get them.
 TEST_FLAGS ?=
 .PHONY: test
-test: build ## Run every test: Go with the race detector, the console's, and end to end
+test: build e2e/console/node_modules/.installed ## Run every test: Go with the race detector, the console's, and end to end
 	./.ci/modules proto controlplane dataplane -- go test -race -timeout 5m $(TEST_FLAGS) ./...
 	(cd admin-ui && go vet ./... && npm run --silent test)
 	(cd migrations && go vet ./...)
 	(cd e2e && go test -timeout 8m -count=1 $(TEST_FLAGS) ./...)
 
 .PHONY: e2e
-e2e: build ## Run the end-to-end tests alone
+e2e: build e2e/console/node_modules/.installed ## Run the end-to-end tests alone
 	(cd e2e && go test -timeout 8m -count=1 -v $(TEST_FLAGS) ./...)
 
 BENCH ?= .
@@ -100,13 +106,14 @@ fuzz: ## Run every fuzz target for FUZZTIME each (default 30s)
 # ------------------------------------------------------------------------------------------------ checks and generation
 
 .PHONY: lint
-lint: .bin/golangci-lint .bin/buf admin-ui/node_modules/.installed ## Run every linter, and each module without the workspace
+lint: .bin/golangci-lint .bin/buf admin-ui/node_modules/.installed e2e/console/node_modules/.installed ## Run every linter, and each module without the workspace
 	./.ci/modules $(MODULES) -- $(CURDIR)/.bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 	GOWORK=off ./.ci/modules $(MODULES) -- go vet ./...
 	.bin/buf lint
 	.bin/buf breaking --against '.git#branch=$(BREAKING_BASE)'
 	.bin/buf format --diff --exit-code --path proto/tidegate >/dev/null || { echo "run: make format"; exit 1; }
 	(cd admin-ui && npm run --silent lint)
+	(cd e2e/console && npm run --silent lint)
 	./.ci/scripts
 BREAKING_BASE ?= main
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,27 @@ type server struct {
 	requests []string // "METHOD path?query"
 	bodies   map[string]string
 	tokens   []string
+}
+
+// sent is the body of the last request to a path.
+func (s *server) sent(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bodies[key]
+}
+
+// asked are the requests so far.
+func (s *server) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// token is what the last request authenticated with.
+func (s *server) token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokens[len(s.tokens)-1]
 }
 
 type reply struct {
@@ -207,7 +229,7 @@ func TestApplySendsWhatTheFlagsSay(t *testing.T) {
 		t.Fatalf("exit %d: %s%s", code, out, problem)
 	}
 	var request adminv1.ApplyRequest
-	if err := protojson.Unmarshal([]byte(s.bodies["POST /v1/fleets/edge:apply"]), &request); err != nil {
+	if err := protojson.Unmarshal([]byte(s.sent("POST /v1/fleets/edge:apply")), &request); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Join(request.GetPruneKinds(), " ") != "services routes" || request.GetMessage() != "why" || request.GetStrategy() != "immediate" {
@@ -297,12 +319,12 @@ func TestTheTokenOfAContextGoesToItsServerAlone(t *testing.T) {
 	if code, _, problem := run.run(t, "get", "fleets"); code != ExitOK {
 		t.Errorf("exit %d: %s", code, problem)
 	}
-	if got := mine.tokens[len(mine.tokens)-1]; got != "Bearer tga_mine" {
+	if got := mine.token(); got != "Bearer tga_mine" {
 		t.Errorf("its server got %q", got)
 	}
 	code, _, problem := run.run(t, "get", "fleets", "--server", other.URL)
-	if code != ExitError || !strings.Contains(problem, "no token for "+other.URL) || len(other.requests) > 0 {
-		t.Errorf("exit %d after %d requests: %s", code, len(other.requests), problem)
+	if code != ExitError || !strings.Contains(problem, "no token for "+other.URL) || len(other.asked()) > 0 {
+		t.Errorf("exit %d after %d requests: %s", code, len(other.asked()), problem)
 	}
 	if err := os.Chmod(context, 0o644); err != nil {
 		t.Fatal(err)
@@ -339,7 +361,7 @@ routes:
 	if code != ExitOK || out != want {
 		t.Errorf("exit %d: %s\ngot:\n%s\nwant:\n%s", code, problem, out, want)
 	}
-	if got := s.requests[0]; got != "GET /v1/fleets/default/routes?filter=labels.team%3Dx&page_size=1000&view=stable" {
+	if got := s.asked()[0]; got != "GET /v1/fleets/default/routes?filter=labels.team%3Dx&page_size=1000&view=stable" {
 		t.Errorf("asked for %s", got)
 	}
 	_, out, _ = run.run(t, "get", "route")
@@ -383,7 +405,7 @@ func TestAKeyAloneGoesToStandardOutput(t *testing.T) {
 		t.Errorf("exit %d: %q %q", code, out, problem)
 	}
 	var sent adminv1.Key
-	if err := protojson.Unmarshal([]byte(s.bodies["POST /v1/fleets/default/consumers/acme/keys"]), &sent); err != nil {
+	if err := protojson.Unmarshal([]byte(s.sent("POST /v1/fleets/default/consumers/acme/keys")), &sent); err != nil {
 		t.Fatal(err)
 	}
 	if at, err := time.Parse(time.RFC3339, sent.GetSpec().GetExpiresAt()); err != nil || time.Until(at) > time.Hour || len(sent.GetSpec().GetScopes()) != 2 {
@@ -418,11 +440,11 @@ func TestSteeringDefaultsToTheRolloutThatRuns(t *testing.T) {
 		if code, _, problem := to(t, s).run(t, "rollout", verb, "--reason", "because"); code != ExitOK {
 			t.Errorf("%s: exit %d: %s", verb, code, problem)
 		}
-		if body := s.bodies["POST /v1/fleets/default/rollouts/7:"+verb]; !strings.Contains(body, "because") {
+		if body := s.sent("POST /v1/fleets/default/rollouts/7:" + verb); !strings.Contains(body, "because") {
 			t.Errorf("%s sent %s", verb, body)
 		}
 	}
-	if code, _, problem := to(t, s).run(t, "rollout", "promote", "7", "--full"); code != ExitOK || !strings.Contains(s.bodies["POST /v1/fleets/default/rollouts/7:promote"], "full") {
+	if code, _, problem := to(t, s).run(t, "rollout", "promote", "7", "--full"); code != ExitOK || !strings.Contains(s.sent("POST /v1/fleets/default/rollouts/7:promote"), "full") {
 		t.Errorf("exit %d: %s", code, problem)
 	}
 }

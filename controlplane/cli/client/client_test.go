@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,15 +17,20 @@ import (
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
 )
 
-// serve answers the n-th request with the n-th handler, and the rest with the last.
-func serve(t *testing.T, handlers ...http.HandlerFunc) (*client.Client, *[]*http.Request) {
+// serve answers the n-th request with the n-th handler, and the rest with the last. requests are those that came so far.
+func serve(t *testing.T, handlers ...http.HandlerFunc) (c *client.Client, requests func() []*http.Request) {
 	t.Helper()
 	var mu sync.Mutex
-	requests := &[]*http.Request{}
+	var came []*http.Request
+	requests = func() []*http.Request {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(came)
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		handler := handlers[min(len(*requests), len(handlers)-1)]
-		*requests = append(*requests, r)
+		handler := handlers[min(len(came), len(handlers)-1)]
+		came = append(came, r)
 		mu.Unlock()
 		handler(w, r)
 	}))
@@ -59,11 +65,11 @@ func TestAWriteIsRepeatedWithTheSameKeyWhenTheConnectionBreaks(t *testing.T) {
 	if got.GetRevision() != 7 {
 		t.Errorf("revision %d", got.GetRevision())
 	}
-	if len(*requests) != 3 {
-		t.Fatalf("%d requests", len(*requests))
+	if len(requests()) != 3 {
+		t.Fatalf("%d requests", len(requests()))
 	}
-	first := (*requests)[0]
-	for _, r := range *requests {
+	first := requests()[0]
+	for _, r := range requests() {
 		if key := r.Header.Get("Idempotency-Key"); key == "" || key != first.Header.Get("Idempotency-Key") {
 			t.Errorf("key %q after %q", key, first.Header.Get("Idempotency-Key"))
 		}
@@ -85,8 +91,8 @@ func TestARefusalNamesFieldsAndIsNotRepeated(t *testing.T) {
 	if want := "The request breaks rules\n  routes/a: spec.service: there is no service b"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
-	if len(*requests) != 1 || (*requests)[0].URL.EscapedPath() != "/v1/fleets/a%2Fb" || (*requests)[0].Header.Get("Idempotency-Key") != "" {
-		t.Errorf("%d requests, the first %s", len(*requests), (*requests)[0].URL.EscapedPath())
+	if len(requests()) != 1 || requests()[0].URL.EscapedPath() != "/v1/fleets/a%2Fb" || requests()[0].Header.Get("Idempotency-Key") != "" {
+		t.Errorf("%d requests, the first %s", len(requests()), requests()[0].URL.EscapedPath())
 	}
 }
 
@@ -118,8 +124,8 @@ func TestNobodyAnswers(t *testing.T) {
 	if err := c.Get(t.Context(), "/v1/fleets", nil, nil); !errors.As(err, &unreachable) {
 		t.Errorf("error %v", err)
 	}
-	if len(*requests) != 4 {
-		t.Errorf("%d attempts, want 4", len(*requests))
+	if len(requests()) != 4 {
+		t.Errorf("%d attempts, want 4", len(requests()))
 	}
 }
 
@@ -151,8 +157,8 @@ func TestWatchGoesOnAfterABreak(t *testing.T) {
 	if got := strings.Join(states, " "); got != "queued running running completed" {
 		t.Errorf("saw %s", got)
 	}
-	if breaks != 2 || len(*requests) != 4 {
-		t.Errorf("%d breaks, %d requests", breaks, len(*requests))
+	if breaks != 2 || len(requests()) != 4 {
+		t.Errorf("%d breaks, %d requests", breaks, len(requests()))
 	}
 }
 

@@ -28,7 +28,7 @@ func TestTheUpstreamAnswersWithWhatItReceived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read from
 	var got echo
 	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestTheUpstreamAnswersWithWhatItReceived(t *testing.T) {
 	if response.StatusCode != http.StatusCreated || response.Header.Get("X-Upstream") != "orders" {
 		t.Errorf("status %d from %q", response.StatusCode, response.Header.Get("X-Upstream"))
 	}
-	if got.Method != "POST" || got.Path != "/orders/4%2F2" || got.Body != "hello" || got.Headers["Content-Type"][0] != "text/plain" {
+	if got.Method != http.MethodPost || got.Path != "/orders/4%2F2" || got.Body != "hello" || got.Headers["Content-Type"][0] != "text/plain" {
 		t.Errorf("it received %+v", got)
 	}
 }
@@ -61,7 +61,7 @@ func TestTheUpstreamStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read from
 	events := 0
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "data: ") {
@@ -71,11 +71,11 @@ func TestTheUpstreamStreams(t *testing.T) {
 	if events != 3 || response.Header.Get("Content-Type") != "text/event-stream" {
 		t.Errorf("%d events of %s", events, response.Header.Get("Content-Type"))
 	}
-	connection, _, err := websocket.Dial(t.Context(), server.URL+"/orders/ws", nil)
+	connection, _, err := websocket.Dial(t.Context(), server.URL+"/orders/ws", nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.CloseNow()
+	defer connection.CloseNow() //nolint:errcheck // the test is over
 	if err := connection.Write(t.Context(), websocket.MessageText, []byte("ping")); err != nil {
 		t.Fatal(err)
 	}

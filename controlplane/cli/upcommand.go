@@ -147,9 +147,7 @@ func drawUp(w io.Writer, d *up.Document, token string, s style) {
 		fmt.Fprintf(w, "%-11s %s   %s   metrics %s/metrics\n", agent.Name, agent.Proxy, agent.TLS, agent.Ops)
 	}
 	if d.Demo != nil {
-		for _, upstream := range d.Demo.Upstreams {
-			fmt.Fprintf(w, "%-11s %s   demo upstream\n", upstream.Name, upstream.URL)
-		}
+		fmt.Fprintf(w, "upstreams   %s   of the demo\n", strings.Join(d.Demo.Upstreams, "   "))
 		fmt.Fprintf(w, "TLS         trust %s (curl --cacert)\n", d.Demo.Certificate)
 	}
 	fmt.Fprintf(w, "logs        %s\ncontext     tidegate --context %s get routes\n", d.LogDir, d.ContextFile)

@@ -28,10 +28,12 @@ const (
 // are lost), a certificate, a key; and waits until the agents answer.
 func (s *stack) setUpDemo(ctx context.Context, agents []Agent) (*Demo, error) {
 	demo := &Demo{}
+	var upstreams []upstream
 	for i, name := range demoUpstreams() {
-		demo.Upstreams = append(demo.Upstreams, Upstream{Name: name, URL: "http://" + address(s.layout.upstreams[i])})
+		u := upstream{Name: name, URL: "http://" + address(s.layout.upstreams[i])}
+		upstreams, demo.Upstreams = append(upstreams, u), append(demo.Upstreams, u.URL)
 	}
-	if err := s.applyDemo(ctx, demo.Upstreams); err != nil {
+	if err := s.applyDemo(ctx, upstreams); err != nil {
 		return nil, err
 	}
 	var err error
@@ -50,7 +52,7 @@ func (s *stack) setUpDemo(ctx context.Context, agents []Agent) (*Demo, error) {
 }
 
 // applyDemo publishes the demo's files to a fleet without revisions, and waits for the rollout.
-func (s *stack) applyDemo(ctx context.Context, upstreams []Upstream) error {
+func (s *stack) applyDemo(ctx context.Context, upstreams []upstream) error {
 	var f adminv1.Fleet
 	if err := s.client.Get(ctx, client.Path("fleets", fleet), nil, &f); err != nil {
 		return err
@@ -65,9 +67,9 @@ func (s *stack) applyDemo(ctx context.Context, upstreams []Upstream) error {
 	}
 	defaults := DefaultPorts()
 	for _, r := range set.Resources {
-		for i, upstream := range upstreams {
+		for i, u := range upstreams {
 			if service := r.Value.GetService(); service != nil {
-				service.Url = strings.Replace(service.Url, "http://"+address(row(defaults.Upstream, i)), upstream.URL, 1)
+				service.Url = strings.Replace(service.Url, "http://"+address(row(defaults.Upstream, i)), u.URL, 1)
 			}
 		}
 	}

@@ -41,7 +41,8 @@ type Agent struct {
 
 // Demo is what the demo has.
 type Demo struct {
-	Upstreams []Upstream `json:"upstreams"`
+	// Upstreams are the URLs of the demo's upstreams.
+	Upstreams []string `json:"upstreams"`
 	// Key is an API key of the demo's consumer; empty if that is gone.
 	Key string `json:"key"`
 	// Curl is a command that sends a request through the first agent.
@@ -50,8 +51,8 @@ type Demo struct {
 	Certificate string `json:"certificate"`
 }
 
-// Upstream is one demo upstream.
-type Upstream struct {
+// upstream is one demo upstream.
+type upstream struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 }

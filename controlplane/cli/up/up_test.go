@@ -207,13 +207,13 @@ func TestTheCertificateIsForThisMachine(t *testing.T) {
 
 func TestTheDocumentHasTheFieldsThatProgramsRead(t *testing.T) {
 	t.Parallel()
-	encoded, err := json.Marshal(&Document{Agents: []Agent{{}}, Demo: &Demo{Upstreams: []Upstream{{}}}, PIDs: map[string]int{}})
+	encoded, err := json.Marshal(&Document{Agents: []Agent{{}}, Demo: &Demo{Upstreams: []string{""}}, PIDs: map[string]int{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"admin":"","agent_address":"","ops":"","token_file":"","context_file":"","state_dir":"","log_dir":"","database_url":"",` +
 		`"agents":[{"name":"","proxy":"","tls":"","ops":"","pid":0}],` +
-		`"demo":{"upstreams":[{"name":"","url":""}],"key":"","curl":"","certificate":""},"pids":{},"owner_pid":0}`
+		`"demo":{"upstreams":[""],"key":"","curl":"","certificate":""},"pids":{},"owner_pid":0}`
 	if string(encoded) != want {
 		t.Errorf("got %s", encoded)
 	}

@@ -16,7 +16,7 @@ import (
 // upstreamsName is the file that remembers where the demo's upstreams were the last time.
 const upstreamsName = "demo-upstreams.json"
 
-func (s *stack) rememberUpstreams(upstreams []Upstream) error {
+func (s *stack) rememberUpstreams(upstreams []upstream) error {
 	content, err := json.Marshal(upstreams)
 	if err != nil {
 		return fmt.Errorf("encoding where the upstreams are: %w", err)
@@ -26,15 +26,15 @@ func (s *stack) rememberUpstreams(upstreams []Upstream) error {
 
 // moveUpstreams publishes where the demo's upstreams are now, for services that still point to where they were the last time:
 // other ports were asked for. A service that somebody has pointed elsewhere is left alone.
-func (s *stack) moveUpstreams(ctx context.Context, upstreams []Upstream) error {
-	var before []Upstream
+func (s *stack) moveUpstreams(ctx context.Context, upstreams []upstream) error {
+	var before []upstream
 	content, err := os.ReadFile(s.config.file(upstreamsName))
 	if err != nil || json.Unmarshal(content, &before) != nil || slices.Equal(before, upstreams) {
 		return nil //nolint:nilerr // nothing is remembered: the demo was never published from here
 	}
 	var moved []*adminv1.Resource
 	for _, old := range before {
-		i := slices.IndexFunc(upstreams, func(u Upstream) bool { return u.Name == old.Name })
+		i := slices.IndexFunc(upstreams, func(u upstream) bool { return u.Name == old.Name })
 		var service adminv1.Service
 		err := s.client.Get(ctx, client.Path("fleets", fleet, "services", old.Name), nil, &service)
 		if err != nil && !client.IsNotFound(err) {

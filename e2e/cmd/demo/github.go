@@ -62,7 +62,7 @@ func publishGitHub(ctx context.Context, s *stack, description, strategy string) 
 		apply = append(apply, "--strategy", strategy)
 	}
 	for _, arguments := range [][]string{
-		{"import", "openapi", description, "--service", "github", "--url", s.Demo.Upstreams[0].URL, "--out", file},
+		{"import", "openapi", description, "--service", "github", "--url", s.Demo.Upstreams[0], "--out", file},
 		apply,
 	} {
 		fmt.Printf("$ tidegate %s %s …\n", arguments[0], arguments[1])

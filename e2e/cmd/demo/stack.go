@@ -24,11 +24,8 @@ type stack struct {
 		Proxy string `json:"proxy"`
 	} `json:"agents"`
 	Demo *struct {
-		Upstreams []struct {
-			Name string `json:"name"`
-			URL  string `json:"url"`
-		} `json:"upstreams"`
-		Key string `json:"key"`
+		Upstreams []string `json:"upstreams"`
+		Key       string   `json:"key"`
 	} `json:"demo"`
 }
 

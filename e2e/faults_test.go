@@ -52,7 +52,7 @@ func endsWell(t *testing.T, s *harness.Stack, load *harness.Load) {
 	}
 	taken := map[int]int{}
 	for _, e := range rollout.Events {
-		if e.Type == "step" {
+		if e.Type == "started" || e.Type == "step" {
 			taken[e.Step]++
 		}
 	}

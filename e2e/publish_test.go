@@ -62,7 +62,7 @@ func TestAChangeReachesEveryAgentStepByStep(t *testing.T) {
 	if counts := load.Stop(); counts["200"] < 200 || len(counts) != 1 {
 		t.Errorf("under the rollout: %s; want only 200", load.Describe())
 	}
-	if steps := eventsOf(rollout, "step"); len(steps) != 3 {
+	if steps := append(eventsOf(rollout, "started"), eventsOf(rollout, "step")...); len(steps) != 3 {
 		t.Errorf("steps taken: %q, want 3", steps)
 	}
 	if f := s.Fleet(); f.StableRevision != 2 || f.HeadRevision != 2 || f.AgentsConnected != 3 {

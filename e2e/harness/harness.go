@@ -211,7 +211,7 @@ func (s *Stack) CLIWithInput(input string, args ...string) (stdout string, code 
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Binary(s.t, "tidegate"), args...)
 	cmd.Env = append(os.Environ(), "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir,
-		"TIDEGATE_ADMIN="+s.Ready.Admin, "TIDEGATE_TOKEN_FILE="+s.Ready.TokenFile)
+		"TIDEGATE_SERVER="+s.Ready.Admin, "TIDEGATE_TOKEN_FILE="+s.Ready.TokenFile)
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +19,7 @@ func (s *Stack) PID(name string) (int, error) {
 	if name == "postgres" {
 		return s.postgresPID()
 	}
-	children, err := descendants(s.up.Process.Pid)
+	children, err := descendants(context.WithoutCancel(s.t.Context()), s.up.Process.Pid)
 	if err != nil {
 		return 0, err
 	}
@@ -86,8 +87,8 @@ func (s *Stack) WaitRestarted(name string) {
 }
 
 // descendants are the processes below one, by pid.
-func descendants(pid int) ([]int, error) {
-	out, err := exec.Command("ps", "-e", "-o", "pid=,ppid=").Output()
+func descendants(ctx context.Context, pid int) ([]int, error) {
+	out, err := exec.CommandContext(ctx, "ps", "-e", "-o", "pid=,ppid=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}

@@ -80,7 +80,8 @@ func Start(t testing.TB, o Options) *Stack {
 	if !o.Demo {
 		args = append(args, "--no-demo")
 	}
-	s.up = exec.Command(Binary(t, "tidegate"), args...)
+	// Not ended by the test's context: Stop ends it as Ctrl-C does.
+	s.up = exec.CommandContext(context.WithoutCancel(t.Context()), Binary(t, "tidegate"), args...)
 	s.up.Env = append(os.Environ(), "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	s.up.Stderr = s.log
 	stdout, err := s.up.StdoutPipe()

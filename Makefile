@@ -48,7 +48,7 @@ $(GITHUB_API): .tools/github/package-lock.json
 build: $(BINARIES) bin/tidegate-demo ## Build the programs into bin/, with the console
 
 LDFLAGS = -X main.version=$(VERSION)
-bin/tidegate bin/tidegate-controlplane: console $(GO_SOURCES)
+bin/tidegate bin/tidegate-controlplane: admin-ui/dist/index.html $(GO_SOURCES)
 	@echo "building $@"
 	(cd controlplane && go build -tags console -ldflags '$(LDFLAGS)' -o ../$@ ./cmd/$(notdir $@))
 bin/tidegate-agent: $(GO_SOURCES)

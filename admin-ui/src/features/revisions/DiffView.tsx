@@ -1,11 +1,16 @@
 import { Badge, Code, Group, Paper, Table, Text } from '@mantine/core';
+import { useState } from 'react';
 import type { Diff, ResourceChange } from '@/api/revisions';
+import { MoreButton } from '@/components/MoreButton';
 import { Empty } from '@/components/Notice';
 import { Section } from '@/components/Section';
 import { count, plural } from '@/format/number';
 import { ChangeCounts } from './ChangeCounts';
 import classes from './DiffView.module.css';
 import { fieldsOf } from './fields';
+
+/** An import changes thousands of resources: so many are drawn at first, and with each press of a button. */
+const AT_ONCE = 50;
 
 interface DiffViewProps {
   diff: Diff;
@@ -15,6 +20,7 @@ interface DiffViewProps {
 
 /** What changed, resource by resource and field by field. */
 export function DiffView({ diff, from }: DiffViewProps) {
+  const [most, setMost] = useState(AT_ONCE);
   const changes = diff.changes ?? [];
   const base = from === 0 ? 'nothing: it is the first' : `revision ${count(from)}`;
   return (
@@ -23,9 +29,10 @@ export function DiffView({ diff, from }: DiffViewProps) {
         <Empty title="Nothing changed">Both revisions hold the same resources.</Empty>
       ) : (
         <div className={classes['changes']}>
-          {changes.map((change) => (
+          {changes.slice(0, most).map((change) => (
             <Change key={`${change.kind}/${change.name}`} change={change} />
           ))}
+          <MoreButton shown={changes.length > most} loading={false} onClick={() => setMost(most + AT_ONCE)} />
         </div>
       )}
     </Section>

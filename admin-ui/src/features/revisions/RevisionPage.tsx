@@ -1,4 +1,5 @@
-import { Anchor, Code, Stack } from '@mantine/core';
+import { Anchor, Code, Group, NumberInput, Stack } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type Revision, revisionDiffQuery, revisionQuery } from '@/api/revisions';
@@ -16,10 +17,11 @@ interface RevisionPageProps {
   number: number;
   /** What to compare with; 0 is the parent. */
   from: number;
+  onFromChange: (from: number) => void;
 }
 
 /** One revision: what it changed, and the way back to it. */
-export function RevisionPage({ fleet, number, from }: RevisionPageProps) {
+export function RevisionPage({ fleet, number, from, onFromChange }: RevisionPageProps) {
   const revision = useQuery(revisionQuery(fleet, number));
   const diff = useQuery(revisionDiffQuery(fleet, number, from));
   return (
@@ -27,7 +29,12 @@ export function RevisionPage({ fleet, number, from }: RevisionPageProps) {
       title={`Revision ${count(number)}`}
       aside={<StateBadge state={revision.data?.state} />}
       lead={revision.data && <Lead fleet={fleet} revision={revision.data} />}
-      actions={revision.data && <RollbackButton fleet={fleet} revision={revision.data} />}
+      actions={
+        <Group gap="xs">
+          <CompareWith from={from} onChange={onFromChange} />
+          {revision.data && <RollbackButton fleet={fleet} revision={revision.data} />}
+        </Group>
+      }
     >
       <Stack gap="sm">
         {revision.error && <Failure error={revision.error} doing="Loading the revision" retry={() => void revision.refetch()} />}
@@ -36,6 +43,24 @@ export function RevisionPage({ fleet, number, from }: RevisionPageProps) {
         {diff.data && <DiffView diff={diff.data} from={from === 0 ? (revision.data?.parent ?? 0) : from} />}
       </Stack>
     </Page>
+  );
+}
+
+function CompareWith({ from, onChange }: { from: number; onChange: (from: number) => void }) {
+  const change = useDebouncedCallback((value: string | number) => onChange(Number(value)), 300);
+  return (
+    <NumberInput
+      size="xs"
+      w={190}
+      aria-label="Compare with revision"
+      placeholder="Compare with revision…"
+      min={1}
+      allowDecimal={false}
+      allowNegative={false}
+      hideControls
+      defaultValue={from === 0 ? '' : from}
+      onChange={change}
+    />
   );
 }
 

@@ -1,3 +1,4 @@
+import { useDocumentVisibility } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { LIVE_INTERVAL } from '@/api/query';
@@ -19,9 +20,11 @@ export function useRolloutWatch(fleet: string, id: string) {
     refetchInterval: ({ state: { data } }) => (streaming || (data && hasEnded(data)) ? false : LIVE_INTERVAL),
   });
   const over = query.data !== undefined && hasEnded(query.data);
+  // A browser opens six connections to a server over HTTP/1.1, for all tabs together: those that nobody sees hold none.
+  const seen = useDocumentVisibility() === 'visible';
 
   useEffect(() => {
-    if (over) return;
+    if (over || !seen) return;
     const stop = new AbortController();
     const { queryKey } = rolloutQuery(fleet, id);
     const watch = async () => {
@@ -41,7 +44,7 @@ export function useRolloutWatch(fleet: string, id: string) {
     };
     void watch();
     return () => stop.abort();
-  }, [fleet, id, over, queryClient]);
+  }, [fleet, id, over, seen, queryClient]);
 
   const feed: Feed = over ? 'ended' : streaming ? 'stream' : 'polling';
   return { ...query, feed };

@@ -1,9 +1,9 @@
 import { createFileRoute } from '@tanstack/react-router';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { PlansPage } from '@/features/plans/PlansPage';
 
 export const Route = createFileRoute('/_console/fleets/$fleet/plans')({
-  validateSearch: z.object({ search: z.string().max(200).optional().catch(undefined) }),
+  validateSearch: z.object({ search: z.catch(z.optional(z.string().check(z.maxLength(200))), undefined) }),
   component: Plans,
 });
 

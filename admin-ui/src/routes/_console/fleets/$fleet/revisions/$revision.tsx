@@ -1,8 +1,8 @@
 import { createFileRoute, notFound } from '@tanstack/react-router';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { RevisionPage } from '@/features/revisions/RevisionPage';
 
-const number = z.coerce.number().int().positive();
+const number = z.coerce.number().check(z.int(), z.positive());
 
 export const Route = createFileRoute('/_console/fleets/$fleet/revisions/$revision')({
   params: {
@@ -15,12 +15,14 @@ export const Route = createFileRoute('/_console/fleets/$fleet/revisions/$revisio
     stringify: ({ fleet, revision }) => ({ fleet, revision: String(revision) }),
   },
   // The revision to compare with, when it is not the parent.
-  validateSearch: z.object({ from: number.optional().catch(undefined) }),
+  validateSearch: z.object({ from: z.catch(z.optional(number), undefined) }),
   component: Revision,
 });
 
 function Revision() {
   const { fleet, revision } = Route.useParams();
   const { from } = Route.useSearch();
-  return <RevisionPage fleet={fleet} number={revision} from={from ?? 0} />;
+  const navigate = Route.useNavigate();
+  const compare = (chosen: number) => void navigate({ search: chosen === 0 ? {} : { from: chosen }, replace: true });
+  return <RevisionPage key={revision} fleet={fleet} number={revision} from={from ?? 0} onFromChange={compare} />;
 }

@@ -1,10 +1,10 @@
 import { createFileRoute } from '@tanstack/react-router';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { RolloutsPage } from '@/features/rollouts/RolloutsPage';
 import { rolloutStates } from '@/features/rollouts/states';
 
 export const Route = createFileRoute('/_console/fleets/$fleet/rollouts/')({
-  validateSearch: z.object({ state: z.enum(rolloutStates).optional().catch(undefined) }),
+  validateSearch: z.object({ state: z.catch(z.optional(z.enum(rolloutStates)), undefined) }),
   component: Rollouts,
 });
 

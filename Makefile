@@ -151,9 +151,10 @@ tool_gofumpt := mvdan.cc/gofumpt
 	(cd .tools && GOWORK=off go build -o ../.bin/$* $(tool_$*))
 	touch $@
 .bin/protoc-gen-openapi: $(wildcard .tools/cmd/protoc-gen-openapi/*.go)
-.bin/buf: .tools/package-lock.json
+# No lock file: npm wants every platform's binary in it, and not every registry has all. The version is exact.
+.bin/buf: .tools/package.json
 	@echo "installing the tool buf"
 	mkdir -p .bin
-	(cd .tools && npm ci --no-audit --no-fund --loglevel=error)
+	(cd .tools && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
 	ln -sf ../.tools/node_modules/.bin/buf .bin/buf
 	touch -h $@

@@ -59,8 +59,9 @@ func (a *app) drainCommand() *cobra.Command {
 	var reason string
 	command := &cobra.Command{
 		Use: "drain AGENT", Short: "Tell an agent to finish what it has and take nothing new",
-		Example: "  tidegate agent drain 4e0f2c --reason 'the host is replaced'",
-		Args:    takes(1, 1, "the id of an agent; see: tidegate agent list"),
+		Example:           "  tidegate agent drain 4e0f2c --reason 'the host is replaced'",
+		Args:              takes(1, 1, "the id of an agent; see: tidegate agent list"),
+		ValidArgsFunction: a.completeAgents,
 		RunE: func(command *cobra.Command, args []string) error {
 			c, fleet, err := a.connect()
 			if err != nil {

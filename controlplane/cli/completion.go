@@ -47,6 +47,13 @@ func (a *app) completeConsumers(command *cobra.Command, args []string, _ string)
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
+func (a *app) completeAgents(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.names(command, "agents"), cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
 func (a *app) completeRollouts(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return a.names(command, "rollouts"), cobra.ShellCompDirectiveNoFileComp
@@ -73,6 +80,8 @@ func (a *app) names(command *cobra.Command, kind string) []string {
 	var names []string
 	for _, item := range items(list) {
 		switch thing := item.(type) {
+		case *adminv1.Agent:
+			names = append(names, thing.GetId()+"\t"+thing.GetName())
 		case interface{ GetName() string }:
 			names = append(names, thing.GetName())
 		case *adminv1.Rollout:

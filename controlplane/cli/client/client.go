@@ -47,8 +47,11 @@ type Client struct {
 // New checks the configuration; it connects to nothing.
 func New(config Config) (*Client, error) {
 	base, err := url.Parse(config.Server)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, fmt.Errorf("the server %q is not a URL such as http://127.0.0.1:9080", config.Server)
+	}
+	if base.User != nil {
+		return nil, errors.New("the server's URL must not hold a user or a password; the admin token authenticates")
 	}
 	if config.Timeout == 0 {
 		config.Timeout = 60 * time.Second

@@ -113,6 +113,7 @@ lint: .bin/golangci-lint .bin/buf admin-ui/node_modules/.installed e2e/console/n
 	.bin/buf breaking --against '.git#branch=$(BREAKING_BASE)'
 	.bin/buf format --diff --exit-code --path proto/tidegate >/dev/null || { echo "run: make format"; exit 1; }
 	(cd admin-ui && npm run --silent lint)
+	(cd .tools && GOWORK=off go vet ./... && GOWORK=off go test ./...)
 	(cd e2e/console && npm run --silent lint)
 	./.ci/scripts
 BREAKING_BASE ?= main

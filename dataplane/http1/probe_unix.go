@@ -1,0 +1,61 @@
+//go:build unix
+
+package http1
+
+import (
+	"net"
+	"syscall"
+)
+
+// peeked is what a look into a connection found.
+type peeked uint8
+
+const (
+	nothing  peeked = iota // the peer may send or not
+	sent                   // something has arrived
+	finished               // the peer sends no more; whether it reads is not known
+	gone                   // the connection is broken
+)
+
+// rawOf finds the socket of a connection.
+func rawOf(conn net.Conn) (raw syscall.RawConn, encrypted bool) {
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn, encrypted = wrapped.NetConn(), true
+	}
+	if socket, ok := conn.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			return raw, encrypted
+		}
+	}
+	return nil, encrypted
+}
+
+// peek looks at what has arrived at the socket without taking it.
+func (s *stream) peek() (found peeked) {
+	if s.raw == nil {
+		return nothing
+	}
+	var one [1]byte
+	err := s.raw.Control(func(fd uintptr) {
+		// A connection that was reset after its end looks ended only; the error says more.
+		if pending, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil && pending != 0 {
+			found = gone
+			return
+		}
+		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		switch {
+		case err == syscall.EAGAIN || err == syscall.EINTR: //nolint:errorlint // the system call returns the bare number
+			found = nothing
+		case err != nil:
+			found = gone
+		case n == 0:
+			found = finished
+		default:
+			found = sent
+		}
+	})
+	if err != nil {
+		return gone
+	}
+	return found
+}

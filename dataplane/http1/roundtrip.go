@@ -1,0 +1,373 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// Downstream is whoever a response is for. An Exchange is one.
+type Downstream interface {
+	Waiter
+	// Inform passes an informational response on.
+	Inform(status int, header *Header) error
+}
+
+// Call is a request to an upstream. It may be used again when its response was released.
+type Call struct {
+	Method string
+	// Target is the request target in origin form, percent-encoded.
+	Target string
+	Host   string
+	// Header is sent, but for the fields that frame the message or belong to a connection.
+	Header *Header
+	// Body is the request's body; nil for none. A *Body is sent together with the head as far as it has arrived.
+	Body io.Reader
+	// ContentLength is the length of the body, -1 if it is not known.
+	ContentLength int64
+	// Trailer is asked for the trailer section once a body without a known length has ended; nil for none. If the body is a
+	// *Body, its trailer section is passed on without that.
+	Trailer func() *Header
+	// Upgrade asks to switch to a protocol.
+	Upgrade string
+	// Idempotent says that it does no harm if the request is done twice. Others are not sent on connections of which it is
+	// not known that they still stand.
+	Idempotent bool
+
+	// HeaderTimeout bounds the wait for the head of the response, from when the request was written. 0 means no bound.
+	HeaderTimeout time.Duration
+	// Idle bounds the silence within the response's body. 0 means no bound.
+	Idle time.Duration
+	// Deadline bounds the whole. Zero means no bound.
+	Deadline time.Time
+	// Downstream is whom the response is for; nil for nobody who could go away.
+	Downstream Downstream
+}
+
+// Response is the response of an upstream. It is valid until Release.
+type Response struct {
+	// Status is the status code of the final response, or 101.
+	Status int
+	// Header are its fields, those of the connection included.
+	Header *Header
+	// Body is its content.
+	Body Body
+
+	head    responseHead
+	carrier *carrier
+	upload  *upload
+	toHead  bool
+	taken   bool
+}
+
+// ContentLength is the length of the body as the head says it, also if there is none because of the method or the status; -1 if
+// it does not say.
+func (r *Response) ContentLength() int64 { return r.head.length }
+
+// Minor is the minor version of the upstream: 1 for HTTP/1.1, 0 for HTTP/1.0.
+func (r *Response) Minor() int { return int(r.head.minor) }
+
+// Reused tells whether the connection had carried another exchange before.
+func (r *Response) Reused() bool { return r.carrier.reused }
+
+// Upgraded hands the connection over after 101 (Switching Protocols). The caller closes it.
+func (r *Response) Upgraded() (net.Conn, error) {
+	if r.Status != 101 || r.taken {
+		return nil, ErrNotAllowed
+	}
+	r.taken = true
+	r.carrier.pool.gone()
+	return r.carrier.hijack(), nil
+}
+
+// Release ends the use of the response. If all of it was read, the connection is kept for another exchange.
+func (r *Response) Release() {
+	if r.taken {
+		return
+	}
+	c := r.carrier
+	sent := true
+	if r.upload != nil {
+		sent = r.upload.stop()
+		r.upload = nil
+	}
+	// What follows a response that nobody asked for would be taken for the next one.
+	reusable := sent && r.Body.done && r.head.persistent() && c.r == c.w && c.cause() == nil && !c.ended &&
+		!(bodiless(r.Status) && (r.head.chunked || r.head.length > 0) && r.Status != 304)
+	if !reusable {
+		c.close()
+		return
+	}
+	c.shrink()
+	c.pool.put(c)
+}
+
+// RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
+// has not arrived yet is sent by another, since the answer may come before its end.
+func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
+	now := time.Now()
+	if len(call.Method) == 0 || !allString(call.Method, tokenByte) || call.Target == "" || !allString(call.Target, targetByte) ||
+		!allString(call.Host, valueByte) || !allString(call.Upgrade, valueByte) {
+		return nil, &Failure{Unsendable, Gateway, RetryNever, ErrInvalidField}
+	}
+	c, failure := p.take(call, now)
+	if failure != nil {
+		return nil, failure
+	}
+	response, failure := c.exchange(call, now)
+	if failure != nil {
+		c.close()
+		return nil, failure
+	}
+	return response, nil
+}
+
+// exchange sends the request on the connection and reads the head of the response.
+func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
+	r := &c.response
+	r.carrier, r.upload, r.taken, r.Status = c, nil, false, 0
+	r.toHead = call.Method == "HEAD"
+	c.nextHead()
+	rest, failure := c.compose(call)
+	if failure != nil {
+		return nil, failure
+	}
+	received := c.received
+	spent := call.Body != nil && call.ContentLength != 0
+	werr := c.flush(nil)
+	if werr != nil && (spent || c.cause() != nil) {
+		return nil, &Failure{Broken, Upstream, RetryNever, werr}
+	}
+	// Even if writing failed there may be a response, and reading says whether anything came.
+	waits := rest != nil && expects(rest)
+	if rest != nil && !waits {
+		r.upload = c.startUpload(rest, call)
+	}
+	failure = c.await(call, now, waits, rest)
+	if failure == nil {
+		c.openBody(call)
+		return r, nil
+	}
+	if r.upload != nil {
+		r.upload.stop()
+		if err := r.upload.err; err != nil && failure.Source == Upstream {
+			failure = &Failure{BadBody, Client, RetryNever, err}
+		}
+		r.upload = nil
+	}
+	if failure.Reason == Broken && c.reused && c.received == received && !spent {
+		failure.Retry = RetryReused
+	}
+	return nil, failure
+}
+
+// expects tells whether the body is that of a client who waits for 100 (Continue).
+func expects(body io.Reader) bool {
+	b, ok := body.(*Body)
+	return ok && b.before != nil
+}
+
+// compose writes the request into the buffer, and returns the body if there is more of it.
+func (c *carrier) compose(call *Call) (rest io.Reader, failure *Failure) {
+	out := append(c.out[:0], call.Method...)
+	out = append(out, ' ')
+	out = append(out, call.Target...)
+	out = append(out, " HTTP/1.1\r\nHost: "...)
+	out = append(out, call.Host...)
+	out = append(out, "\r\n"...)
+	without := framingNames | 1<<nameHost | 1<<nameExpect | 1<<nameTE
+	body := call.Body
+	switch {
+	case body == nil || call.ContentLength == 0:
+		body = nil
+		if call.Method == "POST" || call.Method == "PUT" || call.Method == "PATCH" {
+			out = appendLength(out, 0)
+		}
+	case call.ContentLength > 0:
+		out = appendLength(out, call.ContentLength)
+	default:
+		out = append(out, codingLine...)
+	}
+	if body == nil || call.ContentLength >= 0 {
+		without |= 1 << nameTrailer
+	}
+	out, err := call.Header.appendTo(out, without)
+	if err != nil {
+		return nil, &Failure{Unsendable, Gateway, RetryNever, err}
+	}
+	if call.Upgrade != "" {
+		out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+		out = append(out, call.Upgrade...)
+		out = append(out, "\r\n"...)
+	}
+	if body != nil && expects(body) {
+		out = append(out, "Expect: 100-continue\r\n"...)
+	}
+	c.out, c.sent = append(out, "\r\n"...), 0
+	if body == nil {
+		return nil, nil
+	}
+	return c.composeBody(call, body)
+}
+
+// composeBody adds what has arrived of the body, so that a small one goes out with the head.
+func (c *carrier) composeBody(call *Call, body io.Reader) (rest io.Reader, failure *Failure) {
+	arrived, ok := body.(*Body)
+	if !ok || expects(body) {
+		return body, nil
+	}
+	chunked := call.ContentLength < 0
+	for len(c.out) < smallBody {
+		piece, err := arrived.next(false)
+		if c.sent += int64(len(piece)); !chunked && (c.sent > call.ContentLength || errors.Is(err, io.EOF) && c.sent < call.ContentLength) {
+			return nil, &Failure{Unsendable, Gateway, RetryNever, ErrBodyLength}
+		}
+		if chunked {
+			c.out = appendChunk(c.out, piece)
+		} else {
+			c.out = append(c.out, piece...)
+		}
+		switch {
+		case errors.Is(err, errNotBuffered):
+			return body, nil
+		case errors.Is(err, io.EOF):
+			if chunked {
+				if c.out, err = appendLastChunk(c.out, &arrived.Trailer); err != nil {
+					return nil, &Failure{Unsendable, Gateway, RetryNever, err}
+				}
+			}
+			return nil, nil
+		case err != nil:
+			return nil, &Failure{BadBody, Client, RetryNever, err}
+		}
+	}
+	return body, nil
+}
+
+// await reads heads until that of the final response, passing the informational ones on.
+func (c *carrier) await(call *Call, now time.Time, waits bool, rest io.Reader) *Failure {
+	r := &c.response
+	until := call.Deadline
+	if call.HeaderTimeout > 0 {
+		if end := now.Add(call.HeaderTimeout); until.IsZero() || end.Before(until) {
+			until = end
+		}
+	}
+	var waiter Waiter
+	if call.Downstream != nil {
+		waiter = call.Downstream
+	}
+	for interim := 0; ; {
+		c.expect(until, ErrTimeout, waiter)
+		proceed := time.Time{}
+		if proceed = now.Add(c.pool.config.ContinueTimeout); waits && (until.IsZero() || proceed.Before(until)) {
+			c.expect(proceed, errProceed, waiter)
+		}
+		err := c.readHead(&r.head)
+		if errors.Is(err, errProceed) {
+			waits = false
+			if err := c.proceed(call, rest); err != nil {
+				return &Failure{Abandoned, Client, RetryNever, err}
+			}
+			continue
+		}
+		if err != nil {
+			return c.failure(err)
+		}
+		if r.head.status >= 200 || r.head.status == 101 {
+			return c.final(call)
+		}
+		if interim++; interim > maxInterim {
+			return &Failure{Malformed, Upstream, RetryNever, errTooManyInterim}
+		}
+		switch {
+		case r.head.status == 100 && waits:
+			waits = false
+			err = c.proceed(call, rest)
+		case r.head.status == 100 || call.Downstream == nil:
+		default:
+			r.head.Header.RemoveHopByHop()
+			err = call.Downstream.Inform(r.head.status, &r.head.Header)
+		}
+		if err != nil {
+			return &Failure{Abandoned, Client, RetryNever, err}
+		}
+		c.nextHead()
+	}
+}
+
+var errProceed = errors.New("100 (Continue) did not come")
+
+// proceed tells the client to send its body, and sends it.
+func (c *carrier) proceed(call *Call, rest io.Reader) error {
+	if body, ok := rest.(*Body); ok && body.before != nil {
+		before := body.before
+		body.before = nil
+		if err := before(); err != nil {
+			return err
+		}
+	}
+	c.response.upload = c.startUpload(rest, call)
+	return nil
+}
+
+// nextHead makes ready for another head.
+func (c *carrier) nextHead() {
+	c.begin()
+	c.response.head.reset()
+}
+
+// final checks the head of the final response.
+func (c *carrier) final(call *Call) *Failure {
+	r := &c.response
+	if r.head.status == 101 && (call.Upgrade == "" || !listHas(r.head.Header.Get("Upgrade"), call.Upgrade)) {
+		return &Failure{Malformed, Upstream, RetryNever, errUnexpectedSwitch}
+	}
+	r.Status, r.Header = r.head.status, &r.head.Header
+	return nil
+}
+
+// failure says why there is no response.
+func (c *carrier) failure(err error) *Failure {
+	var refused *Error
+	var gone *abandonedError
+	switch {
+	case errors.As(err, &refused) && c.cause() == nil:
+		return &Failure{Malformed, Upstream, RetryNever, err}
+	case errors.Is(err, ErrTimeout):
+		return &Failure{TimedOut, Upstream, RetryNever, err}
+	case errors.As(err, &gone):
+		return &Failure{Abandoned, Client, RetryNever, gone.cause}
+	case c.cause() != nil:
+		return &Failure{BadBody, Client, RetryNever, err}
+	}
+	return &Failure{Broken, Upstream, RetryNever, unexpected(err)}
+}
+
+// readHead reads the head of a response, going on where it was interrupted.
+func (c *carrier) readHead(head *responseHead) error {
+	for {
+		done, refused := head.parse(c.in[:c.w], &c.pool.limits)
+		switch {
+		case refused != nil:
+			return refused
+		case done:
+			head.Header.head = c.takeHead(head.line)
+			return nil
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *carrier) openBody(call *Call) {
+	r := &c.response
+	kind, length := r.head.bodyFraming(r.toHead)
+	r.Body.reset(&c.stream, &c.pool.limits, kind, length)
+	r.Body.idle, r.Body.idleErr, r.Body.total = call.Idle, ErrTimeout, call.Deadline
+	if call.Downstream != nil {
+		r.Body.waiter = call.Downstream
+	}
+}

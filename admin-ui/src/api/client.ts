@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { serverClock } from '@/format/clock';
 import { problemOf } from './problem';
 import type { components, paths } from './schema';
 
@@ -11,7 +12,11 @@ export type Schemas = components['schemas'];
 export const client = createClient<paths>({
   baseUrl: globalThis.location.origin,
   credentials: 'same-origin',
-  fetch: (request) => globalThis.fetch(request),
+  fetch: async (request) => {
+    const response = await globalThis.fetch(request);
+    serverClock.observe(response.headers.get('date'), Date.now());
+    return response;
+  },
 });
 
 interface Answer<T> {

@@ -1034,6 +1034,21 @@ export interface components {
             readonly update_time?: string;
             readonly upserts?: components["schemas"]["Resource"][];
         };
+        /** @description Condition judges the first value of one header or one query parameter. */
+        Condition: {
+            /** @description True: no such header or parameter. */
+            absent?: boolean;
+            /** @description This value exactly; it may be empty. */
+            equals?: string;
+            /** @description The header's name, in any case, or the query parameter's, decoded and exact. */
+            name: string;
+            /** @description A value that begins so. */
+            prefix?: string;
+            /** @description True: any value, the empty one included. */
+            present?: boolean;
+            /** @description A value of at most 4096 bytes that the regular expression (RE2) matches as a whole. */
+            regex?: string;
+        } & (unknown | unknown | unknown | unknown | unknown);
         /** @description ConnectionPool bounds the connections kept to one target. */
         ConnectionPool: {
             /** @description How long an idle connection is kept. Default 60s. */
@@ -1134,6 +1149,8 @@ export interface components {
             verdict?: string;
         };
         ExplainResponse: {
+            /** @description What the route asks of the header and the query, in words. */
+            conditions?: string[];
             /** @description The nearest other routes and why they do not match. */
             others?: components["schemas"]["ExplainedRoute"][];
             parameters?: {
@@ -1301,6 +1318,8 @@ export interface components {
         };
         /** @description Match selects requests: all of its conditions must hold; within a list one must. */
         Match: {
+            /** @description Conditions on the header; all must hold. */
+            headers?: components["schemas"]["Condition"][];
             /** @description Exact hosts or "*.example.com", without a port. Empty: any host. */
             hosts?: string[];
             /** @description Methods, in upper case. Empty: any. */
@@ -1310,6 +1329,8 @@ export interface components {
              *     "~" begins a regular expression (RE2, anchored at both ends).
              */
             paths?: string[];
+            /** @description Conditions on the query; all must hold. */
+            query?: components["schemas"]["Condition"][];
         };
         /** @description Plan is limits that consumers share, with what the control plane knows about it. */
         Plan: {
@@ -1466,6 +1487,31 @@ export interface components {
             /** @enum {string} */
             kind?: "services" | "routes" | "plugins" | "plans" | "consumers" | "certificates" | "secrets";
             name: string;
+        };
+        /**
+         * @description Retries says when a request is tried again. It never is once a byte of the response was passed on. A request that may have
+         *     reached the upstream is tried again only if its method is idempotent (RFC 9110, section 9.2.2) or if it carries an
+         *     Idempotency-Key, and only if its body is at most 64 KiB.
+         */
+        Retries: {
+            /**
+             * Format: int64
+             * @description How often a request may be tried in all, the first time included. 1 turns retries off. Default 2.
+             */
+            attempts?: number;
+            /**
+             * Format: int64
+             * @description How many retries there may be for 100 requests, so that an upstream that fails is not buried under them. An agent counts
+             *     this for each service, and apart for a candidate. Default 10.
+             */
+            budget_percent?: number;
+            /**
+             * @description Which failures are tried again: "connect" (no connection), "reset" (the connection broke before the response), "timeout"
+             *     (per_try passed), and the statuses "429", "500", "502", "503", "504". Default: connect, reset and timeout.
+             */
+            on?: ("connect" | "reset" | "timeout" | "429" | "500" | "502" | "503" | "504")[];
+            /** @description How long one try may take until the response's head. Default: only the timeouts bound it. */
+            per_try?: string;
         };
         /** @description Revision is one immutable state of a fleet's staged configuration. */
         Revision: {
@@ -1677,6 +1723,8 @@ export interface components {
              * @enum {string}
              */
             protocol?: "" | "http1" | "h2" | "h2c";
+            /** @description When a request is tried again, at another target if there is one. Without this, what Retries' defaults say. */
+            retries?: components["schemas"]["Retries"];
             /** @description Several destinations. Requests are spread by weighted round robin. */
             targets?: components["schemas"]["Target"][];
             /** @description How long each phase may take. A route may shorten or lengthen them. */
@@ -4788,6 +4836,10 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @description The request's header, by name. */
+                    headers?: {
+                        [key: string]: string;
+                    };
                     method?: string;
                     /** @description "https://host/path"; a bare path means any host. */
                     url?: string;

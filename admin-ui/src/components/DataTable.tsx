@@ -13,8 +13,9 @@ import {
   tableFeatures,
   useTable,
 } from '@tanstack/react-table';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import classes from './DataTable.module.css';
+import { MoreButton } from './MoreButton';
 
 const features = tableFeatures({
   rowSortingFeature,
@@ -30,6 +31,9 @@ export function columnsOf<T extends RowData>() {
   return createColumnHelper<Features, T>();
 }
 
+/** Rows that are drawn at first, and with each press of a button: tables of live things are drawn anew each second. */
+const AT_ONCE = 100;
+
 interface DataTableProps<T extends RowData> {
   /** What the table holds, for those who cannot see it. */
   label: string;
@@ -44,37 +48,41 @@ interface DataTableProps<T extends RowData> {
 
 /** A plain table that scrolls sideways rather than squeeze its content. */
 export function DataTable<T extends RowData>({ label, columns, data, rowKey, empty, sortable = false }: DataTableProps<T>) {
+  const [most, setMost] = useState(AT_ONCE);
   const table = useTable({ features, columns, data, getRowId: rowKey, enableSorting: sortable, sortDescFirst: false });
   if (data.length === 0) return <>{empty}</>;
   return (
-    <Table.ScrollContainer minWidth={640} type="native">
-      <Table highlightOnHover aria-label={label} className={classes['table']}>
-        <Table.Thead>
-          {table.getHeaderGroups().map((group) => (
-            <Table.Tr key={group.id}>
-              {group.headers.map((header) => (
-                <Table.Th key={header.id} scope="col" aria-sort={ariaSort(header.column)}>
-                  <Heading column={header.column}>
-                    <table.FlexRender header={header} />
-                  </Heading>
-                </Table.Th>
-              ))}
-            </Table.Tr>
-          ))}
-        </Table.Thead>
-        <Table.Tbody>
-          {table.getRowModel().rows.map((row) => (
-            <Table.Tr key={row.id}>
-              {row.getAllCells().map((cell) => (
-                <Table.Td key={cell.id}>
-                  <table.FlexRender cell={cell} />
-                </Table.Td>
-              ))}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <>
+      <Table.ScrollContainer minWidth={640} type="native">
+        <Table highlightOnHover aria-label={label} className={classes['table']}>
+          <Table.Thead>
+            {table.getHeaderGroups().map((group) => (
+              <Table.Tr key={group.id}>
+                {group.headers.map((header) => (
+                  <Table.Th key={header.id} scope="col" aria-sort={ariaSort(header.column)}>
+                    <Heading column={header.column}>
+                      <table.FlexRender header={header} />
+                    </Heading>
+                  </Table.Th>
+                ))}
+              </Table.Tr>
+            ))}
+          </Table.Thead>
+          <Table.Tbody>
+            {table.getRowModel().rows.slice(0, most).map((row) => (
+              <Table.Tr key={row.id}>
+                {row.getAllCells().map((cell) => (
+                  <Table.Td key={cell.id}>
+                    <table.FlexRender cell={cell} />
+                  </Table.Td>
+                ))}
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      <MoreButton shown={data.length > most} loading={false} onClick={() => setMost(most + AT_ONCE)} />
+    </>
   );
 }
 

@@ -56,7 +56,7 @@ export function Failure({ error, doing, retry }: FailureProps) {
           </Text>
         )}
         {retry && (
-          <Button variant="light" color="red" onClick={retry}>
+          <Button variant="outline" color="red" onClick={retry}>
             Try again
           </Button>
         )}

@@ -1,5 +1,5 @@
 import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
-import { type SyntheticEvent, useState } from 'react';
+import { type SyntheticEvent, useLayoutEffect, useState } from 'react';
 import { Failure } from './Notice';
 
 /** The API takes no longer reason. */
@@ -21,6 +21,7 @@ interface ReasonDialogProps {
 /** Asks for a reason, which the audit keeps, and for a yes. Mount it to open it; it forgets everything when it is gone. */
 export function ReasonDialog({ title, consequence, confirm, dangerous = false, pending, error, onConfirm, onClose }: ReasonDialogProps) {
   const [reason, setReason] = useState('');
+  useFocusBack();
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     onConfirm(reason.trim());
@@ -52,4 +53,14 @@ export function ReasonDialog({ title, consequence, confirm, dangerous = false, p
       </form>
     </Modal>
   );
+}
+
+/** Gives the focus back to what had it, when the dialog is gone. */
+function useFocusBack(): void {
+  useLayoutEffect(() => {
+    const opener = document.activeElement;
+    return () => {
+      if (opener instanceof HTMLElement) requestAnimationFrame(() => opener.focus());
+    };
+  }, []);
 }

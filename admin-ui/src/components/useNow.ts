@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import { serverClock } from '@/format/clock';
 
 const SECOND = 1_000;
 
@@ -23,7 +24,7 @@ class Ticker {
 
 const ticker = new Ticker();
 
-/** The present second, in milliseconds since the epoch; the component renders again when it changes. */
+/** The present second by the control plane's clock, in milliseconds since the epoch; the component renders again when it changes. */
 export function useNow(): number {
-  return useSyncExternalStore(ticker.subscribe, () => Math.floor(Date.now() / SECOND) * SECOND);
+  return useSyncExternalStore(ticker.subscribe, () => Math.floor(serverClock.at(Date.now()) / SECOND) * SECOND);
 }

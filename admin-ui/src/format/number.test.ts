@@ -11,6 +11,7 @@ test.each([
   [plural(1, 'agent'), '1 agent'],
   [plural(0, 'agent'), '0 agents'],
   [magnitude(0.0123), '0.0123'],
+  [magnitude(0.00006), 'under 0.01'],
   [magnitude(8000), '8,000'],
   [magnitude(3.2e14), '3.2 × 10¹⁴'],
   [magnitude(Number.MAX_VALUE), '1.8 × 10³⁰⁸'],

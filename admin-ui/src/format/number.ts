@@ -25,6 +25,7 @@ export function percent(value: number | undefined): string {
 /** Evidence spans hundreds of orders of magnitude: 0.12, 8,000, 3.2 × 10¹⁴. */
 export function magnitude(value: number): string {
   if (!Number.isFinite(value)) return '∞';
+  if (value > 0 && value < 0.01) return 'under 0.01';
   if (Math.abs(value) < 1e6) return significant.format(value);
   const exponent = Math.floor(Math.log10(Math.abs(value)));
   return `${(value / 10 ** exponent).toFixed(1)} × 10${superscript(exponent)}`;

@@ -1,5 +1,6 @@
 import { Code, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { agentsQuery, MOST_AGENTS } from '@/api/agents';
 import { fleetQuery } from '@/api/fleets';
 import { DataTable, LoadingTable } from '@/components/DataTable';
@@ -8,6 +9,7 @@ import { Page } from '@/components/Page';
 import { Section } from '@/components/Section';
 import { count } from '@/format/number';
 import { agentColumns } from './agentColumns';
+import { troubledFirst } from './trouble';
 import { FleetFigures } from './FleetFigures';
 
 /** One fleet: what it serves, and each of its agents, live. */
@@ -29,18 +31,24 @@ function Figures({ fleet }: { fleet: string }) {
 
 function Agents({ fleet }: { fleet: string }) {
   const { data, error, refetch } = useQuery(agentsQuery(fleet));
+  const agents = useMemo(() => troubledFirst(data?.agents ?? []), [data?.agents]);
   return (
     <Stack gap="xs">
       {error && <Failure error={error} doing="Loading agents" retry={() => void refetch()} />}
-      <Section title="Agents" note={data?.more === true ? `live, the first ${count(MOST_AGENTS)}` : 'live'} flush>
+      <Section title="Agents" note={note(error !== null, data?.more === true)} flush>
         {data ? (
-          <DataTable label="Agents" sortable columns={agentColumns} data={data.agents} rowKey={(agent) => agent.id ?? ''} empty={<NoAgents />} />
+          <DataTable label="Agents" sortable columns={agentColumns} data={agents} rowKey={(agent) => agent.id ?? ''} empty={<NoAgents />} />
         ) : (
           !error && <LoadingTable />
         )}
       </Section>
     </Stack>
   );
+}
+
+function note(stale: boolean, more: boolean): string {
+  const age = stale ? 'as they were last seen' : 'live';
+  return more ? `${age}, the first ${count(MOST_AGENTS)}` : age;
 }
 
 function NoAgents() {

@@ -100,6 +100,7 @@ test('aborting asks for a reason, and sends it once with a key of its own', asyn
   expect(sent).toHaveLength(1);
   expect(sent[0]?.body).toEqual({ reason: 'customers call' });
   expect(sent[0]?.headers.get('idempotency-key')).toMatch(/^[0-9a-f]{32}$/);
+  await waitFor(() => expect(screen.getByRole('button', { name: 'Abort' })).toHaveFocus());
 });
 
 test('a command that is refused says why, and keeps what was written', async () => {

@@ -17,12 +17,14 @@ func exchange(consumer, key, address string) *plugin.Exchange {
 
 func TestWhoIsCountedTogether(t *testing.T) {
 	t.Parallel()
-	a, b := exchange("acme", "k1", "192.0.2.1"), exchange("acme", "k2", "192.0.2.2")
-	none, alsoNone := exchange("", "", "192.0.2.1"), exchange("", "", "::ffff:192.0.2.1")
-	six, neighbour, far := exchange("", "", "2001:db8::1"), exchange("", "", "2001:db8::2"), exchange("", "", "2001:db8:0:1::1")
+	// An exchange belongs to one goroutine, so each case makes its own.
+	type caller [3]string
+	a, b := caller{"acme", "k1", "192.0.2.1"}, caller{"acme", "k2", "192.0.2.2"}
+	none, alsoNone := caller{"", "", "192.0.2.1"}, caller{"", "", "::ffff:192.0.2.1"}
+	six, neighbour, far := caller{"", "", "2001:db8::1"}, caller{"", "", "2001:db8::2"}, caller{"", "", "2001:db8:0:1::1"}
 	cases := map[string]struct {
 		by            By
-		first, second *plugin.Exchange
+		first, second caller
 		together      bool
 	}{
 		"one consumer, two keys":        {ByConsumer, a, b, true},
@@ -35,16 +37,16 @@ func TestWhoIsCountedTogether(t *testing.T) {
 		"a consumer and nobody":         {ByConsumer, a, none, false},
 		"one IPv6 network":              {ByAddress, six, neighbour, true},
 		"another IPv6 network":          {ByAddress, six, far, false},
-		"a consumer named as a key was": {ByConsumer, exchange("k1", "", "192.0.2.9"), exchange("", "k1", "192.0.2.8"), false},
+		"a consumer named as a key was": {ByConsumer, caller{"k1", "", "192.0.2.9"}, caller{"", "k1", "192.0.2.8"}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := New(Settings{Name: "one", Requests: 1, Period: time.Hour, By: c.by}, plugin.NewState().Usages("x"))
-			if v := p.OnRequest(c.first); v.Refused() {
+			if v := p.OnRequest(exchange(c.first[0], c.first[1], c.first[2])); v.Refused() {
 				t.Fatal(v)
 			}
-			if v := p.Judge(c.second); v.Refused() != c.together {
+			if v := p.Judge(exchange(c.second[0], c.second[1], c.second[2])); v.Refused() != c.together {
 				t.Errorf("counted together: %v", v.Refused())
 			}
 		})

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"tidegate.dev/controlplane/config"
 	"tidegate.dev/controlplane/fleet"
 	"tidegate.dev/controlplane/store"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
@@ -110,12 +111,14 @@ func (s *fleetServer) CreateJoinToken(ctx context.Context, r *adminv1.CreateJoin
 
 // Explain implements adminv1.FleetServiceServer.
 func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
-	found, err := s.config.Explain(ctx, r.GetFleet(), r.GetMethod(), r.GetUrl(), r.GetView())
+	found, err := s.config.Explain(ctx, r.GetFleet(), r.GetView(), config.Asked{
+		Method: r.GetMethod(), URL: r.GetUrl(), Headers: r.GetHeaders(),
+	})
 	if err != nil {
 		return nil, err
 	}
 	answer := &adminv1.ExplainResponse{
-		Route: found.Route, Service: found.Service, Pattern: found.Pattern, Parameters: found.Parameters,
+		Route: found.Route, Service: found.Service, Pattern: found.Pattern, Parameters: found.Parameters, Conditions: found.Conditions,
 	}
 	for _, plugin := range found.Plugins {
 		answer.Plugins = append(answer.Plugins, &adminv1.ExplainedPlugin{

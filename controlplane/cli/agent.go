@@ -101,6 +101,7 @@ func (a *app) explainCommand() *cobra.Command {
 			return a.print(&response, func(w io.Writer) { drawExplanation(w, &response) })
 		},
 	}
+	command.Flags().StringToStringVarP(&request.Headers, "header", "H", nil, "a header of the request, as name=value; may be repeated")
 	command.Flags().StringVar(&request.View, "view", "", `"head" (the default) or "stable"`)
 	return command
 }
@@ -116,6 +117,9 @@ func drawExplanation(w io.Writer, e *adminv1.ExplainResponse) {
 		parameters = append(parameters, fmt.Sprintf("         {%s} is %q", printable(name), value))
 	}
 	sort.Strings(parameters)
+	for _, condition := range e.GetConditions() {
+		parameters = append(parameters, "         "+printable(condition))
+	}
 	for _, line := range parameters {
 		fmt.Fprintln(w, line)
 	}

@@ -235,6 +235,25 @@ func TestWhatIsWrongIsRefusedWhole(t *testing.T) {
 			"routes/r spec.match route.tie\nroutes/s spec.match route.tie",
 		},
 		{
+			"conditions that do not exclude each other tie",
+			[]string{
+				`routes/r {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"x-a","equals":"1"}]}}`,
+				`routes/s {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"X-A","prefix":"1"}]}}`,
+				`routes/t {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"x-a","equals":"2"}]}}`,
+			},
+			"routes/r spec.match route.tie\nroutes/s spec.match route.tie",
+		},
+		{
+			"conditions",
+			[]string{`routes/r {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"host","equals":"1"},{"name":"a"}],"query":[{"name":"q","regex":"("}]}}`},
+			"routes/r spec.match.headers[1].test required\nroutes/r spec.match.headers[0] route.header\nroutes/r spec.match.query[0] route.query",
+		},
+		{
+			"conditions that contradict each other",
+			[]string{`routes/r {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"a","equals":"1"},{"name":"A","absent":true}]}}`},
+			"routes/r spec.match.headers[1] route.match",
+		},
+		{
 			"a scope",
 			[]string{`plugins/p {"type":"key-auth","scope":{"service":"nowhere","consumer":"acme"}}`},
 			"plugins/p spec.scope plugin.scope\nplugins/p spec.scope.service reference.missing",

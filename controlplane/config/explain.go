@@ -20,6 +20,8 @@ type Explanation struct {
 	// Pattern is the path pattern that matched, and Parameters what its parameters hold.
 	Pattern    string
 	Parameters map[string]string
+	// Conditions are what the route asks of the header and the query, in words.
+	Conditions []string
 	// Plugins are those of the route, in the order in which they run, each with the reason why it applies or not.
 	Plugins []ExplainedPlugin
 	// Others are the nearest other routes and why they do not take the request.
@@ -38,13 +40,12 @@ const (
 	maxOthers    = 5
 )
 
-// Explain says what becomes of a request at head or, with the view "stable", in what has proved itself. address is
-// "https://host/path" or a bare path, which means any host.
-func (s *Service) Explain(ctx context.Context, fleet, method, address, view string) (Explanation, error) {
+// Explain says what becomes of a request at head or, with the view "stable", in what has proved itself.
+func (s *Service) Explain(ctx context.Context, fleet, view string, asked Asked) (Explanation, error) {
 	if err := checkView(view); err != nil {
 		return Explanation{}, err
 	}
-	request, err := explainedRequest(method, address)
+	request, err := asked.request()
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -57,11 +58,39 @@ func (s *Service) Explain(ctx context.Context, fleet, method, address, view stri
 	return explanation, err
 }
 
-func explainedRequest(method, address string) (pattern.Request, error) {
-	method, err := pattern.ParseMethod(method)
+// Asked is the request that an explanation is about.
+type Asked struct {
+	Method string
+	// URL is "https://host/path" or a bare path, which means any host; with or without a query.
+	URL string
+	// Headers by name, in any case.
+	Headers map[string]string
+}
+
+// askedFields answers conditions.
+type askedFields struct {
+	headers map[string]string
+	query   string
+}
+
+// Header implements pattern.Fields.
+func (f askedFields) Header(name string) (value string, present bool) {
+	value, present = f.headers[name]
+	return value, present
+}
+
+// Query implements pattern.Fields.
+func (f askedFields) Query(name string) (value string, present bool) {
+	return pattern.QueryValue(f.query, name)
+}
+
+func (a Asked) request() (pattern.Request, error) {
+	method, err := pattern.ParseMethod(a.Method)
 	if err != nil {
 		return pattern.Request{}, refusedField("method", "route.method", err.Error())
 	}
+	address, _, _ := strings.Cut(a.URL, "#")
+	address, query, _ := strings.Cut(address, "?")
 	host, path := "", address
 	if !strings.HasPrefix(address, "/") {
 		parsed, err := url.Parse(address)
@@ -70,14 +99,16 @@ func explainedRequest(method, address string) (pattern.Request, error) {
 		}
 		host, path = parsed.Host, parsed.EscapedPath()
 	}
-	path, _, _ = strings.Cut(path, "?")
-	path, _, _ = strings.Cut(path, "#")
 	normal, err := pattern.NormalizePath(path)
 	var bad *pattern.PathError
 	if errors.As(err, &bad) {
 		return pattern.Request{}, refusedField("url", "path", "the gateway refuses this path: "+bad.Error())
 	}
-	return pattern.Request{Method: method, Host: host, Path: normal}, err
+	fields := askedFields{headers: make(map[string]string, len(a.Headers)), query: query}
+	for name, value := range a.Headers {
+		fields.headers[strings.ToLower(name)] = value
+	}
+	return pattern.Request{Method: method, Host: host, Path: normal, Fields: fields}, err
 }
 
 // explainer works within one transaction.
@@ -112,6 +143,7 @@ func (e explainer) explain(ctx context.Context, request pattern.Request) (Explan
 	explanation.Service = routes[judged.Winner].GetService()
 	explanation.Pattern = verdict.Fit.Path.Source()
 	explanation.Parameters = parametersOf(verdict.Fit.Path, request.Path)
+	explanation.Conditions = conditionsOf(rules[judged.Winner])
 	explanation.Plugins, err = e.plugins(ctx, explanation.Route, explanation.Service)
 	return explanation, err
 }
@@ -139,6 +171,17 @@ func (e explainer) routes(ctx context.Context) ([]*configv1.Route, []pattern.Rul
 		rules[i], _ = store.RouteRule(version.Name, routes[i])
 	}
 	return routes, rules, nil
+}
+
+func conditionsOf(rule pattern.Rule) []string {
+	var out []string
+	for _, condition := range rule.Headers {
+		out = append(out, "header "+condition.String())
+	}
+	for _, condition := range rule.Query {
+		out = append(out, "query parameter "+condition.String())
+	}
+	return out
 }
 
 // nearest are the routes that matched too, then those whose paths are most like the request's.

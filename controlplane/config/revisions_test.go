@@ -206,6 +206,7 @@ func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 		`routes/all {"service":"orders","match":{"paths":["/orders/**"]}}`,
 		`routes/one {"service":"orders","match":{"paths":["/orders/{id}"],"methods":["GET"]}}`,
 		`routes/admin {"service":"orders","match":{"hosts":["admin.example"],"paths":["/**"]}}`,
+		`routes/canary {"service":"orders","match":{"paths":["/orders/**"],"headers":[{"name":"x-canary","equals":"yes"}],"query":[{"name":"v","regex":"[0-9]+"}]}}`,
 		`consumers/acme {}`,
 		`plugins/auth {"type":"key-auth"}`,
 		`plugins/auth-one {"type":"key-auth","scope":{"route":"one"},"config":{"optional":true}}`,
@@ -217,12 +218,13 @@ func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 		{"POST", "https://any.example/orders/7", "all", "map[**:7]", "auth limit-acme limit"},
 		{"GET", "/orders/7/lines?x=1", "all", "map[**:7/lines]", "auth limit-acme limit"},
 		{"GET", "https://admin.example/anything", "admin", "map[**:anything]", "auth limit-acme limit"},
+		{"GET", "/orders/7/lines?v=12", "canary", "map[**:7/lines]", "auth limit-acme limit"},
 		{"GET", "https://any.example/nothing", "", "map[]", ""},
 	}
 	for _, c := range cases {
 		t.Run(c.method+" "+c.url, func(t *testing.T) {
 			t.Parallel()
-			got, err := b.Explain(t.Context(), fleet, c.method, c.url, "")
+			got, err := b.Explain(t.Context(), fleet, "", config.Asked{Method: c.method, URL: c.url, Headers: map[string]string{"X-Canary": "yes"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,10 +249,10 @@ func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 			}
 		})
 	}
-	if _, err := b.Explain(t.Context(), fleet, "GET", "/a/%00", ""); rules(t, err) != "url path" {
+	if _, err := b.Explain(t.Context(), fleet, "", config.Asked{Method: "GET", URL: "/a/%00"}); rules(t, err) != "url path" {
 		t.Errorf("a path that the gateway refuses: %v", err)
 	}
-	if stable, err := b.Explain(t.Context(), fleet, "GET", "/orders/7", "stable"); err != nil || stable.Route != "" {
+	if stable, err := b.Explain(t.Context(), fleet, "stable", config.Asked{Method: "GET", URL: "/orders/7"}); err != nil || stable.Route != "" {
 		t.Errorf("in what has proved itself: %+v, %v; want nothing", stable, err)
 	}
 }

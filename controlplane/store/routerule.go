@@ -37,6 +37,11 @@ func RouteRule(name string, route *configv1.Route) (pattern.Rule, []configv1.Fie
 		}
 		rule.Methods = append(rule.Methods, method)
 	}
+	var wrong []configv1.FieldViolation
+	rule.Headers, wrong = conditions("match.headers", "route.header", route.GetMatch().GetHeaders(), pattern.ParseHeader)
+	violations = append(violations, wrong...)
+	rule.Query, wrong = conditions("match.query", "route.query", route.GetMatch().GetQuery(), pattern.ParseQuery)
+	violations = append(violations, wrong...)
 	if len(violations) > 0 {
 		return rule, violations
 	}
@@ -46,6 +51,35 @@ func RouteRule(name string, route *configv1.Route) (pattern.Rule, []configv1.Fie
 		})
 	}
 	return rule, violations
+}
+
+type parseCondition func(name string, operator pattern.Operator, value string) (pattern.Condition, error)
+
+func conditions(field, rule string, list []*configv1.Condition, parse parseCondition) (out []pattern.Condition, wrong []configv1.FieldViolation) {
+	for i, c := range list {
+		operator, value := operatorOf(c)
+		condition, err := parse(c.GetName(), operator, value)
+		if err != nil {
+			wrong = append(wrong, syntaxViolation(fmt.Sprintf("%s[%d]", field, i), rule, err))
+			continue
+		}
+		out = append(out, condition)
+	}
+	return out, wrong
+}
+
+func operatorOf(c *configv1.Condition) (operator pattern.Operator, value string) {
+	switch test := c.GetTest().(type) {
+	case *configv1.Condition_Prefix:
+		return pattern.HasPrefix, test.Prefix
+	case *configv1.Condition_Regex:
+		return pattern.MatchesRegex, test.Regex
+	case *configv1.Condition_Present:
+		return pattern.Present, ""
+	case *configv1.Condition_Absent:
+		return pattern.Absent, ""
+	}
+	return pattern.Equals, c.GetEquals()
 }
 
 func syntaxViolation(field, rule string, err error) configv1.FieldViolation {

@@ -105,12 +105,12 @@ func (x *exchange) match() plugin.Verdict {
 	if x.snapshot == nil {
 		return plugin.Verdict{Reason: plugin.ReasonNotReady, RetryAfter: 1}
 	}
-	route, ok := x.snapshot.Match(x.Host, x.Method, x.Path, nil)
+	route, ok := x.snapshot.Match(x.Host, x.Method, x.Path, (*fields)(x), nil)
 	if ok {
 		x.route, x.Route, x.Service = route, route.Name, route.Service
 		return plugin.Continue()
 	}
-	allowed := x.snapshot.Allowed(x.Host, x.Path)
+	allowed := x.snapshot.Allowed(x.Host, x.Path, (*fields)(x))
 	if len(allowed) == 0 {
 		return plugin.Refuse(plugin.ReasonNoRoute, "")
 	}

@@ -122,7 +122,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 			r := newRig(t, nil)
 			s := r.compile(simple(up.URL), nil)
 			policy := plugin.NewPolicy("faulty", "faulty", plugin.Transformation, false, faulty{inResponse})
-			broken, ok := s.Match("a", "GET", "/x", nil)
+			broken, ok := s.Match("a", "GET", "/x", nil, nil)
 			if !ok {
 				t.Fatal("no route")
 			}

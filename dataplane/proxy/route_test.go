@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,70 @@ func TestRequestsFindTheirRoute(t *testing.T) {
 			t.Error("Allow:", got.Header.Values("Allow"))
 		}
 	})
+}
+
+func TestConditionsOnHeaderAndQuery(t *testing.T) {
+	t.Parallel()
+	up := server(t, echo("up"))
+	r := newRig(t, nil)
+	all := resources{"services/up": service(up.URL), "routes/plain": route("up", "/**"), "routes/regex": route("up", `~/v[12]/.+`)}
+	conditional := func(name string, headers, query []*configv1.Condition) {
+		all["routes/"+name] = &configv1.Route{Service: "up", Match: &configv1.Match{Paths: []string{"/x"}, Headers: headers, Query: query}}
+		all["services/"+name] = &configv1.Service{Url: up.URL + "/" + name}
+		all["routes/"+name].(*configv1.Route).Service = name
+	}
+	is := func(name, value string) *configv1.Condition {
+		return &configv1.Condition{Name: name, Test: &configv1.Condition_Equals{Equals: value}}
+	}
+	conditional("header", []*configv1.Condition{is("X-cAnary", "yes")}, nil)
+	conditional("query", nil, []*configv1.Condition{is("b c", "1 ")})
+	conditional("both", []*configv1.Condition{is("x-canary", "yes")}, []*configv1.Condition{
+		{Name: "v", Test: &configv1.Condition_Regex{Regex: "[0-9]+"}}, {Name: "w", Test: &configv1.Condition_Absent{Absent: true}},
+	})
+	conditional("prefix", []*configv1.Condition{{Name: "accept", Test: &configv1.Condition_Prefix{Prefix: "text/"}}}, []*configv1.Condition{
+		{Name: "p", Test: &configv1.Condition_Present{Present: true}},
+	})
+	r.serve(all)
+	cases := map[string]struct {
+		target  string
+		headers []string
+		want    string
+	}{
+		"none holds":                {"/x", nil, "/x"},
+		"a header":                  {"/x", []string{"x-CANARY", "yes"}, "/header/x"},
+		"another value":             {"/x", []string{"x-canary", "yes "[:2]}, "/x"},
+		"the first value counts":    {"/x", []string{"x-canary", "no", "x-canary", "yes"}, "/x"},
+		"a query parameter":         {"/x?a&b%20c=1+", nil, "/query/x?a&b%20c=1+"},
+		"more conditions go before": {"/x?v=12", []string{"x-canary", "yes"}, "/both/x?v=12"},
+		"one of several fails":      {"/x?v=12&%77", []string{"x-canary", "yes"}, "/header/x?v=12&%77"},
+		"prefix and presence":       {"/x?p", []string{"accept", "text/html"}, "/prefix/x?p"},
+		"a regular expression":      {"/v1/a%3Ab", nil, "/v1/a%3Ab"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if e := r.get(c.target, c.headers...).echoed(t); e.Target != c.want {
+				t.Errorf("the upstream got %s, want %s", e.Target, c.want)
+			}
+		})
+	}
+}
+
+func TestConditionsCostNoAllocation(t *testing.T) {
+	x := &exchange{request: &http.Request{
+		Header: http.Header{"X-Canary-Of-Mine": {"yes"}}, URL: &url.URL{RawQuery: "a=b&c=d"},
+	}}
+	look := (*fields)(x)
+	allocations := testing.AllocsPerRun(100, func() {
+		value, present := look.Header("x-canary-of-mine")
+		other, found := look.Query("c")
+		if !present || value != "yes" || !found || other != "d" {
+			t.Error("it is not found")
+		}
+	})
+	if allocations > 0 {
+		t.Error(allocations, "allocations")
+	}
 }
 
 func TestErrorsOfTheGatewayAreProblems(t *testing.T) {

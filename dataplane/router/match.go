@@ -54,6 +54,9 @@ func (s *search[T]) walk(n *node[T], at int) {
 
 // walkExpressions searches the regular expressions in the tree below n, those with the longest literal prefix first.
 func (s *search[T]) walkExpressions(n *node[T], at int) {
+	if len(s.path) > pattern.MaxRegexText {
+		return
+	}
 	if at <= len(s.path) {
 		if next := strings.IndexByte(s.path[at:], '/'); next >= 0 {
 			if child, ok := n.literals.get(s.seed, s.path[at:at+next]); ok && child.priority > s.priority {

@@ -113,6 +113,14 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 			resources{"routes/x": &configv1.Route{Service: "up", Match: &configv1.Match{Hosts: []string{"a", "b:80"}, Paths: []string{"/ok", "no"}, Methods: []string{"get"}}}},
 			[]string{"routes/x match.hosts[1] compile", "routes/x match.methods[0] compile", "routes/x match.paths[1] compile"},
 		},
+		"conditions": {
+			resources{"routes/x": &configv1.Route{Service: "up", Match: &configv1.Match{
+				Paths:   []string{"/ok"},
+				Headers: []*configv1.Condition{{Name: "x a", Test: &configv1.Condition_Equals{}}, {Name: "x-b"}},
+				Query:   []*configv1.Condition{{Name: "q", Test: &configv1.Condition_Regex{Regex: "("}}},
+			}}},
+			[]string{"routes/x match.headers[0] compile", "routes/x match.headers[1] compile", "routes/x match.query[0] compile"},
+		},
 		"no path":                {resources{"routes/x": &configv1.Route{Service: "up"}}, []string{"routes/x match.paths compile"}},
 		"a URL":                  {resources{"services/x": serviceAt("ftp://x")}, []string{"services/x url compile"}},
 		"a target's URL":         {resources{"services/x": &configv1.Service{Targets: []*configv1.Target{{Url: "http://a"}, {Url: "b"}}}}, []string{"services/x targets[1].url compile"}},
@@ -148,7 +156,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 			if err != nil && (s != nil || b.registry.Len() != held) {
 				t.Error("what was refused holds something")
 			}
-			if _, ok := before.Match("a", "GET", "/x", nil); !ok {
+			if _, ok := before.Match("a", "GET", "/x", nil, nil); !ok {
 				t.Error("the snapshot before has changed")
 			}
 		})
@@ -180,7 +188,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 // limits that applied.
 func which(t testing.TB, s *Snapshot, path string, caller plugin.Caller) (value string, limits string) {
 	t.Helper()
-	r, ok := s.Match("a", "GET", path, nil)
+	r, ok := s.Match("a", "GET", path, nil, nil)
 	if !ok {
 		t.Fatal("no route for", path)
 	}
@@ -266,7 +274,7 @@ func TestTimeoutsFallBack(t *testing.T) {
 		"/own":   {ResponseHeader: 2 * time.Second, Idle: 5 * time.Minute, Total: 90 * time.Minute},
 		"/over":  {Connect: 3 * time.Second, ResponseHeader: 2 * time.Second, Idle: 4 * time.Second, Total: 90 * time.Minute},
 	} {
-		r, _ := s.Match("a", "GET", path, nil)
+		r, _ := s.Match("a", "GET", path, nil, nil)
 		if r.Timeouts != want || r.HostOfTarget != (path != "/plain") {
 			t.Errorf("%s: %+v, want %+v", path, r.Timeouts, want)
 		}
@@ -323,8 +331,8 @@ func compareSnapshots(t *testing.T, step int, got, want *Snapshot) {
 	numbers := map[uint32]bool{}
 	for n := range 6 {
 		path := fmt.Sprint("/r/", n)
-		a, okA := got.Match("h", "GET", path, nil)
-		b, okB := want.Match("h", "GET", path, nil)
+		a, okA := got.Match("h", "GET", path, nil, nil)
+		b, okB := want.Match("h", "GET", path, nil, nil)
 		if okA != okB {
 			t.Errorf("step %d: %s is matched: %v, want %v", step, path, okA, okB)
 		}
@@ -354,10 +362,10 @@ func TestUnchangedPartsAreKept(t *testing.T) {
 		"services/a": serviceAt("http://a"), "services/b": serviceAt("http://b"), "routes/a": route("a", "/a"), "routes/b": route("b", "/b"),
 	}), nil)
 	second := b.must(b.change(first.Content(), resources{"services/b": serviceAt("http://c")}), first)
-	a1, _ := first.Match("h", "GET", "/a", nil)
-	a2, _ := second.Match("h", "GET", "/a", nil)
-	b1, _ := first.Match("h", "GET", "/b", nil)
-	b2, _ := second.Match("h", "GET", "/b", nil)
+	a1, _ := first.Match("h", "GET", "/a", nil, nil)
+	a2, _ := second.Match("h", "GET", "/a", nil, nil)
+	b1, _ := first.Match("h", "GET", "/b", nil, nil)
+	b2, _ := second.Match("h", "GET", "/b", nil, nil)
 	if a1 != a2 || b1 == b2 || b1.Upstream == b2.Upstream {
 		t.Error("a route was made anew, or kept, wrongly")
 	}

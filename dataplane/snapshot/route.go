@@ -69,7 +69,45 @@ func (c *compilation) rule(resource revision.Resource, spec *configv1.Route) pat
 		}
 		rule.Methods = append(rule.Methods, method)
 	}
+	rule.Headers = c.conditions(name, "match.headers", spec.GetMatch().GetHeaders(), pattern.ParseHeader)
+	rule.Query = c.conditions(name, "match.query", spec.GetMatch().GetQuery(), pattern.ParseQuery)
 	return rule
+}
+
+type parseCondition func(name string, operator pattern.Operator, value string) (pattern.Condition, error)
+
+func (c *compilation) conditions(resource, field string, list []*configv1.Condition, parse parseCondition) []pattern.Condition {
+	var out []pattern.Condition
+	for i, spec := range list {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		operator, value, ok := operatorOf(spec)
+		if !ok {
+			c.fail(resource, at, CodeCompile, "says nothing of the value")
+			continue
+		}
+		condition, err := parse(spec.GetName(), operator, value)
+		if err != nil {
+			c.failPattern(resource, at, err)
+		}
+		out = append(out, condition)
+	}
+	return out
+}
+
+func operatorOf(c *configv1.Condition) (operator pattern.Operator, value string, ok bool) {
+	switch test := c.GetTest().(type) {
+	case *configv1.Condition_Equals:
+		return pattern.Equals, test.Equals, true
+	case *configv1.Condition_Prefix:
+		return pattern.HasPrefix, test.Prefix, true
+	case *configv1.Condition_Regex:
+		return pattern.MatchesRegex, test.Regex, true
+	case *configv1.Condition_Present:
+		return pattern.Present, "", test.Present
+	case *configv1.Condition_Absent:
+		return pattern.Absent, "", test.Absent
+	}
+	return 0, "", false
 }
 
 func (c *compilation) failPattern(resource, field string, err error) {

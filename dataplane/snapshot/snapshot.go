@@ -7,6 +7,7 @@ import (
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
 	"tidegate.dev/dataplane/upstream"
+	"tidegate.dev/proto/pattern"
 	"tidegate.dev/proto/revision"
 )
 
@@ -69,14 +70,14 @@ func (s *Snapshot) Numbers() int { return int(s.numbers.highest) }
 // Routes is how many routes there are.
 func (s *Snapshot) Routes() int { return s.router.Len() }
 
-// Match finds the route of a request. Host is as sent, path normalised.
-func (s *Snapshot) Match(host, method, path string, params *router.Params) (*Route, bool) {
-	return s.router.Match(host, method, path, nil, params)
+// Match finds the route of a request. Host is as sent, path normalised; fields answers conditions, nil has none.
+func (s *Snapshot) Match(host, method, path string, fields pattern.Fields, params *router.Params) (*Route, bool) {
+	return s.router.Match(host, method, path, fields, params)
 }
 
 // Allowed lists the methods with which the request would match. None means that there is no route at all.
-func (s *Snapshot) Allowed(host, path string) []string {
-	return s.router.Allowed(host, path, nil)
+func (s *Snapshot) Allowed(host, path string, fields pattern.Fields) []string {
+	return s.router.Allowed(host, path, fields)
 }
 
 // Plan finds the policies that enforce a plan. It implements plugin.Plans.

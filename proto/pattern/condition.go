@@ -14,7 +14,7 @@ const (
 	Equals Operator = iota
 	// HasPrefix wants a value that begins so.
 	HasPrefix
-	// MatchesRegex wants a value that a regular expression (RE2) matches as a whole.
+	// MatchesRegex wants a value of at most [MaxRegexText] bytes that a regular expression (RE2) matches as a whole.
 	MatchesRegex
 	// Present wants the field to be there, with any value, the empty one included.
 	Present
@@ -96,7 +96,7 @@ func (c Condition) Accepts(value string, present bool) bool {
 	case HasPrefix:
 		return present && strings.HasPrefix(value, c.value)
 	case MatchesRegex:
-		return present && c.regex.MatchString(value)
+		return present && len(value) <= MaxRegexText && c.regex.MatchString(value)
 	case Present:
 		return present
 	}

@@ -66,7 +66,8 @@ func (p Path) Rest() bool { return p.rest }
 // A regular expression captures by its named groups instead.
 func (p Path) Captures() []Capture { return p.captures }
 
-// Regexp is the regular expression, anchored at both ends, nil for a template. It is applied to the [MatchForm].
+// Regexp is the regular expression, anchored at both ends, nil for a template. It is applied to the [MatchForm] of at most
+// [MaxRegexText] bytes.
 func (p Path) Regexp() *regexp.Regexp { return p.regex }
 
 // LiteralPrefix is what every path begins with that the regular expression matches. Empty for a template.
@@ -79,7 +80,7 @@ func (p Path) Matches(path string) bool {
 	}
 	path = MatchForm(path)
 	if p.regex != nil {
-		return p.regex.MatchString(path)
+		return len(path) <= MaxRegexText && p.regex.MatchString(path)
 	}
 	parts := strings.Split(path[1:], "/")
 	if len(parts) < len(p.segments) || len(parts) > len(p.segments) && !p.rest {

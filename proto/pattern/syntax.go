@@ -12,6 +12,8 @@ const (
 	MaxParams = 16
 	// MaxRegexInstructions bounds a compiled regular expression. RE2 takes time proportional to this times the text.
 	MaxRegexInstructions = 2000
+	// MaxRegexText is the longest text, in bytes, that a regular expression is tried on. What is longer does not match.
+	MaxRegexText = 4096
 )
 
 // SyntaxError says what is wrong with a pattern, where, and what to write instead.

@@ -879,7 +879,9 @@ type ExplainRequest struct {
 	// "https://host/path"; a bare path means any host.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	// "" for head; "stable" for what has proved itself.
-	View          string `protobuf:"bytes,4,opt,name=view,proto3" json:"view,omitempty"`
+	View string `protobuf:"bytes,4,opt,name=view,proto3" json:"view,omitempty"`
+	// The request's header, by name.
+	Headers       map[string]string `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -942,6 +944,13 @@ func (x *ExplainRequest) GetView() string {
 	return ""
 }
 
+func (x *ExplainRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
 type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: no route matches.
@@ -953,7 +962,9 @@ type ExplainResponse struct {
 	// The policies that would apply, in order, each with its reason.
 	Plugins []*ExplainedPlugin `protobuf:"bytes,5,rep,name=plugins,proto3" json:"plugins,omitempty"`
 	// The nearest other routes and why they do not match.
-	Others        []*ExplainedRoute `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
+	Others []*ExplainedRoute `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
+	// What the route asks of the header and the query, in words.
+	Conditions    []string `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,6 +1037,13 @@ func (x *ExplainResponse) GetPlugins() []*ExplainedPlugin {
 func (x *ExplainResponse) GetOthers() []*ExplainedRoute {
 	if x != nil {
 		return x.Others
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetConditions() []string {
+	if x != nil {
+		return x.Conditions
 	}
 	return nil
 }
@@ -1223,12 +1241,16 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x17CreateJoinTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x90\x01\n" +
+	"expireTime\"\xa0\x02\n" +
 	"\x0eExplainRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x1e\n" +
 	"\x06method\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06method\x12\x1d\n" +
 	"\x03url\x18\x03 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80@R\x03url\x12)\n" +
-	"\x04view\x18\x04 \x01(\tB\x15\xbaH\x12r\x10R\x00R\x04headR\x06stableR\x04view\"\xe7\x02\n" +
+	"\x04view\x18\x04 \x01(\tB\x15\xbaH\x12r\x10R\x00R\x04headR\x06stableR\x04view\x12R\n" +
+	"\aheaders\x18\x05 \x03(\v2..tidegate.admin.v1.ExplainRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x03\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
@@ -1237,7 +1259,10 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"parameters\x18\x04 \x03(\v22.tidegate.admin.v1.ExplainResponse.ParametersEntryR\n" +
 	"parameters\x12<\n" +
 	"\aplugins\x18\x05 \x03(\v2\".tidegate.admin.v1.ExplainedPluginR\aplugins\x129\n" +
-	"\x06others\x18\x06 \x03(\v2!.tidegate.admin.v1.ExplainedRouteR\x06others\x1a=\n" +
+	"\x06others\x18\x06 \x03(\v2!.tidegate.admin.v1.ExplainedRouteR\x06others\x12\x1e\n" +
+	"\n" +
+	"conditions\x18\a \x03(\tR\n" +
+	"conditions\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"g\n" +
@@ -1277,7 +1302,7 @@ func file_tidegate_admin_v1_fleets_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_fleets_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tidegate_admin_v1_fleets_proto_goTypes = []any{
 	(*Fleet)(nil),                   // 0: tidegate.admin.v1.Fleet
 	(*Agent)(nil),                   // 1: tidegate.admin.v1.Agent
@@ -1297,46 +1322,48 @@ var file_tidegate_admin_v1_fleets_proto_goTypes = []any{
 	(*ExplainedPlugin)(nil),         // 15: tidegate.admin.v1.ExplainedPlugin
 	(*ExplainedRoute)(nil),          // 16: tidegate.admin.v1.ExplainedRoute
 	nil,                             // 17: tidegate.admin.v1.Agent.LabelsEntry
-	nil,                             // 18: tidegate.admin.v1.ExplainResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),   // 19: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),           // 20: google.protobuf.Empty
+	nil,                             // 18: tidegate.admin.v1.ExplainRequest.HeadersEntry
+	nil,                             // 19: tidegate.admin.v1.ExplainResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(*emptypb.Empty)(nil),           // 21: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_fleets_proto_depIdxs = []int32{
-	19, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
+	20, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
 	17, // 1: tidegate.admin.v1.Agent.labels:type_name -> tidegate.admin.v1.Agent.LabelsEntry
-	19, // 2: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
-	19, // 3: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
-	19, // 4: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	20, // 2: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
+	20, // 3: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
+	20, // 4: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 5: tidegate.admin.v1.ListFleetsResponse.fleets:type_name -> tidegate.admin.v1.Fleet
 	0,  // 6: tidegate.admin.v1.CreateFleetRequest.fleet:type_name -> tidegate.admin.v1.Fleet
 	1,  // 7: tidegate.admin.v1.ListAgentsResponse.agents:type_name -> tidegate.admin.v1.Agent
-	19, // 8: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 9: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
-	15, // 10: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
-	16, // 11: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
-	2,  // 12: tidegate.admin.v1.FleetService.ListFleets:input_type -> tidegate.admin.v1.ListFleetsRequest
-	4,  // 13: tidegate.admin.v1.FleetService.GetFleet:input_type -> tidegate.admin.v1.GetFleetRequest
-	5,  // 14: tidegate.admin.v1.FleetService.CreateFleet:input_type -> tidegate.admin.v1.CreateFleetRequest
-	6,  // 15: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
-	8,  // 16: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
-	9,  // 17: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
-	10, // 18: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
-	11, // 19: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
-	13, // 20: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
-	3,  // 21: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
-	0,  // 22: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
-	0,  // 23: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
-	7,  // 24: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
-	1,  // 25: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
-	1,  // 26: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
-	20, // 27: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
-	12, // 28: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
-	14, // 29: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
-	21, // [21:30] is the sub-list for method output_type
-	12, // [12:21] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 8: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 9: tidegate.admin.v1.ExplainRequest.headers:type_name -> tidegate.admin.v1.ExplainRequest.HeadersEntry
+	19, // 10: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
+	15, // 11: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
+	16, // 12: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
+	2,  // 13: tidegate.admin.v1.FleetService.ListFleets:input_type -> tidegate.admin.v1.ListFleetsRequest
+	4,  // 14: tidegate.admin.v1.FleetService.GetFleet:input_type -> tidegate.admin.v1.GetFleetRequest
+	5,  // 15: tidegate.admin.v1.FleetService.CreateFleet:input_type -> tidegate.admin.v1.CreateFleetRequest
+	6,  // 16: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
+	8,  // 17: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
+	9,  // 18: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
+	10, // 19: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
+	11, // 20: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
+	13, // 21: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
+	3,  // 22: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
+	0,  // 23: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
+	0,  // 24: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
+	7,  // 25: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
+	1,  // 26: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
+	1,  // 27: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
+	21, // 28: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
+	12, // 29: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
+	14, // 30: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
+	22, // [22:31] is the sub-list for method output_type
+	13, // [13:22] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_fleets_proto_init() }
@@ -1350,7 +1377,7 @@ func file_tidegate_admin_v1_fleets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_fleets_proto_rawDesc), len(file_tidegate_admin_v1_fleets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -104,7 +104,11 @@ type Match struct {
 	// "~" begins a regular expression (RE2, anchored at both ends).
 	Paths []string `protobuf:"bytes,2,rep,name=paths,proto3" json:"paths,omitempty"`
 	// Methods, in upper case. Empty: any.
-	Methods       []string `protobuf:"bytes,3,rep,name=methods,proto3" json:"methods,omitempty"`
+	Methods []string `protobuf:"bytes,3,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Conditions on the header; all must hold.
+	Headers []*Condition `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Conditions on the query; all must hold.
+	Query         []*Condition `protobuf:"bytes,5,rep,name=query,proto3" json:"query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +164,167 @@ func (x *Match) GetMethods() []string {
 	return nil
 }
 
+func (x *Match) GetHeaders() []*Condition {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Match) GetQuery() []*Condition {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// Condition judges the first value of one header or one query parameter.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The header's name, in any case, or the query parameter's, decoded and exact.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What the value must be.
+	//
+	// Types that are valid to be assigned to Test:
+	//
+	//	*Condition_Equals
+	//	*Condition_Prefix
+	//	*Condition_Regex
+	//	*Condition_Present
+	//	*Condition_Absent
+	Test          isCondition_Test `protobuf_oneof:"test"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Condition) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Condition) GetTest() isCondition_Test {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+func (x *Condition) GetEquals() string {
+	if x != nil {
+		if x, ok := x.Test.(*Condition_Equals); ok {
+			return x.Equals
+		}
+	}
+	return ""
+}
+
+func (x *Condition) GetPrefix() string {
+	if x != nil {
+		if x, ok := x.Test.(*Condition_Prefix); ok {
+			return x.Prefix
+		}
+	}
+	return ""
+}
+
+func (x *Condition) GetRegex() string {
+	if x != nil {
+		if x, ok := x.Test.(*Condition_Regex); ok {
+			return x.Regex
+		}
+	}
+	return ""
+}
+
+func (x *Condition) GetPresent() bool {
+	if x != nil {
+		if x, ok := x.Test.(*Condition_Present); ok {
+			return x.Present
+		}
+	}
+	return false
+}
+
+func (x *Condition) GetAbsent() bool {
+	if x != nil {
+		if x, ok := x.Test.(*Condition_Absent); ok {
+			return x.Absent
+		}
+	}
+	return false
+}
+
+type isCondition_Test interface {
+	isCondition_Test()
+}
+
+type Condition_Equals struct {
+	// This value exactly; it may be empty.
+	Equals string `protobuf:"bytes,2,opt,name=equals,proto3,oneof"`
+}
+
+type Condition_Prefix struct {
+	// A value that begins so.
+	Prefix string `protobuf:"bytes,3,opt,name=prefix,proto3,oneof"`
+}
+
+type Condition_Regex struct {
+	// A value of at most 4096 bytes that the regular expression (RE2) matches as a whole.
+	Regex string `protobuf:"bytes,4,opt,name=regex,proto3,oneof"`
+}
+
+type Condition_Present struct {
+	// True: any value, the empty one included.
+	Present bool `protobuf:"varint,5,opt,name=present,proto3,oneof"`
+}
+
+type Condition_Absent struct {
+	// True: no such header or parameter.
+	Absent bool `protobuf:"varint,6,opt,name=absent,proto3,oneof"`
+}
+
+func (*Condition_Equals) isCondition_Test() {}
+
+func (*Condition_Prefix) isCondition_Test() {}
+
+func (*Condition_Regex) isCondition_Test() {}
+
+func (*Condition_Present) isCondition_Test() {}
+
+func (*Condition_Absent) isCondition_Test() {}
+
 var File_tidegate_config_v1_route_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_route_proto_rawDesc = "" +
@@ -169,11 +334,23 @@ const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
 	"\x05match\x18\x02 \x01(\v2\x19.tidegate.config.v1.MatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x120\n" +
 	"\bpriority\x18\x03 \x01(\x05B\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01R\bpriority\x128\n" +
-	"\btimeouts\x18\x04 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\"\xa0\x01\n" +
+	"\btimeouts\x18\x04 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\"\xa2\x02\n" +
 	"\x05Match\x12(\n" +
 	"\x05hosts\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01\x18\x84\x02R\x05hosts\x12*\n" +
 	"\x05paths\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x80\x02\"\ar\x05\x10\x01\x18\x80\x10R\x05paths\x12A\n" +
-	"\amethods\x18\x03 \x03(\tB'\xbaH$\x92\x01!\x10 \x18\x01\"\x1br\x192\x17^[A-Z][A-Z0-9_-]{0,31}$R\amethodsB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
+	"\amethods\x18\x03 \x03(\tB'\xbaH$\x92\x01!\x10 \x18\x01\"\x1br\x192\x17^[A-Z][A-Z0-9_-]{0,31}$R\amethods\x12A\n" +
+	"\aheaders\x18\x04 \x03(\v2\x1d.tidegate.config.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10 R\aheaders\x12=\n" +
+	"\x05query\x18\x05 \x03(\v2\x1d.tidegate.config.v1.ConditionB\b\xbaH\x05\x92\x01\x02\x10 R\x05query\"\xf1\x01\n" +
+	"\tCondition\x12\x1f\n" +
+	"\x04name\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x01R\x04name\x12\"\n" +
+	"\x06equals\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bH\x00R\x06equals\x12$\n" +
+	"\x06prefix\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bH\x00R\x06prefix\x12\"\n" +
+	"\x05regex\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bH\x00R\x05regex\x12#\n" +
+	"\apresent\x18\x05 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\apresent\x12!\n" +
+	"\x06absent\x18\x06 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x06absentB\r\n" +
+	"\x04test\x12\x05\xbaH\x02\b\x01B0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
 var (
 	file_tidegate_config_v1_route_proto_rawDescOnce sync.Once
@@ -187,20 +364,23 @@ func file_tidegate_config_v1_route_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_route_proto_rawDescData
 }
 
-var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tidegate_config_v1_route_proto_goTypes = []any{
-	(*Route)(nil),    // 0: tidegate.config.v1.Route
-	(*Match)(nil),    // 1: tidegate.config.v1.Match
-	(*Timeouts)(nil), // 2: tidegate.config.v1.Timeouts
+	(*Route)(nil),     // 0: tidegate.config.v1.Route
+	(*Match)(nil),     // 1: tidegate.config.v1.Match
+	(*Condition)(nil), // 2: tidegate.config.v1.Condition
+	(*Timeouts)(nil),  // 3: tidegate.config.v1.Timeouts
 }
 var file_tidegate_config_v1_route_proto_depIdxs = []int32{
 	1, // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
-	2, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
+	2, // 2: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
+	2, // 3: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_route_proto_init() }
@@ -210,13 +390,20 @@ func file_tidegate_config_v1_route_proto_init() {
 	}
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_service_proto_init()
+	file_tidegate_config_v1_route_proto_msgTypes[2].OneofWrappers = []any{
+		(*Condition_Equals)(nil),
+		(*Condition_Prefix)(nil),
+		(*Condition_Regex)(nil),
+		(*Condition_Present)(nil),
+		(*Condition_Absent)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_route_proto_rawDesc), len(file_tidegate_config_v1_route_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

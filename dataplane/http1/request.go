@@ -104,7 +104,8 @@ func (r *Request) parse(buffer []byte, limits *Limits) (done bool, err *Error) {
 			r.started = true
 		case line.start == line.end:
 			r.Header.head = buffer[:r.line:r.line]
-			return true, r.finish()
+			err := r.finish()
+			return err == nil, err
 		default:
 			if r.line > limits.HeaderBytes+int(r.target.end) {
 				return false, errHeaderTooLarge

@@ -39,7 +39,8 @@ func (r *responseHead) parse(buffer []byte, limits *Limits) (done bool, err *Err
 			r.started = true
 		case line.start == line.end:
 			r.Header.head = buffer[:r.line:r.line]
-			return true, r.framed()
+			err := r.framed()
+			return err == nil, err
 		default:
 			if r.line > limits.HeaderBytes {
 				return false, errHeaderTooLarge

@@ -360,7 +360,13 @@ func (c *connection) finish(x *Exchange) bool {
 // abort ends a response that is not whole so that it cannot be taken for whole: where only the end of the connection ends
 // the response, by a reset.
 func (c *connection) abort(x *Exchange) {
-	if !x.begun || x.kind != untilCloseBody {
+	if !x.begun {
+		return
+	}
+	if !x.broken {
+		_ = c.flush(nil)
+	}
+	if x.kind != untilCloseBody {
 		return
 	}
 	if socket, ok := c.conn.(interface{ SetLinger(seconds int) error }); ok {

@@ -87,7 +87,8 @@ func (x *Exchange) Inform(status int, header *Header) error {
 	if out, err = header.appendTo(out, framingNames); err != nil {
 		return err
 	}
-	s.out = append(out, "\r\n"...)
+	out = append(out, "\r\n"...)
+	s.out = out
 	return x.sent(s.flush(nil))
 }
 
@@ -146,7 +147,8 @@ func (x *Exchange) Respond(status int, header *Header, length int64) error {
 	case x.Request.minor == 0:
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
-	c.out = append(out, "\r\n"...)
+	out = append(out, "\r\n"...)
+	c.out = out
 	return nil
 }
 
@@ -330,7 +332,8 @@ func (x *Exchange) Upgrade(header *Header) (net.Conn, error) {
 		x.broken = true
 		return nil, err
 	}
-	c.out = append(out, "\r\n"...)
+	out = append(out, "\r\n"...)
+	c.out = out
 	if err := x.sent(c.flush(nil)); err != nil {
 		return nil, err
 	}

@@ -262,7 +262,7 @@ func FuzzServe(f *testing.F) {
 		_, _ = conn.Write(data)
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)
-		for _, complaint := range recorder.end() {
+		for _, complaint := range recorder.end(t) {
 			t.Errorf("%q: %s", data, complaint)
 		}
 	})
@@ -273,7 +273,7 @@ type recorder struct {
 	listener net.Listener
 
 	mu         sync.Mutex
-	busy       sync.WaitGroup
+	busy       int
 	complaints []string
 }
 
@@ -286,11 +286,21 @@ func newRecorder(tb testing.TB) *recorder {
 			if err != nil {
 				return
 			}
-			r.busy.Go(func() { r.serve(conn) })
+			r.count(1)
+			go func() {
+				defer r.count(-1)
+				r.serve(conn)
+			}()
 		}
 	}()
-	tb.Cleanup(func() { _ = r.listener.Close(); r.busy.Wait() })
+	tb.Cleanup(func() { _ = r.listener.Close(); _ = r.end(tb) })
 	return r
+}
+
+func (r *recorder) count(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy += n
 }
 
 func (r *recorder) begin() {
@@ -299,8 +309,13 @@ func (r *recorder) begin() {
 	r.complaints = nil
 }
 
-func (r *recorder) end() []string {
-	r.busy.Wait()
+func (r *recorder) end(tb testing.TB) []string {
+	tb.Helper()
+	eventually(tb, "the upstream has nothing to do", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.busy == 0
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.complaints

@@ -44,7 +44,7 @@ func (s *stream) peek() (found peeked) {
 		}
 		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
-		case err == syscall.EAGAIN || err == syscall.EINTR: //nolint:errorlint // the system call returns the bare number
+		case err == syscall.EAGAIN || err == syscall.EINTR:
 			found = nothing
 		case err != nil:
 			found = gone

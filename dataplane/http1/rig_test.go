@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ func (f *forwarder) Serve(x *Exchange) {
 		Method: x.Request.Method(), Target: x.Request.Path(), Host: x.Request.Host(), Header: header, Upgrade: upgrade,
 		ContentLength: x.Request.ContentLength(), Downstream: x, HeaderTimeout: f.timeout,
 	}
-	call.Idempotent = call.Method != "POST"
+	call.Idempotent = call.Method != http.MethodPost
 	if call.ContentLength != 0 {
 		call.Body = &x.Body
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"time"
 )
 
@@ -93,14 +94,18 @@ func (r *Response) Release() {
 		r.upload = nil
 	}
 	// What follows a response that nobody asked for would be taken for the next one.
-	reusable := sent && r.Body.done && r.head.persistent() && c.r == c.w && c.cause() == nil && !c.ended &&
-		!(bodiless(r.Status) && (r.head.chunked || r.head.length > 0) && r.Status != 304)
-	if !reusable {
+	reusable := sent && r.Body.done && r.head.persistent() && c.r == c.w && c.cause() == nil && !c.ended
+	if !reusable || r.contradicts() {
 		c.close()
 		return
 	}
 	c.shrink()
 	c.pool.put(c)
+}
+
+// contradicts tells of a response that can have no body and announces one. Nobody knows whether it follows.
+func (r *Response) contradicts() bool {
+	return bodiless(r.Status) && r.Status != http.StatusNotModified && (r.head.chunked || r.head.length > 0)
 }
 
 // RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
@@ -127,7 +132,7 @@ func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
 func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	r := &c.response
 	r.carrier, r.upload, r.taken, r.Status = c, nil, false, 0
-	r.toHead = call.Method == "HEAD"
+	r.toHead = call.Method == http.MethodHead
 	c.nextHead()
 	rest, failure := c.compose(call)
 	if failure != nil {
@@ -181,7 +186,7 @@ func (c *carrier) compose(call *Call) (rest io.Reader, failure *Failure) {
 	switch {
 	case body == nil || call.ContentLength == 0:
 		body = nil
-		if call.Method == "POST" || call.Method == "PUT" || call.Method == "PATCH" {
+		if call.Method == http.MethodPost || call.Method == http.MethodPut || call.Method == http.MethodPatch {
 			out = appendLength(out, 0)
 		}
 	case call.ContentLength > 0:
@@ -260,8 +265,7 @@ func (c *carrier) await(call *Call, now time.Time, waits bool, rest io.Reader) *
 	}
 	for interim := 0; ; {
 		c.expect(until, ErrTimeout, waiter)
-		proceed := time.Time{}
-		if proceed = now.Add(c.pool.config.ContinueTimeout); waits && (until.IsZero() || proceed.Before(until)) {
+		if proceed := now.Add(c.pool.config.ContinueTimeout); waits && (until.IsZero() || proceed.Before(until)) {
 			c.expect(proceed, errProceed, waiter)
 		}
 		err := c.readHead(&r.head)

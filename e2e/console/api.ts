@@ -1,4 +1,4 @@
-import type { APIRequestContext } from '@playwright/test';
+import { type APIRequestContext, expect } from '@playwright/test';
 import { adminToken, fleet } from './environment';
 
 export interface Published {
@@ -31,6 +31,14 @@ export class API {
     ];
     const answer = await this.#send('POST', `/v1/fleets/${fleet}:apply`, { message: `Route ${name}`, resources, strategy });
     return (answer as { published: Published }).published;
+  }
+
+  /** The first revision of a fleet goes out at once, with nothing to compare: makes sure that there was one. */
+  async ensureStable(): Promise<void> {
+    const { stable_revision = 0 } = (await this.#send('GET', `/v1/fleets/${fleet}`)) as { stable_revision?: number };
+    if (stable_revision > 0) return;
+    const { rollout } = await this.publishRoute('console-first', 'immediate');
+    await expect.poll(() => this.rolloutState(rollout), { timeout: 30_000 }).toBe('completed');
   }
 
   async rolloutState(id: string): Promise<string> {

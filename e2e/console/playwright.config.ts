@@ -5,7 +5,7 @@ import { consoleURL } from './environment';
 // The system under test runs already: TIDEGATE_CONSOLE_URL and TIDEGATE_TOKEN_FILE say where. Debian's Chromium drives it.
 export default defineConfig({
   testDir: '.',
-  outputDir: '../test-results',
+  outputDir: 'test-results',
   timeout: 90_000,
   expect: { timeout: 15_000 },
   forbidOnly: true,

@@ -9,7 +9,8 @@ test('a rollout is watched from its first step to its end', async ({ api, signIn
   await signInPage.give();
   await expect(fleetPage.heading).toBeVisible();
 
-  await api.makeStrategy('console-watch', '6s');
+  await api.ensureStable();
+  await api.makeStrategy('console-watch', '5m');
   const { revision, rollout } = await api.publishRoute(fresh(), 'console-watch');
 
   await fleetPage.goTo('Rollouts');
@@ -19,9 +20,11 @@ test('a rollout is watched from its first step to its end', async ({ api, signIn
   await expect(rolloutPage.feed).toHaveText('live');
   await expect(rolloutPage.agents().filter({ hasText: 'candidate and control' })).toHaveCount(1);
 
-  // Nothing is reloaded from here on: the page follows by itself.
+  // Nothing is reloaded from here on: the page follows by itself, and the rest of the five minutes is waived.
+  await rolloutPage.command('Promote', 'seen enough');
   await expect(rolloutPage.state('completed')).toBeVisible({ timeout: 60_000 });
   await expect(rolloutPage.step(2)).toHaveAttribute('data-progress', 'done');
+  await expect(rolloutPage.event('seen enough')).toBeVisible();
   await expect(rolloutPage.event('completed')).toBeVisible();
   expect(await api.rolloutState(rollout)).toBe('completed');
 });
@@ -31,6 +34,7 @@ test('a rollout is paused, resumed and aborted by its buttons, each with a reaso
   await signInPage.give();
   await expect(fleetPage.heading).toBeVisible();
 
+  await api.ensureStable();
   await api.makeStrategy('console-steer', '5m');
   const { rollout } = await api.publishRoute(fresh(), 'console-steer');
   await rolloutPage.open(rollout);

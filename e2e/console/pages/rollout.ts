@@ -30,8 +30,9 @@ export class RolloutPage {
     return this.#page.getByRole('list', { name: 'Steps' }).getByRole('listitem').nth(number - 1);
   }
 
-  event(type: string): Locator {
-    return this.#page.getByRole('list', { name: 'Events' }).getByRole('listitem').filter({ hasText: type });
+  /** What happened, by its type or by any words of it. */
+  event(words: string): Locator {
+    return this.#page.getByRole('list', { name: 'Events' }).getByRole('listitem').filter({ hasText: words }).first();
   }
 
   agents(): Locator {

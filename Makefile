@@ -83,14 +83,14 @@ clean: ## Remove what was built (not the data of `make up`)
 # Everything with goroutines is race-tested; the e2e tests drive binaries that are built once, as users get them.
 TEST_FLAGS ?=
 .PHONY: test
-test: build e2e/console/node_modules/.installed ## Run every test: Go with the race detector, the console's, and end to end
+test: build $(GITHUB_API) e2e/console/node_modules/.installed ## Run every test: Go with the race detector, the console's, and end to end
 	./.ci/modules proto controlplane dataplane -- go test -race -timeout 5m $(TEST_FLAGS) ./...
 	(cd admin-ui && go vet ./... && npm run --silent test)
 	(cd migrations && go vet ./...)
 	(cd e2e && go test -timeout 8m -count=1 $(TEST_FLAGS) ./...)
 
 .PHONY: e2e
-e2e: build e2e/console/node_modules/.installed ## Run the end-to-end tests alone
+e2e: build $(GITHUB_API) e2e/console/node_modules/.installed ## Run the end-to-end tests alone
 	(cd e2e && go test -timeout 8m -count=1 -v $(TEST_FLAGS) ./...)
 
 BENCH ?= .

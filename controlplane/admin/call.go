@@ -19,6 +19,7 @@ import (
 const (
 	headerRequestID      = "x-request-id"
 	headerIfMatch        = "if-match"
+	headerIfNoneMatch    = "if-none-match"
 	headerIdempotencyKey = "idempotency-key"
 	headerAuthorization  = "authorization"
 	headerETag           = "etag"
@@ -69,8 +70,11 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
-// setHeader sets a header of the answer. An effect that runs again sets it again.
+// setHeader sets a header of the answer, unless value is empty. An effect that runs again sets it again.
 func (c *call) setHeader(name, value string) {
+	if value == "" {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.answer == nil {

@@ -72,7 +72,7 @@ func registerGateway(mux *runtime.ServeMux, connection grpc.ClientConnInterface)
 // incomingHeader lets through what handlers read.
 func incomingHeader(name string) (string, bool) {
 	name = strings.ToLower(name)
-	return name, slices.Contains([]string{headerIfMatch, headerIdempotencyKey, headerAuthorization}, name)
+	return name, slices.Contains([]string{headerIfMatch, headerIfNoneMatch, headerIdempotencyKey, headerAuthorization}, name)
 }
 
 // outgoingHeader lets through what handlers set; the request id is set by the HTTP handler already.

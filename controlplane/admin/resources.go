@@ -145,7 +145,7 @@ func (r resources[M, S]) message(found config.Resource) (M, error) {
 
 // writeOptions are what the headers and the query of a write say.
 func writeOptions(ctx context.Context, changeSet string) config.WriteOptions {
-	return config.WriteOptions{IfMatch: incoming(ctx, headerIfMatch), ChangeSet: changeSet}
+	return config.WriteOptions{IfMatch: incoming(ctx, headerIfMatch), IfNoneMatch: incoming(ctx, headerIfNoneMatch), ChangeSet: changeSet}
 }
 
 // showPublished says in headers which revision a write made, and which rollout carries it.

@@ -76,7 +76,7 @@ func (s *Server) asked(ctx context.Context, m method, fullMethod string, request
 		return store.Request{}, fmt.Errorf("encoding the request: %w", err)
 	}
 	digest := sha256.New()
-	for _, part := range [][]byte{[]byte(fullMethod), []byte(incoming(ctx, headerIfMatch)), encoded} {
+	for _, part := range [][]byte{[]byte(fullMethod), []byte(incoming(ctx, headerIfMatch)), []byte(incoming(ctx, headerIfNoneMatch)), encoded} {
 		fmt.Fprintf(digest, "%d:", len(part))
 		digest.Write(part)
 	}

@@ -70,7 +70,10 @@ func carriesResource(request proto.Message, body string) bool {
 // invalid is the problem of a request with violations.
 func invalid(violations []*adminv1.Violation) *problem {
 	first := violations[0]
-	detail := strings.TrimSpace(strings.Join([]string{first.GetResource(), first.GetField(), first.GetMessage()}, " "))
+	detail := first.GetMessage()
+	if where := strings.TrimSpace(first.GetResource() + " " + first.GetField()); where != "" {
+		detail = where + ": " + detail
+	}
 	if more := len(violations) - 1; more > 0 {
 		detail = fmt.Sprintf("%s (and %d more)", detail, more)
 	}

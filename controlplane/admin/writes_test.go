@@ -114,6 +114,8 @@ func TestALostRaceIs412(t *testing.T) {
 	s.call(t, "PATCH", path, `{"spec":{"host":"upstream"}}`, "If-Match", etag).fails(t, 412, "etag-mismatch")
 	s.call(t, "DELETE", "/v1/fleets/default/routes/orders", "", "If-Match", `"r99"`).fails(t, 412, "etag-mismatch")
 	s.call(t, "PUT", "/v1/fleets/default/services/new", service, "If-Match", `"r1"`).fails(t, 412, "etag-mismatch")
+	s.call(t, "PUT", path, service, "If-None-Match", "*").fails(t, 412, "etag-mismatch")
+	s.call(t, "PUT", "/v1/fleets/default/services/made", service, "If-None-Match", "*").ok(t)
 	if got := s.call(t, "GET", path, "").ok(t)["spec"].(map[string]any)["url"]; got != "http://127.0.0.1:9002" {
 		t.Errorf("url = %v", got)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -321,7 +322,7 @@ func errNoChangeSet(id string) error {
 	if len(id) > 64 {
 		id = id[:64]
 	}
-	return errors.Join(errors.New("changeSets/"+id), store.ErrNotFound)
+	return fmt.Errorf("changeSets/%s: %w", id, store.ErrNotFound)
 }
 
 func (s *Service) readChangeSet(ctx context.Context, tx *store.Tx, fleet store.Fleet, id string) (store.ChangeSet, []*edit, error) {

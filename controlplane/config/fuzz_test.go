@@ -9,22 +9,6 @@ import (
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
-// A key that is made is well-formed, and no other text of its length is taken for it.
-func FuzzWellFormedKey(f *testing.F) {
-	key, _ := newKey()
-	for _, seed := range []string{key, key[1:], key + "0", "tg_", "", key[:20] + "-" + key[21:]} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if !WellFormedKey(text) {
-			return
-		}
-		if random := text[len(keyPrefix) : len(text)-keySumLength]; text != keyPrefix+random+keySum(random) {
-			t.Errorf("%q is taken for a key", text)
-		}
-	})
-}
-
 func FuzzListOptions(f *testing.F) {
 	f.Add("name:orders AND labels.team=x", "cm91dGVzAG9yZGVycw", 10)
 	f.Add("state=open", "", 0)

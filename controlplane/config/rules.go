@@ -47,10 +47,10 @@ func checkLabels(resource string, labels map[string]string) []Violation {
 	}
 	for key, value := range labels {
 		if key == "" || len(key) > maxLabelKey || slices.Contains([]byte(key), 0) {
-			add("labels", fmt.Sprintf("a label's key must have 1 to %d bytes", maxLabelKey))
+			add("labels", fmt.Sprintf("a label's key must have 1 to %d bytes, none of them NUL", maxLabelKey))
 		}
 		if len(value) > maxLabelValue || slices.Contains([]byte(value), 0) {
-			add(fmt.Sprintf("labels[%q]", key), fmt.Sprintf("a label's value must have at most %d bytes", maxLabelValue))
+			add(fmt.Sprintf("labels[%q]", key), fmt.Sprintf("a label's value must have at most %d bytes, none of them NUL", maxLabelValue))
 		}
 	}
 	return violations

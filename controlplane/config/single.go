@@ -17,6 +17,9 @@ type WriteOptions struct {
 	// IfMatch is the version that must be there at head, as the header's value; "" overwrites. In a draft it also says which
 	// version the author saw, so that a later publish does not take that version for a conflict.
 	IfMatch string
+	// IfNoneMatch is a version that must not be there at head, as the header's value: "*" makes a resource and never overwrites
+	// one. "" does not matter.
+	IfNoneMatch string
 	// ChangeSet is the draft to edit. "" publishes at once.
 	ChangeSet string
 	// Strategy of the rollout; "" is the fleet's own.
@@ -150,6 +153,9 @@ func (w *singleWrite) readHead(ctx context.Context) error {
 	}
 	if err := checkMatch(w.key.String(), w.options.IfMatch, w.etag); err != nil {
 		return err
+	}
+	if w.options.IfNoneMatch != "" && checkMatch(w.key.String(), w.options.IfNoneMatch, w.etag) == nil {
+		return &Precondition{Resource: w.key.String(), ETag: w.etag}
 	}
 	if w.etag == "" {
 		return nil

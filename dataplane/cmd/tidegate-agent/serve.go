@@ -99,7 +99,11 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 			return snapshot.Compile(in)
 		},
 	})
-	return p, errors.Join(p.metrics.Register(telemetry.NewCollector(counters)), p.metrics.Register(agent.NewCollector(p.agent)))
+	return p, errors.Join(
+		p.metrics.Register(telemetry.NewCollector(counters)),
+		p.metrics.Register(agent.NewCollector(p.agent)),
+		p.metrics.Register(proxy.NewCollector(p.proxy)),
+	)
 }
 
 // listeners are the addresses that clients reach.

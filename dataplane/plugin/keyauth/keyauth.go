@@ -103,7 +103,7 @@ func (p *Policy) check(presented string, x *plugin.Exchange) (*lane.Key, *lane.C
 		}
 		return nil, nil, unauthorized(plugin.ReasonKeyMissing, "send an API key in "+p.places())
 	}
-	if !WellFormed(presented) {
+	if _, ok := configv1.ParseAPIKey(presented); !ok {
 		return nil, nil, unauthorized(plugin.ReasonKeyInvalid, "this is no API key")
 	}
 	key, ok := p.keys.Key(presented)

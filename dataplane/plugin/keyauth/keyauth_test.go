@@ -16,12 +16,18 @@ import (
 
 var (
 	now      = time.Unix(1_800_000_000, 0)
-	good     = sealed(strings.Repeat("g", randomLength))
-	expired  = sealed(strings.Repeat("e", randomLength))
-	disabled = sealed(strings.Repeat("d", randomLength))
-	orphan   = sealed(strings.Repeat("o", randomLength))
-	unknown  = sealed(strings.Repeat("u", randomLength))
+	good     = madeOf("g")
+	expired  = madeOf("e")
+	disabled = madeOf("d")
+	orphan   = madeOf("o")
+	unknown  = madeOf("u")
 )
+
+// madeOf is a key whose random part is one character.
+func madeOf(character string) string {
+	key, _ := configv1.FormatAPIKey(strings.Repeat(character, configv1.APIKeyRandomLength))
+	return key
+}
 
 func keys(t testing.TB) *lane.Table {
 	t.Helper()

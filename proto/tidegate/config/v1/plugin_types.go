@@ -56,7 +56,9 @@ var ErrUnknownPluginType = errors.New("unknown plugin type")
 
 // Settings decodes the plugin's config into the message of its type. A field that the type does not know is an error, as is
 // a value of the wrong type. Rules beside the fields are checked by Validate, not here.
-func (p *Plugin) Settings() (proto.Message, error) {
+func (p *Plugin) Settings() (proto.Message, error) { return p.settings(protojson.UnmarshalOptions{}) }
+
+func (p *Plugin) settings(read protojson.UnmarshalOptions) (proto.Message, error) {
 	t, ok := LookupPluginType(p.GetType())
 	if !ok {
 		return nil, fmt.Errorf("%w %q", ErrUnknownPluginType, p.GetType())
@@ -69,7 +71,7 @@ func (p *Plugin) Settings() (proto.Message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the config of a %s plugin: %w", p.GetType(), err)
 	}
-	if err := protojson.Unmarshal(raw, settings); err != nil {
+	if err := read.Unmarshal(raw, settings); err != nil {
 		return nil, fmt.Errorf("reading the config of a %s plugin: %w", p.GetType(), err)
 	}
 	return settings, nil

@@ -3,12 +3,16 @@ package configv1
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // FieldViolation is one field that breaks one rule.
@@ -65,31 +69,52 @@ func validateRules(message proto.Message) ([]FieldViolation, error) {
 	return out, nil
 }
 
-// unknownField finds the name in protojson's error, the only place where it stands.
-var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
-
 func validateSettings(p *Plugin) ([]FieldViolation, error) {
-	settings, err := p.Settings()
-	switch {
-	case errors.Is(err, ErrUnknownPluginType):
+	t, ok := LookupPluginType(p.GetType())
+	if !ok {
 		return []FieldViolation{{
 			Field: "type", Rule: "plugin.type",
 			Message: fmt.Sprintf("no plugin type %q; there are %s", p.GetType(), strings.Join(typeNames(), ", ")),
 		}}, nil
-	case err != nil:
-		return []FieldViolation{settingsViolation(err)}, nil
 	}
-	violations, err := validateRules(settings)
-	for i := range violations {
-		violations[i].Field = strings.TrimSuffix("config."+violations[i].Field, ".")
+	violations := unknownFields(p.GetConfig(), t.message.Descriptor(), "config.")
+	settings, err := p.settings(protojson.UnmarshalOptions{DiscardUnknown: true})
+	if err != nil {
+		return append(violations, settingsViolation(err)), nil
+	}
+	broken, err := validateRules(settings)
+	for _, v := range broken {
+		v.Field = strings.TrimSuffix("config."+v.Field, ".")
+		violations = append(violations, v)
 	}
 	return violations, err
 }
 
-func settingsViolation(err error) FieldViolation {
-	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
-		return FieldViolation{Field: "config." + m[1], Rule: "plugin.unknown_field", Message: "unknown field"}
+// unknownFields names all members of an object that the message it is read into does not know, at any depth.
+func unknownFields(object *structpb.Struct, message protoreflect.MessageDescriptor, path string) []FieldViolation {
+	var out []FieldViolation
+	for _, name := range slices.Sorted(maps.Keys(object.GetFields())) {
+		field := message.Fields().ByTextName(name)
+		if field == nil {
+			field = message.Fields().ByJSONName(name)
+		}
+		if field == nil {
+			out = append(out, FieldViolation{Field: path + name, Rule: "plugin.unknown_field", Message: "unknown field"})
+			continue
+		}
+		if field.Message() == nil || field.IsMap() {
+			continue
+		}
+		value := object.GetFields()[name]
+		out = append(out, unknownFields(value.GetStructValue(), field.Message(), path+name+".")...)
+		for i, element := range value.GetListValue().GetValues() {
+			out = append(out, unknownFields(element.GetStructValue(), field.Message(), fmt.Sprintf("%s%s[%d].", path, name, i))...)
+		}
 	}
+	return out
+}
+
+func settingsViolation(err error) FieldViolation {
 	// protojson says "(line 1:2): invalid value …"; the position is in our own encoding and helps nobody.
 	message := err.Error()
 	if i := strings.LastIndex(message, "): "); i >= 0 {

@@ -48,6 +48,11 @@ func TestValidateNamesEveryViolatedField(t *testing.T) {
 			[]string{"config.burts plugin.unknown_field"},
 		},
 		{
+			"all that is wrong with a config", configv1.Kind_KIND_PLUGIN,
+			`{"type":"header-transform","config":{"reply":{},"request":{"set":[{"name":"host","valeu":"x"}]}}}`,
+			[]string{"config.reply plugin.unknown_field", "config.request.set[0].valeu plugin.unknown_field", "config.request.set[0].name header.gateway_owned"},
+		},
+		{
 			"rate-limit with a word for a number", configv1.Kind_KIND_PLUGIN, `{"type":"rate-limit","config":{"requests":"many","per":"1s"}}`,
 			[]string{"config plugin.config"},
 		},

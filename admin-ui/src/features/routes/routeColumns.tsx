@@ -3,6 +3,7 @@ import type { Route } from '@/api/routes';
 import { columnsOf } from '@/components/DataTable';
 import { nameColumn, revisionColumn, stateColumn, updatedColumn } from '@/components/resourceColumns';
 import { plural } from '@/format/number';
+import { conditionsOf } from './conditions';
 
 /** More paths than this are counted, not listed. */
 const MOST_PATHS = 4;
@@ -19,7 +20,7 @@ export const routeColumns = column.columns([
   column.display({
     id: 'paths',
     header: 'Paths',
-    cell: ({ row: { original: { spec } } }) => <Paths hosts={spec.match.hosts ?? []} paths={spec.match.paths ?? []} />,
+    cell: ({ row: { original: { spec } } }) => <Paths paths={spec.match.paths ?? []} conditions={conditionsOf(spec.match)} />,
   }),
   column.display({ id: 'service', header: 'Service', cell: ({ row: { original: { spec } } }) => spec.service }),
   column.display({ id: 'priority', header: 'Priority', cell: ({ row: { original: { spec } } }) => spec.priority ?? 0 }),
@@ -41,7 +42,7 @@ function Methods({ methods }: { methods: string[] }) {
   );
 }
 
-function Paths({ hosts, paths }: { hosts: string[]; paths: string[] }) {
+function Paths({ paths, conditions }: { paths: string[]; conditions: string[] }) {
   const rest = paths.length - MOST_PATHS;
   return (
     <>
@@ -55,11 +56,11 @@ function Paths({ hosts, paths }: { hosts: string[]; paths: string[] }) {
           and {plural(rest, 'more', 'more')}
         </Text>
       )}
-      {hosts.length > 0 && (
-        <Text size="xs" c="dimmed">
-          on {hosts.join(', ')}
+      {conditions.map((condition) => (
+        <Text key={condition} size="xs" c="dimmed">
+          {condition}
         </Text>
-      )}
+      ))}
     </>
   );
 }

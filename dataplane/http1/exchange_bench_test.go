@@ -38,7 +38,9 @@ func runEngine(engine string) {
 	target := os.Getenv(targetVariable)
 	switch engine {
 	case "http1":
-		go serveEngine(listener, target)
+		go serveEngine(listener, target, Limits{})
+	case "http1 portable":
+		go serveEngine(listener, target, Limits{Portable: true})
 	case "ReverseProxy":
 		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: target})
 		transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -57,9 +59,9 @@ func runEngine(engine string) {
 	}
 }
 
-func serveEngine(listener net.Listener, target string) {
-	pool := NewPool(PoolConfig{Dial: dialer(target)})
-	server := NewServer(Config{Handler: &forwarder{pool: pool}, Opened: func(net.Conn) any { return new(Call) }})
+func serveEngine(listener net.Listener, target string, limits Limits) {
+	pool := NewPool(PoolConfig{Dial: dialer(target), Limits: limits})
+	server := NewServer(Config{Handler: &forwarder{pool: pool}, Limits: limits, Opened: func(net.Conn) any { return new(Call) }})
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -158,8 +160,9 @@ func fixedUpstream(tb testing.TB, size int) string {
 	return listener.Addr().String()
 }
 
-// drive sends n requests over so many connections, and reads the responses, which have size bytes of content.
-func drive(b *testing.B, address string, connections, n, size int) {
+// drive sends n requests over so many connections, and reads the responses, which have size bytes of content. If there is a
+// pace, each request waits for it.
+func drive(b *testing.B, address string, connections, n, size int, pace <-chan time.Time) {
 	b.Helper()
 	request := []byte("GET /orders/17?expand=lines HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: load/1.0\r\nAccept: */*\r\nX-Api-Key: tg_0123456789abcdef\r\n\r\n")
 	var left atomic.Int64
@@ -175,6 +178,9 @@ func drive(b *testing.B, address string, connections, n, size int) {
 			defer func() { _ = conn.Close() }()
 			buffer := make([]byte, 64<<10)
 			for left.Add(-1) >= 0 {
+				if pace != nil {
+					<-pace
+				}
 				if _, err := conn.Write(request); err != nil {
 					b.Error(err)
 					return
@@ -197,41 +203,64 @@ func drive(b *testing.B, address string, connections, n, size int) {
 	group.Wait()
 }
 
+// contest measures engines by turns with the same load, and reports what a request costs each, the first in comparison to
+// the last.
+func contest(b *testing.B, target string, warm, load func(address string)) (requestCost func(requests int)) {
+	b.Helper()
+	names := []string{"http1", "http1 portable", "ReverseProxy"}
+	labels := []string{"", "portable-", "ReverseProxy-"}
+	engines := make([]*engine, len(names))
+	cost, objects, wall := make([]int64, len(names)), make([]int64, len(names)), make([]time.Duration, len(names))
+	for i, name := range names {
+		engines[i] = startEngine(b, name, target)
+		warm(engines[i].address)
+	}
+	for b.Loop() {
+		for i, e := range engines {
+			processor, allocated := e.used(b)
+			began := time.Now()
+			load(e.address)
+			wall[i] += time.Since(began)
+			processorAfter, allocatedAfter := e.used(b)
+			cost[i] += processorAfter - processor
+			objects[i] += allocatedAfter - allocated
+		}
+	}
+	return func(requests int) {
+		per := float64(requests)
+		last := len(names) - 1
+		for i, label := range labels {
+			b.ReportMetric(float64(cost[i])/per/1e3, label+"cpu-µs/req")
+			b.ReportMetric(float64(objects[i])/per, label+"objects/req")
+		}
+		b.ReportMetric(float64(cost[0])/float64(cost[last]), "cpu-ratio")
+		b.ReportMetric(float64(cost[1])/float64(cost[last]), "portable-cpu-ratio")
+		b.ReportMetric(float64(wall[0])/float64(wall[last]), "time-ratio")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
 // BenchmarkExchange sends the same requests through this package and through httputil.ReverseProxy, each in a process of its
 // own, by turns, and compares the processor time that a request costs them.
 func BenchmarkExchange(b *testing.B) {
+	const connections, round = 64, 5000
 	for _, size := range []int{1 << 10, 16 << 10} {
-		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
-			target := fixedUpstream(b, size)
-			ours, theirs := startEngine(b, "http1", target), startEngine(b, "ReverseProxy", target)
-			const connections = 64
-			for _, e := range []*engine{ours, theirs} {
-				drive(b, e.address, connections, 2000, size)
-			}
-			var cost, objects [2]int64
-			var wall [2]time.Duration
-			requests := 0
-			for b.Loop() {
-				const round = 5000
-				requests += round
-				for i, e := range []*engine{ours, theirs} {
-					processor, allocated := e.used(b)
-					began := time.Now()
-					drive(b, e.address, connections, round, size)
-					wall[i] += time.Since(began)
-					processorAfter, allocatedAfter := e.used(b)
-					cost[i] += processorAfter - processor
-					objects[i] += allocatedAfter - allocated
-				}
-			}
-			per := float64(requests)
-			b.ReportMetric(float64(cost[0])/per/1e3, "cpu-µs/req")
-			b.ReportMetric(float64(cost[1])/per/1e3, "ReverseProxy-cpu-µs/req")
-			b.ReportMetric(float64(cost[0])/float64(cost[1]), "cpu-ratio")
-			b.ReportMetric(float64(wall[0])/float64(wall[1]), "time-ratio")
-			b.ReportMetric(float64(objects[0])/per, "objects/req")
-			b.ReportMetric(float64(objects[1])/per, "ReverseProxy-objects/req")
-			b.ReportMetric(0, "ns/op")
+		b.Run(fmt.Sprintf("saturated/%dKiB", size>>10), func(b *testing.B) {
+			report := contest(b, fixedUpstream(b, size),
+				func(address string) { drive(b, address, connections, 2000, size, nil) },
+				func(address string) { drive(b, address, connections, round, size, nil) })
+			report(b.N * round)
 		})
 	}
+	b.Run("2000 a second/1KiB", func(b *testing.B) {
+		const size, slow = 1 << 10, 1000
+		report := contest(b, fixedUpstream(b, size),
+			func(address string) { drive(b, address, 8, 500, size, nil) },
+			func(address string) {
+				pace := time.NewTicker(500 * time.Microsecond)
+				defer pace.Stop()
+				drive(b, address, 8, slow, size, pace.C)
+			})
+		report(b.N * slow)
+	})
 }

@@ -25,6 +25,9 @@ type Limits struct {
 	// Tick is how often a wait looks whether somebody still waits for its result. Default 200 ms.
 	Tick time.Duration
 
+	// Portable leaves all reading and writing to net.Conn, also where using the socket itself saves system calls.
+	Portable bool
+
 	// Connect admits the method CONNECT; without it such requests are answered 501.
 	Connect bool
 }

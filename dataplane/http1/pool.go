@@ -62,6 +62,7 @@ type carrier struct {
 
 	pool      *Pool
 	response  Response
+	rawReader rawReader
 	sent      int64 // of a body, together with the head
 	reused    bool
 	idleSince time.Time

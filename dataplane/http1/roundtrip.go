@@ -140,16 +140,14 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	}
 	received := c.received
 	spent := call.Body != nil && call.ContentLength != 0
-	werr := c.flush(nil)
-	if werr != nil && (spent || c.cause() != nil) {
-		return nil, &Failure{Broken, Upstream, RetryNever, werr}
-	}
-	// Even if writing failed there may be a response, and reading says whether anything came.
 	waits := rest != nil && expects(rest)
-	if rest != nil && !waits {
-		r.upload = c.startUpload(rest, call)
+	until := c.patienceFor(call, now)
+	if failure = c.send(call, rest, until, spent); failure == nil {
+		if rest != nil && !waits {
+			r.upload = c.startUpload(rest, call)
+		}
+		failure = c.await(call, until, waits, rest)
 	}
-	failure = c.await(call, now, waits, rest)
 	if failure == nil {
 		c.openBody(call)
 		return r, nil
@@ -250,23 +248,56 @@ func (c *carrier) composeBody(call *Call, body io.Reader) (rest io.Reader, failu
 	return body, nil
 }
 
-// await reads heads until that of the final response, passing the informational ones on.
-func (c *carrier) await(call *Call, now time.Time, waits bool, rest io.Reader) *Failure {
-	r := &c.response
+// patienceFor is when the wait for the head of the response is over.
+func (c *carrier) patienceFor(call *Call, now time.Time) time.Time {
 	until := call.Deadline
 	if call.HeaderTimeout > 0 {
 		if end := now.Add(call.HeaderTimeout); until.IsZero() || end.Before(until) {
 			until = end
 		}
 	}
-	var waiter Waiter
-	if call.Downstream != nil {
-		waiter = call.Downstream
+	return until
+}
+
+// waiter is who waits for the response, nil if nobody does who could go away.
+func (call *Call) waiter() Waiter {
+	if call.Downstream == nil {
+		return nil
+	}
+	return call.Downstream
+}
+
+// send writes the head, and the body as far as it is there. If that is all, the first bytes of the answer may be there then.
+func (c *carrier) send(call *Call, rest io.Reader, until time.Time, spent bool) *Failure {
+	if rest == nil {
+		c.expect(until, ErrTimeout, call.waiter())
+		done, err := c.sendAndFill()
+		if err != nil {
+			return c.failure(err)
+		}
+		if done {
+			return nil
+		}
+	}
+	// Even if writing fails there may be a response, and reading says whether anything came.
+	if err := c.flush(nil); err != nil && (spent || c.cause() != nil) {
+		return &Failure{Broken, Upstream, RetryNever, err}
+	}
+	return nil
+}
+
+// await reads heads until that of the final response, passing the informational ones on.
+func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader) *Failure {
+	r := &c.response
+	waiter := call.waiter()
+	var continued time.Time
+	if waits {
+		continued = time.Now().Add(c.pool.config.ContinueTimeout)
 	}
 	for interim := 0; ; {
 		c.expect(until, ErrTimeout, waiter)
-		if proceed := now.Add(c.pool.config.ContinueTimeout); waits && (until.IsZero() || proceed.Before(until)) {
-			c.expect(proceed, errProceed, waiter)
+		if waits && (until.IsZero() || continued.Before(until)) {
+			c.expect(continued, errProceed, waiter)
 		}
 		err := c.readHead(&r.head)
 		if errors.Is(err, errProceed) {
@@ -371,7 +402,5 @@ func (c *carrier) openBody(call *Call) {
 	kind, length := r.head.bodyFraming(r.toHead)
 	r.Body.reset(&c.stream, &c.pool.limits, kind, length)
 	r.Body.idle, r.Body.idleErr, r.Body.total = call.Idle, ErrTimeout, call.Deadline
-	if call.Downstream != nil {
-		r.Body.waiter = call.Downstream
-	}
+	r.Body.waiter = call.waiter()
 }

@@ -72,9 +72,12 @@ type connection struct {
 	value    any
 	tlsState *tls.ConnectionState
 	x        *workspace
-	first    [1]byte
-	idle     atomic.Bool
-	requests int
+	// unfinished says that an exchange was served whose end is left to the usual way.
+	unfinished bool
+	rawReader  rawReader
+	first      [1]byte
+	idle       atomic.Bool
+	requests   int
 }
 
 // preface begins a connection of HTTP/2.
@@ -175,7 +178,12 @@ var errDraining = errors.New("the server is shutting down")
 
 // serveOne serves the next request. It tells whether another may follow, or the connection is somebody else's.
 func (c *connection) serveOne() (next, handed bool) {
-	if !c.await() {
+	c.serveHot()
+	if c.unfinished {
+		c.unfinished = false
+		return c.finish(&c.x.exchange), false
+	}
+	if c.ended && c.r == c.w || !c.await() {
 		return false, false
 	}
 	x := &c.x.exchange

@@ -41,6 +41,8 @@ type stream struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil if nobody can look into the connection without reading from it
 	tls  bool
+	// portable leaves the socket to net.Conn.
+	portable bool
 
 	// Of the goroutine that reads: unread bytes are in[r:w], and what is below floor belongs to a head in use.
 	in       []byte
@@ -70,6 +72,7 @@ type stream struct {
 
 func (s *stream) open(conn net.Conn, limits *Limits) {
 	s.conn, s.tick, s.patience, s.perSecond = conn, limits.Tick, limits.Silence, limits.BytesPerSecond
+	s.portable = limits.Portable
 	s.raw, s.tls = rawOf(conn)
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // uploadBuffers hold the pieces of bodies on their way.
@@ -16,6 +18,9 @@ type upload struct {
 	chunked bool
 	trailer func() *Header
 	left    int64
+
+	// Atomic: the body was read to its end, and its last piece is being sent.
+	read atomic.Bool
 
 	done chan struct{}
 	// Valid when done is closed: err is why the body could not be read, and whole whether all of it was sent.
@@ -62,6 +67,7 @@ func (u *upload) run() {
 			}
 		}
 		if ended {
+			u.read.Store(true)
 			u.giveBack()
 		}
 		// If writing fails the response may still be there to be read, and says why.
@@ -112,9 +118,21 @@ func (u *upload) lastWords() *Header {
 	return nil
 }
 
+// overtaking is how long the last piece of a body may take that has been answered.
+const overtaking = 20 * time.Millisecond
+
 // stop ends the upload, whose answer has come, and tells whether all was sent. Whoever reads the body afterwards is alone.
 func (u *upload) stop() (whole bool) {
 	own, ok := u.body.(*Body)
+	if u.read.Load() {
+		// The answer may have overtaken the goroutine, but hardly by much.
+		timer := time.NewTimer(overtaking)
+		defer timer.Stop()
+		select {
+		case <-u.done:
+		case <-timer.C:
+		}
+	}
 	select {
 	case <-u.done:
 	default:

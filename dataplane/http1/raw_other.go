@@ -1,0 +1,12 @@
+//go:build !linux
+
+package http1
+
+// rawReader reads from the socket itself where that is known to work.
+type rawReader struct{}
+
+// sendAndFill leaves all to the usual way.
+func (c *carrier) sendAndFill() (done bool, err error) { return false, nil }
+
+// serveHot leaves all to the usual way.
+func (c *connection) serveHot() {}

@@ -24,3 +24,5 @@ require (
 )
 
 replace tidegate.dev/proto => ../proto
+
+ignore ./console/node_modules

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"net/url"
 	"sync"
 	"time"
 
@@ -14,34 +13,54 @@ import (
 	"tidegate.dev/dataplane/upstream"
 )
 
-// forward sends the request upstream and returns the head of the response. If no connection can be opened, nothing was sent,
-// and one other target is tried.
+// forward sends the request upstream, maybe more than once, and returns the head of the response.
 func (x *exchange) forward() (*http.Response, plugin.Verdict) {
-	service, window := x.route.Upstream, upstream.Window(0)
-	if x.arm != nil {
-		window = upstream.Window(x.arm.Arm)
-	}
+	service, window := x.route.Upstream, x.window()
 	x.openBody()
 	out, interim := x.outgoing()
 	defer interim.close()
+	service.Begin(window)
 	x.target = service.Pick(window, x.Started, nil)
-	for attempt := 0; ; attempt++ {
-		response, err := service.RoundTrip(x.towards(out, x.target))
-		if err == nil {
-			x.target.Succeeded(window)
+	for tried := 1; ; tried++ {
+		response, failure, err := x.try(out, tried)
+		x.report(window, failure)
+		if failure == upstream.FailureNone {
 			return response, plugin.Continue()
 		}
-		var dial *upstream.DialError
-		if !errors.As(err, &dial) || x.ctx.Err() != nil {
+		pause, again := time.Duration(0), false
+		if x.ctx.Err() == nil && x.repeatable(failure, interim) {
+			pause, again = service.Retry(window, tried, failure)
+		}
+		switch {
+		case again:
+		case response != nil:
+			return response, plugin.Continue()
+		default:
 			return nil, x.failure(err)
 		}
-		now := time.Now()
-		x.target.Failed(window, now)
-		other := service.Pick(window, now, x.target)
-		if attempt > 0 || other == x.target {
-			return nil, x.failure(err)
+		discard(response)
+		if !x.wait(pause) {
+			return nil, x.cut(context.Cause(x.ctx))
 		}
-		x.target = other
+		x.target = service.Pick(window, time.Now(), x.target)
+	}
+}
+
+// window is where the exchange's failures are counted.
+func (x *exchange) window() upstream.Window {
+	if x.arm == nil {
+		return 0
+	}
+	return upstream.Window(x.arm.Arm)
+}
+
+// report tells the target how it did. What the client brought about is not its fault.
+func (x *exchange) report(window upstream.Window, failure upstream.Failure) {
+	switch {
+	case failure == upstream.FailureConnect && x.ctx.Err() == nil:
+		x.target.Failed(window, time.Now())
+	case failure == upstream.FailureNone:
+		x.target.Succeeded(window)
 	}
 }
 
@@ -52,7 +71,7 @@ func (x *exchange) openBody() {
 	// The client may send while it receives (gRPC does), and an answer may come before the request is whole.
 	// Not every connection needs to be told.
 	_ = x.control.EnableFullDuplex()
-	x.body = &requestBody{source: x.request.Body, dog: x.watchdog}
+	x.body = newRequestBody(x.request.Body, x.watchdog, x.mayRepeat(), x.request.ContentLength)
 }
 
 // outgoing makes the request that goes upstream, without its target.
@@ -79,25 +98,7 @@ func (x *exchange) outgoing() (*http.Request, *interim) {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 	}
-	if x.body != nil {
-		out.Body = x.body
-	}
 	return out.WithContext(httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{Got1xxResponse: interim.forward})), interim
-}
-
-// towards names the target. The path goes out byte for byte as it was matched.
-func (x *exchange) towards(out *http.Request, target *upstream.Target) *http.Request {
-	out.URL = &url.URL{
-		Scheme:     target.Scheme(),
-		Host:       target.Host(),
-		Opaque:     target.Prefix() + x.Path,
-		RawQuery:   x.request.URL.RawQuery,
-		ForceQuery: x.request.URL.ForceQuery,
-	}
-	if x.route.HostOfTarget {
-		out.Host = target.Host()
-	}
-	return out
 }
 
 // interim passes informational responses (RFC 9110, section 15.2) on. The transport calls it on a goroutine of its own.
@@ -108,6 +109,7 @@ type interim struct {
 	// Guarded by mu.
 	mu     sync.Mutex
 	closed bool
+	passed bool
 }
 
 func (i *interim) forward(code int, header textproto.MIMEHeader) error {
@@ -120,6 +122,7 @@ func (i *interim) forward(code int, header textproto.MIMEHeader) error {
 	if i.closed {
 		return nil
 	}
+	i.passed = true
 	own := i.writer.Header()
 	for name, values := range header {
 		own[name] = values
@@ -137,6 +140,13 @@ func (i *interim) close() {
 	i.mu.Unlock()
 }
 
+// passedAny tells whether the client has seen one.
+func (i *interim) passedAny() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.passed
+}
+
 // failure says what became of an exchange that brought no response.
 func (x *exchange) failure(err error) plugin.Verdict {
 	if x.ctx.Err() != nil {
@@ -147,6 +157,8 @@ func (x *exchange) failure(err error) plugin.Verdict {
 	}
 	var dial *upstream.DialError
 	switch {
+	case errors.Is(err, errTryTimeout):
+		return plugin.Refuse(plugin.ReasonUpstreamTimeout, err.Error())
 	case errors.As(err, &dial) && dial.Timeout():
 		return plugin.Refuse(plugin.ReasonUpstreamTimeout, "no connection to the upstream in time")
 	case errors.As(err, &dial):

@@ -11,6 +11,7 @@ import (
 // What ends an exchange early; the cause of its context.
 var (
 	errResponseHeaderTimeout = errors.New("the upstream took too long to answer")
+	errTryTimeout            = errors.New("the upstream took longer to answer than one try may")
 	errRequestTimeout        = errors.New("the client took too long to send its request")
 	errIdleTimeout           = errors.New("nothing was sent or received for too long")
 	errTotalTimeout          = errors.New("the exchange took longer than it may")

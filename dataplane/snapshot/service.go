@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"tidegate.dev/dataplane/upstream"
@@ -57,12 +58,35 @@ func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv
 			CA:                 spec.GetTls().GetCaPem(),
 			InsecureSkipVerify: spec.GetTls().GetInsecureSkipVerify(),
 		},
+		Retry: c.retries(resource, spec.GetRetries()),
 	}
 	if spec.GetUrl() != "" {
 		config.Targets = []upstream.TargetConfig{{URL: spec.GetUrl()}}
 	}
 	for _, target := range spec.GetTargets() {
 		config.Targets = append(config.Targets, upstream.TargetConfig{URL: target.GetUrl(), Weight: target.GetWeight()})
+	}
+	return config
+}
+
+var retriedFailures = map[string]upstream.Failure{
+	"connect": upstream.FailureConnect, "reset": upstream.FailureReset, "timeout": upstream.FailureTimeout,
+	"429": upstream.Failure429, "500": upstream.Failure500, "502": upstream.Failure502,
+	"503": upstream.Failure503, "504": upstream.Failure504,
+}
+
+func (c *compilation) retries(resource string, spec *configv1.Retries) upstream.RetryConfig {
+	config := upstream.RetryConfig{
+		Attempts:      int(spec.GetAttempts()),
+		PerTry:        c.duration(resource, "retries.per_try", spec.GetPerTry(), 0),
+		BudgetPercent: int(spec.GetBudgetPercent()),
+	}
+	for i, name := range spec.GetOn() {
+		failure, ok := retriedFailures[name]
+		if !ok {
+			c.fail(resource, fmt.Sprintf("retries.on[%d]", i), CodeCapability, "this agent does not know the failure %q", name)
+		}
+		config.On |= failure
 	}
 	return config
 }

@@ -35,6 +35,7 @@ type Config struct {
 	// IdleTimeout is how long one is kept. 0 means a minute.
 	IdleTimeout time.Duration
 	TLS         TLSConfig
+	Retry       RetryConfig
 }
 
 // TargetConfig is one destination.
@@ -83,6 +84,7 @@ func (c Config) withDefaults() Config {
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = defaultIdleTimeout
 	}
+	c.Retry = c.Retry.withDefaults()
 	return c
 }
 

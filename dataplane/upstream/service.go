@@ -21,6 +21,9 @@ type Service struct {
 	registry *Registry
 	identity identity
 
+	// Atomic.
+	budgets [Windows]budget
+
 	// holders is guarded by registry.mu.
 	holders int
 }
@@ -28,6 +31,9 @@ type Service struct {
 func newService(c Config, d *dialer) (*Service, error) {
 	c = c.withDefaults()
 	s := &Service{config: c}
+	for i := range s.budgets {
+		s.budgets[i].tokens.Store(budgetReserve)
+	}
 	for i, target := range c.Targets {
 		t, err := parseTarget(target, c.Protocol)
 		if err != nil {
@@ -96,6 +102,9 @@ func newTransport(c Config, d *dialer, tlsConfig *tls.Config) *http.Transport {
 		ReadBufferSize:         16 << 10,
 	}
 }
+
+// Begin says that a request came for the service, however often it will be tried.
+func (s *Service) Begin(window Window) { s.budgets[window].earn(s.config.Retry.BudgetPercent) }
 
 // Pick chooses the target of a request by weighted round robin, past those that failed lately and past avoid, which may be
 // nil.

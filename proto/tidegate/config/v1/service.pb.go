@@ -40,8 +40,10 @@ type Service struct {
 	Tls *UpstreamTls `protobuf:"bytes,6,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Bounds of the pool of connections kept open to each target.
 	ConnectionPool *ConnectionPool `protobuf:"bytes,7,opt,name=connection_pool,json=connectionPool,proto3" json:"connection_pool,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// When a request is tried again, at another target if there is one. Without this, what Retries' defaults say.
+	Retries       *Retries `protobuf:"bytes,8,opt,name=retries,proto3" json:"retries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
@@ -119,6 +121,13 @@ func (x *Service) GetTls() *UpstreamTls {
 func (x *Service) GetConnectionPool() *ConnectionPool {
 	if x != nil {
 		return x.ConnectionPool
+	}
+	return nil
+}
+
+func (x *Service) GetRetries() *Retries {
+	if x != nil {
+		return x.Retries
 	}
 	return nil
 }
@@ -370,11 +379,88 @@ func (x *ConnectionPool) GetIdleTimeout() string {
 	return ""
 }
 
+// Retries says when a request is tried again. It never is once a byte of the response was passed on. A request that may have
+// reached the upstream is tried again only if its method is idempotent (RFC 9110, section 9.2.2) or if it carries an
+// Idempotency-Key, and only if its body is at most 64 KiB.
+type Retries struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often a request may be tried in all, the first time included. 1 turns retries off. Default 2.
+	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// How long one try may take until the response's head. Default: only the timeouts bound it.
+	PerTry string `protobuf:"bytes,2,opt,name=per_try,json=perTry,proto3" json:"per_try,omitempty"`
+	// How many retries there may be for 100 requests, so that an upstream that fails is not buried under them. An agent counts
+	// this for each service, and apart for a candidate. Default 10.
+	BudgetPercent uint32 `protobuf:"varint,3,opt,name=budget_percent,json=budgetPercent,proto3" json:"budget_percent,omitempty"`
+	// Which failures are tried again: "connect" (no connection), "reset" (the connection broke before the response), "timeout"
+	// (per_try passed), and the statuses "429", "500", "502", "503", "504". Default: connect, reset and timeout.
+	On            []string `protobuf:"bytes,4,rep,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retries) Reset() {
+	*x = Retries{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retries) ProtoMessage() {}
+
+func (x *Retries) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retries.ProtoReflect.Descriptor instead.
+func (*Retries) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Retries) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Retries) GetPerTry() string {
+	if x != nil {
+		return x.PerTry
+	}
+	return ""
+}
+
+func (x *Retries) GetBudgetPercent() uint32 {
+	if x != nil {
+		return x.BudgetPercent
+	}
+	return 0
+}
+
+func (x *Retries) GetOn() []string {
+	if x != nil {
+		return x.On
+	}
+	return nil
+}
+
 var File_tidegate_config_v1_service_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\n" +
-	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x98\x05\n" +
+	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xcf\x05\n" +
 	"\aService\x12\xbd\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\xaa\x01\xbaH\xa6\x01\xba\x01\x9a\x01\n" +
 	"\vservice.url\x12Hmust be http:// or https:// with a host, without user, query or fragment\x1aAthis == '' || this.matches('^https?://[^/?#@\\\\s]+(/[^?#\\\\s]*)?$')\xd8\x01\x01r\x03\x18\x80\x10R\x03url\x12?\n" +
@@ -383,7 +469,8 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\bprotocol\x18\x04 \x01(\tB\x17\xbaH\x14r\x12R\x00R\x05http1R\x02h2R\x03h2cR\bprotocol\x128\n" +
 	"\btimeouts\x18\x05 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\x121\n" +
 	"\x03tls\x18\x06 \x01(\v2\x1f.tidegate.config.v1.UpstreamTlsR\x03tls\x12K\n" +
-	"\x0fconnection_pool\x18\a \x01(\v2\".tidegate.config.v1.ConnectionPoolR\x0econnectionPool:n\xbaHk\x1ai\n" +
+	"\x0fconnection_pool\x18\a \x01(\v2\".tidegate.config.v1.ConnectionPoolR\x0econnectionPool\x125\n" +
+	"\aretries\x18\b \x01(\v2\x1b.tidegate.config.v1.RetriesR\aretries:n\xbaHk\x1ai\n" +
 	"\x13service.destination\x12#give exactly one of url and targets\x1a-(this.url != '') != (this.targets.size() > 0)\"\xdc\x01\n" +
 	"\x06Target\x12\xae\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\x9b\x01\xbaH\x97\x01\xba\x01\x8b\x01\n" +
@@ -402,7 +489,13 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\x14insecure_skip_verify\x18\x03 \x01(\bR\x12insecureSkipVerify\"d\n" +
 	"\x0eConnectionPool\x12$\n" +
 	"\bmax_idle\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\amaxIdle\x12,\n" +
-	"\fidle_timeout\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\vidleTimeoutB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
+	"\fidle_timeout\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\vidleTimeout\"\xd4\x01\n" +
+	"\aRetries\x12#\n" +
+	"\battempts\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18\n" +
+	"R\battempts\x12\"\n" +
+	"\aper_try\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x06perTry\x12.\n" +
+	"\x0ebudget_percent\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18dR\rbudgetPercent\x12P\n" +
+	"\x02on\x18\x04 \x03(\tB@\xbaH=\x92\x01:\x10\b\x18\x01\"4r2R\aconnectR\x05resetR\atimeoutR\x03429R\x03500R\x03502R\x03503R\x03504R\x02onB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
 var (
 	file_tidegate_config_v1_service_proto_rawDescOnce sync.Once
@@ -416,24 +509,26 @@ func file_tidegate_config_v1_service_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_service_proto_rawDescData
 }
 
-var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tidegate_config_v1_service_proto_goTypes = []any{
 	(*Service)(nil),        // 0: tidegate.config.v1.Service
 	(*Target)(nil),         // 1: tidegate.config.v1.Target
 	(*Timeouts)(nil),       // 2: tidegate.config.v1.Timeouts
 	(*UpstreamTls)(nil),    // 3: tidegate.config.v1.UpstreamTls
 	(*ConnectionPool)(nil), // 4: tidegate.config.v1.ConnectionPool
+	(*Retries)(nil),        // 5: tidegate.config.v1.Retries
 }
 var file_tidegate_config_v1_service_proto_depIdxs = []int32{
 	1, // 0: tidegate.config.v1.Service.targets:type_name -> tidegate.config.v1.Target
 	2, // 1: tidegate.config.v1.Service.timeouts:type_name -> tidegate.config.v1.Timeouts
 	3, // 2: tidegate.config.v1.Service.tls:type_name -> tidegate.config.v1.UpstreamTls
 	4, // 3: tidegate.config.v1.Service.connection_pool:type_name -> tidegate.config.v1.ConnectionPool
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 4: tidegate.config.v1.Service.retries:type_name -> tidegate.config.v1.Retries
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_service_proto_init() }
@@ -448,7 +543,7 @@ func file_tidegate_config_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_service_proto_rawDesc), len(file_tidegate_config_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -13,8 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,7 +27,7 @@ const (
 )
 
 // runEngine is a proxy in a process of its own, so that its processor time is its alone. It prints its address, and at each
-// line that it reads, the processor time and the objects that it has used.
+// line that it reads, the processor time, the objects, and the memory that it uses.
 func runEngine(engine string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,9 +51,12 @@ func runEngine(engine string) {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var usage syscall.Rusage
 		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+		if lines.Text() == "collect" {
+			runtime.GC()
+		}
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
-		fmt.Println(usage.Utime.Nano()+usage.Stime.Nano(), memory.Mallocs)
+		fmt.Println(usage.Utime.Nano()+usage.Stime.Nano(), memory.Mallocs, memory.HeapInuse+memory.StackInuse)
 	}
 }
 
@@ -109,13 +110,48 @@ func startEngine(b *testing.B, name, target string) *engine {
 // used is the processor time in nanoseconds and the objects that the engine has used.
 func (e *engine) used(b *testing.B) (processor, objects int64) {
 	b.Helper()
-	if _, err := io.WriteString(e.ask, "?\n"); err != nil || !e.answers.Scan() {
+	numbers := e.question(b, "?\n")
+	return numbers[0], numbers[1]
+}
+
+// question asks the engine for its numbers.
+func (e *engine) question(b *testing.B, question string) (numbers [3]int64) {
+	b.Helper()
+	if _, err := io.WriteString(e.ask, question); err != nil || !e.answers.Scan() {
 		b.Fatal("the engine is gone", err)
 	}
-	first, second, _ := strings.Cut(e.answers.Text(), " ")
-	processor, _ = strconv.ParseInt(first, 10, 64)
-	objects, _ = strconv.ParseInt(second, 10, 64)
-	return processor, objects
+	if _, err := fmt.Sscan(e.answers.Text(), &numbers[0], &numbers[1], &numbers[2]); err != nil {
+		b.Fatal(err)
+	}
+	return numbers
+}
+
+// BenchmarkIdleConnection is what a connection costs that has carried a request and waits for the next.
+func BenchmarkIdleConnection(b *testing.B) {
+	const connections, size = 4000, 100
+	target := fixedUpstream(b, size)
+	for range b.N {
+		e := startEngine(b, "http1", target)
+		before := e.question(b, "collect\n")[2]
+		response := make([]byte, 1024)
+		for range connections {
+			conn, err := net.Dial("tcp", e.address)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = conn.Close() })
+			_, _ = io.WriteString(conn, get)
+			if _, err := conn.Read(response); err != nil {
+				b.Fatal(err)
+			}
+		}
+		<-time.After(2 * parkAfter)
+		// Stacks shrink by half with each collection.
+		for range 3 {
+			e.question(b, "collect\n")
+		}
+		b.ReportMetric(float64(e.question(b, "collect\n")[2]-before)/connections, "B/connection")
+	}
 }
 
 // fixedUpstream answers every request with the same, at as little cost as it can.

@@ -197,7 +197,10 @@ type rig struct {
 func newRig(tb testing.TB, limits Limits, change ...func(*PoolConfig)) *rig {
 	tb.Helper()
 	r := &rig{tb: tb, upstream: listen(tb), proxy: listen(tb)}
-	change = append([]func(*PoolConfig){func(c *PoolConfig) { c.Limits.Tick = limits.Tick }}, change...)
+	limits.Portable = os.Getenv(portableVariable) != ""
+	change = append([]func(*PoolConfig){func(c *PoolConfig) {
+		c.Limits.Tick, c.Limits.Portable = limits.Tick, limits.Portable
+	}}, change...)
 	r.pool = poolTo(tb, r.upstream.Addr().String(), change...)
 	r.forwarder = &forwarder{pool: r.pool}
 	r.server = NewServer(Config{Handler: r.forwarder, Limits: limits, Panicked: func(cause any, stack []byte) {

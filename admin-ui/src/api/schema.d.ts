@@ -972,6 +972,23 @@ export interface components {
             /** Format: date-time */
             time?: string;
         };
+        /** @description Backend is one of the services that share a route's requests. */
+        Backend: {
+            /** @description The name of the service. */
+            service: string;
+            /**
+             * Format: int64
+             * @description The share of requests, relative to the other backends. 0: only those that an override sends here.
+             */
+            weight?: number;
+        };
+        /** @description BackendOverride names where a request may say which backend it wants: the name of the service. Other values are ignored. */
+        BackendOverride: {
+            /** @description The name of a cookie. */
+            cookie?: string;
+            /** @description The name of a header. It goes before the cookie. */
+            header?: string;
+        };
         /** @description Certificate is what TLS listeners show, with what the control plane knows about it. */
         Certificate: {
             /** @description Changes with every change; for If-Match. */
@@ -1149,6 +1166,8 @@ export interface components {
             verdict?: string;
         };
         ExplainResponse: {
+            /** @description How several services share the requests, in words. Empty if there is one. */
+            backends?: string[];
             /** @description What the route asks of the header and the query, in words. */
             conditions?: string[];
             /** @description The nearest other routes and why they do not match. */
@@ -1640,15 +1659,24 @@ export interface components {
         };
         /** @description Route says which requests go to which service. */
         RouteSpec: {
+            /**
+             * @description Several services that share the requests by weight, instead of service. Which one answers is decided for each request
+             *     alone, unless sticky says otherwise.
+             */
+            backends?: components["schemas"]["Backend"][];
             /** @description Which requests. */
             match: components["schemas"]["Match"];
+            /** @description Lets a request choose its backend. Without it none can. */
+            override?: components["schemas"]["BackendOverride"];
             /**
              * Format: int32
              * @description A higher number wins before any other rule of precedence. Default 0.
              */
             priority?: number;
             /** @description The name of the service that answers. */
-            service: string;
+            service?: string;
+            /** @description Keeps whoever can be told apart on one backend, as long as the weights stay. */
+            sticky?: components["schemas"]["Sticky"];
             /** @description Overrides of the service's timeouts. */
             timeouts?: components["schemas"]["Timeouts"];
         };
@@ -1777,6 +1805,18 @@ export interface components {
              */
             traffic_percent?: number;
         };
+        /**
+         * @description Sticky says by what requests stay on one backend. The value is hashed to a place on the scale of the weights, so a weight
+         *     that grows takes over some of the others' and lets nobody else move. Requests without the value are decided alone.
+         */
+        Sticky: {
+            /** @description True: the consumer. Authentication cannot be bound to one of the services then, for it decides who that is. */
+            consumer?: boolean;
+            /** @description The name of a cookie. The gateway sets one, for the session, with requests that bring none. */
+            cookie?: string;
+            /** @description The name of a header. */
+            header?: string;
+        } & (unknown | unknown | unknown);
         /** @description Strategy is a named strategy of a fleet. Those that ship cannot be changed. */
         Strategy: {
             /** @description It ships with Tidegate. */

@@ -3,6 +3,7 @@ import type { Route } from '@/api/routes';
 import { columnsOf } from '@/components/DataTable';
 import { nameColumn, revisionColumn, stateColumn, updatedColumn } from '@/components/resourceColumns';
 import { plural } from '@/format/number';
+import { backendsOf } from './backends';
 import { conditionsOf } from './conditions';
 
 /** More paths than this are counted, not listed. */
@@ -22,7 +23,7 @@ export const routeColumns = column.columns([
     header: 'Paths',
     cell: ({ row: { original: { spec } } }) => <Paths paths={spec.match.paths ?? []} conditions={conditionsOf(spec.match)} />,
   }),
-  column.display({ id: 'service', header: 'Service', cell: ({ row: { original: { spec } } }) => spec.service }),
+  column.display({ id: 'service', header: 'Service', cell: ({ row: { original: { spec } } }) => backendsOf(spec).map((backend) => <div key={backend}>{backend}</div>) }),
   column.display({ id: 'priority', header: 'Priority', cell: ({ row: { original: { spec } } }) => spec.priority ?? 0 }),
   stateColumn<Route>(),
   revisionColumn<Route>(),

@@ -15,10 +15,9 @@ import (
 
 // rawReader reads from the socket itself.
 type rawReader struct {
-	read     func(fd uintptr) bool // one for all calls, since making it costs an allocation
-	written  bool
-	writeErr error
-	readErr  error
+	read    func(fd uintptr) bool // one for all calls, since making it costs an allocation
+	written bool
+	readErr error
 }
 
 // hot is how long a wait may take that began without looking.
@@ -61,24 +60,21 @@ func (c *carrier) sendAndFill() (done bool, err error) {
 		return false, nil
 	}
 	c.arm(time.Now())
-	c.rawReader.written, c.rawReader.writeErr, c.rawReader.readErr = false, nil, nil
+	c.rawReader.written, c.rawReader.readErr = false, nil
 	err = c.raw.Read(c.rawReader.read)
-	switch {
-	case c.rawReader.writeErr != nil:
+	if !c.rawReader.written {
+		// The usual way writes the rest, or finds out what is wrong.
 		return false, nil
-	case !c.rawReader.written:
-		return false, nil
-	case err != nil && errors.Is(err, os.ErrDeadlineExceeded):
+	}
+	if err == nil {
+		err = c.rawReader.readErr
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.armed = longAgo
 		return true, nil
-	case err != nil:
-		c.ended = true
-		return true, err
-	case c.rawReader.readErr != nil:
-		c.ended = true
-		return true, c.rawReader.readErr
 	}
-	return true, nil
+	c.ended = c.ended || err != nil
+	return true, err
 }
 
 // onReadable is called first when nothing has arrived, to write, and then whenever something has.
@@ -99,12 +95,10 @@ func (c *carrier) writeSocket(fd uintptr) (all bool) {
 			continue
 		}
 		if err != nil || n <= 0 {
-			c.rawReader.writeErr = err
 			return false
 		}
 		if n < len(c.out) {
 			c.out = c.out[:copy(c.out, c.out[n:])]
-			c.rawReader.writeErr = syscall.EAGAIN
 			return false
 		}
 		c.out = c.out[:0]

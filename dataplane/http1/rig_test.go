@@ -55,6 +55,8 @@ func (f *forwarder) Serve(x *Exchange) {
 		call.Body = &x.Body
 	}
 	response, failure := f.pool.RoundTrip(call)
+	// What an idle connection keeps must not keep what belongs to its exchanges.
+	*call = Call{}
 	if failure != nil {
 		f.fail(x, failure)
 		return

@@ -95,6 +95,8 @@ func (r *Response) Release() {
 	}
 	// What follows a response that nobody asked for would be taken for the next one.
 	reusable := sent && r.Body.done && r.head.persistent() && c.r == c.w && c.cause() == nil && !c.ended
+	// What the connection keeps must not keep what belongs to the exchange.
+	c.waiter, r.Body.waiter = nil, nil
 	if !reusable || r.contradicts() {
 		c.close()
 		return
@@ -173,7 +175,8 @@ func expects(body io.Reader) bool {
 
 // compose writes the request into the buffer, and returns the body if there is more of it.
 func (c *carrier) compose(call *Call) (rest io.Reader, failure *Failure) {
-	out := append(c.out[:0], call.Method...)
+	out := c.out[:0]
+	out = append(out, call.Method...)
 	out = append(out, ' ')
 	out = append(out, call.Target...)
 	out = append(out, " HTTP/1.1\r\nHost: "...)
@@ -207,7 +210,8 @@ func (c *carrier) compose(call *Call) (rest io.Reader, failure *Failure) {
 	if body != nil && expects(body) {
 		out = append(out, "Expect: 100-continue\r\n"...)
 	}
-	c.out, c.sent = append(out, "\r\n"...), 0
+	out = append(out, "\r\n"...)
+	c.out, c.sent = out, 0
 	if body == nil {
 		return nil, nil
 	}

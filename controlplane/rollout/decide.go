@@ -82,7 +82,27 @@ func (d *decision) queued() []Action {
 	if d.Unchanged && d.Rollout.StableRevision != 0 {
 		return []Action{Complete{fmt.Sprintf("nothing changed for agents: revision %d has the content of revision %d", d.Rollout.Revision, d.Rollout.StableRevision)}}
 	}
+	if d.awaitsReturn() {
+		return nil
+	}
 	return d.enter(0, onStart, "", "", false)
+}
+
+// returnsWithin is how long a fleet of which nobody is connected, but somebody was a moment ago, is waited for. After a restart
+// of the control plane or an outage of Postgres agents come back within seconds; a revision that was published in between must
+// not count as one for an empty fleet, which would skip every step.
+const returnsWithin = 30 * time.Second
+
+func (d *decision) awaitsReturn() bool {
+	if present, _ := d.eligible(); present > 0 {
+		return false
+	}
+	for _, agent := range d.Agents {
+		if !agent.Drain && d.now.Before(agent.SeenAt.Add(returnsWithin)) {
+			return true
+		}
+	}
+	return false
 }
 
 // enter sets the dials of a step, or waits for approval of it. why and actor are a person's, if one asked.

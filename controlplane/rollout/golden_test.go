@@ -214,7 +214,7 @@ func (in *inputLine) agent(s *rollout.State) {
 		ID: in.word(0), Name: in.value("name", in.word(0)), BootID: in.value("boot", "b1"), Alive: true,
 		ConnectedAt: in.age("connected", time.Hour), Acknowledged: rollout.Generation{Epoch: 1, Number: in.number64("generation", 7)},
 		Status: in.value("status", "serving"), Error: in.value("error", ""), Candidate: in.number64("candidate", s.Rollout.Revision),
-		FailedRollout: in.number64("failed", 0),
+		FailedRollout: in.number64("failed", 0), SeenAt: in.age("seen", time.Hour),
 	}
 	for _, word := range in.words[1:] {
 		switch word {

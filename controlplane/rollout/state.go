@@ -82,6 +82,8 @@ type Agent struct {
 	// Alive: it holds its stream and was heard of lately.
 	Alive       bool
 	ConnectedAt time.Time
+	// SeenAt is when it was heard of last; zero: never.
+	SeenAt time.Time
 	// Drain: it was told to finish; whatever it does is on purpose.
 	Drain bool
 	// What it acknowledged last.

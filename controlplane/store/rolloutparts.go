@@ -14,6 +14,7 @@ type RolloutAgent struct {
 	Name        string
 	BootID      string
 	ConnectedAt *time.Time
+	SeenAt      *time.Time
 	Drain       bool
 	// What it acknowledged last.
 	Epoch, Generation int64

@@ -293,7 +293,7 @@ func (q *Queries) ListOpenRollouts(ctx context.Context, fleetID int64) ([]Rollou
 }
 
 const listRolloutAgents = `-- name: ListRolloutAgents :many
-SELECT a.id, a.name, a.boot_id, a.connected_at, a.drain, a.epoch, a.generation, a.status, a.error, a.candidate_revision,
+SELECT a.id, a.name, a.boot_id, a.connected_at, a.seen_at, a.drain, a.epoch, a.generation, a.status, a.error, a.candidate_revision,
        a.candidate_share_ppm, a.failed_rollout,
        (a.connected AND a.seen_at > clock_timestamp() - make_interval(secs => $1::float8))::boolean AS alive
 FROM agents a
@@ -311,6 +311,7 @@ type ListRolloutAgentsRow struct {
 	Name              string
 	BootID            string
 	ConnectedAt       *time.Time
+	SeenAt            *time.Time
 	Drain             bool
 	Epoch             int64
 	Generation        int64
@@ -337,6 +338,7 @@ func (q *Queries) ListRolloutAgents(ctx context.Context, arg ListRolloutAgentsPa
 			&i.Name,
 			&i.BootID,
 			&i.ConnectedAt,
+			&i.SeenAt,
 			&i.Drain,
 			&i.Epoch,
 			&i.Generation,

@@ -208,10 +208,14 @@ func (d *draft) warnOfUnusedServices(ctx context.Context) error {
 			edited = append(edited, e.Name)
 		}
 		if route, ok := d.former[e.Key].(*configv1.Route); ok {
-			suspects[serviceKey(route.GetService())] = true
+			for _, service := range route.Services() {
+				suspects[serviceKey(service)] = true
+			}
 		}
 		if route, ok := e.spec.(*configv1.Route); ok && !e.delete {
-			used[route.GetService()] = true
+			for _, reference := range configv1.References(route) {
+				used[reference.Name] = true
+			}
 		}
 		if e.Kind == configv1.Kind_KIND_SERVICE {
 			suspects[e.Key] = true

@@ -235,6 +235,15 @@ func TestWhatIsWrongIsRefusedWhole(t *testing.T) {
 			"routes/r spec.match route.tie\nroutes/s spec.match route.tie",
 		},
 		{
+			"backends",
+			[]string{
+				`routes/r {"service":"orders","backends":[{"service":"orders","weight":1}],"match":{"paths":["/r"]}}`,
+				`routes/s {"backends":[{"service":"orders"},{"service":"nowhere"}],"match":{"paths":["/s"]}}`,
+				`routes/t {"service":"orders","sticky":{"cookie":"a"},"match":{"paths":["/t"]}}`,
+			},
+			"routes/r spec route.destination\nroutes/s spec.backends route.backends.weight\nroutes/t spec route.split\nroutes/s spec.backends[1].service reference.missing",
+		},
+		{
 			"conditions that do not exclude each other tie",
 			[]string{
 				`routes/r {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"x-a","equals":"1"}]}}`,

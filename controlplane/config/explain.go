@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,13 +16,15 @@ import (
 
 // Explanation says which route a request takes, why, and what would happen to it there.
 type Explanation struct {
-	// Route and Service are empty when no route matches.
+	// Route and Service are empty when no route matches. Several services are separated by commas.
 	Route, Service string
 	// Pattern is the path pattern that matched, and Parameters what its parameters hold.
 	Pattern    string
 	Parameters map[string]string
 	// Conditions are what the route asks of the header and the query, in words.
 	Conditions []string
+	// Backends say, in words, how several services share the requests; empty for one.
+	Backends []string
 	// Plugins are those of the route, in the order in which they run, each with the reason why it applies or not.
 	Plugins []ExplainedPlugin
 	// Others are the nearest other routes and why they do not take the request.
@@ -140,11 +143,13 @@ func (e explainer) explain(ctx context.Context, request pattern.Request) (Explan
 	}
 	verdict := judged.Verdicts[judged.Winner]
 	explanation.Route = verdict.Rule
-	explanation.Service = routes[judged.Winner].GetService()
+	services := routes[judged.Winner].Services()
+	explanation.Service = strings.Join(services, ", ")
+	explanation.Backends = backendsOf(routes[judged.Winner])
 	explanation.Pattern = verdict.Fit.Path.Source()
 	explanation.Parameters = parametersOf(verdict.Fit.Path, request.Path)
 	explanation.Conditions = conditionsOf(rules[judged.Winner])
-	explanation.Plugins, err = e.plugins(ctx, explanation.Route, explanation.Service)
+	explanation.Plugins, err = e.plugins(ctx, explanation.Route, services)
 	return explanation, err
 }
 
@@ -180,6 +185,33 @@ func conditionsOf(rule pattern.Rule) []string {
 	}
 	for _, condition := range rule.Query {
 		out = append(out, "query parameter "+condition.String())
+	}
+	return out
+}
+
+// backendsOf says how the backends of a route share its requests.
+func backendsOf(route *configv1.Route) []string {
+	total := 0.0
+	for _, backend := range route.GetBackends() {
+		total += float64(backend.GetWeight())
+	}
+	var out []string
+	for _, backend := range route.GetBackends() {
+		out = append(out, fmt.Sprintf("%s: %.4g %% of the requests", backend.GetService(), 100*float64(backend.GetWeight())/total))
+	}
+	switch by := route.GetSticky().GetBy().(type) {
+	case *configv1.Sticky_Cookie:
+		out = append(out, "sticky by cookie "+by.Cookie)
+	case *configv1.Sticky_Header:
+		out = append(out, "sticky by header "+by.Header)
+	case *configv1.Sticky_Consumer:
+		out = append(out, "sticky by consumer")
+	}
+	if name := route.GetOverride().GetHeader(); name != "" {
+		out = append(out, "header "+name+" may name the service")
+	}
+	if name := route.GetOverride().GetCookie(); name != "" {
+		out = append(out, "cookie "+name+" may name the service")
 	}
 	return out
 }

@@ -16,9 +16,9 @@ type boundPlugin struct {
 	info configv1.PluginTypeInfo
 }
 
-// plugins explains those that bear on a route of a service. Of one type the most specific applies (route, service, fleet; then
+// plugins explains those that bear on a route of one or several services. Of one type the most specific applies (route, service, fleet; then
 // consumer, plan, none); of cumulative types all do. Who calls is not known here, so those for a consumer or a plan say "for".
-func (e explainer) plugins(ctx context.Context, route, service string) ([]ExplainedPlugin, error) {
+func (e explainer) plugins(ctx context.Context, route string, services []string) ([]ExplainedPlugin, error) {
 	versions, err := e.list(ctx, configv1.Kind_KIND_PLUGIN)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (e explainer) plugins(ctx context.Context, route, service string) ([]Explai
 			return nil, err
 		}
 		plugin, ok := spec.(*configv1.Plugin)
-		if !ok || !bears(plugin.GetScope(), route, service) {
+		if !ok || !bears(plugin.GetScope(), route, services) {
 			continue
 		}
 		info, known := configv1.LookupPluginType(plugin.GetType())
@@ -43,14 +43,15 @@ func (e explainer) plugins(ctx context.Context, route, service string) ([]Explai
 	winners := map[string]string{}
 	for i, plugin := range bound {
 		explained[i] = ExplainedPlugin{
-			Name: plugin.name, Type: plugin.spec.GetType(), Phase: plugin.info.PhaseName(), Reason: reasonOf(plugin, winners),
+			Name: plugin.name, Type: plugin.spec.GetType(), Phase: plugin.info.PhaseName(), Reason: reasonOf(plugin, winners, len(services)),
 		}
 	}
 	return explained, nil
 }
 
-func bears(scope *configv1.Scope, route, service string) bool {
-	return (scope.GetRoute() == "" || scope.GetRoute() == route) && (scope.GetService() == "" || scope.GetService() == service)
+func bears(scope *configv1.Scope, route string, services []string) bool {
+	return (scope.GetRoute() == "" || scope.GetRoute() == route) &&
+		(scope.GetService() == "" || slices.Contains(services, scope.GetService()))
 }
 
 // comparePlugins puts what runs first in front, and within a type the more specific.
@@ -84,8 +85,9 @@ func whoRank(scope *configv1.Scope) int {
 	return 0
 }
 
-// reasonOf says whether a plugin applies. winners remembers by type which one already applies to every caller.
-func reasonOf(plugin boundPlugin, winners map[string]string) string {
+// reasonOf says whether a plugin applies. winners remembers by type which one already applies to every caller; one that is
+// bound to one of several services leaves the others open.
+func reasonOf(plugin boundPlugin, winners map[string]string, services int) string {
 	if plugin.spec.GetMode() == "off" {
 		return "does not apply: its mode is off"
 	}
@@ -93,7 +95,7 @@ func reasonOf(plugin boundPlugin, winners map[string]string) string {
 	if winner := winners[plugin.spec.GetType()]; winner != "" && !plugin.info.GetCumulative() {
 		return fmt.Sprintf("does not apply: %s is more specific", winner)
 	}
-	if whoRank(scope) == 0 {
+	if whoRank(scope) == 0 && (services < 2 || scope.GetService() == "") {
 		winners[plugin.spec.GetType()] = plugin.name
 	}
 	reason := "applies to " + whereText(scope)

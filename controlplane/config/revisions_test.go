@@ -207,6 +207,8 @@ func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 		`routes/one {"service":"orders","match":{"paths":["/orders/{id}"],"methods":["GET"]}}`,
 		`routes/admin {"service":"orders","match":{"hosts":["admin.example"],"paths":["/**"]}}`,
 		`routes/canary {"service":"orders","match":{"paths":["/orders/**"],"headers":[{"name":"x-canary","equals":"yes"}],"query":[{"name":"v","regex":"[0-9]+"}]}}`,
+		`services/next {"url":"http://next"}`,
+		`routes/split {"backends":[{"service":"orders","weight":3},{"service":"next","weight":1}],"sticky":{"cookie":"arm"},"match":{"paths":["/split"]}}`,
 		`consumers/acme {}`,
 		`plugins/auth {"type":"key-auth"}`,
 		`plugins/auth-one {"type":"key-auth","scope":{"route":"one"},"config":{"optional":true}}`,
@@ -248,6 +250,10 @@ func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 				}
 			}
 		})
+	}
+	shared, err := b.Explain(t.Context(), fleet, "", config.Asked{Method: "GET", URL: "/split"})
+	if got := strings.Join(shared.Backends, "; "); err != nil || got != "orders: 75 % of the requests; next: 25 % of the requests; sticky by cookie arm" {
+		t.Errorf("backends %q, %v", got, err)
 	}
 	if _, err := b.Explain(t.Context(), fleet, "", config.Asked{Method: "GET", URL: "/a/%00"}); rules(t, err) != "url path" {
 		t.Errorf("a path that the gateway refuses: %v", err)

@@ -90,12 +90,25 @@ func NewChain(choices []Choice) *Chain {
 
 // Request runs the request phases until one refuses. The plans are those of the snapshot that decides the exchange.
 func (c *Chain) Request(x *Exchange, plans Plans) Verdict {
+	if v := c.Authenticate(x); v.Refused() {
+		return v
+	}
+	return c.Proceed(x, plans)
+}
+
+// Authenticate runs the phase that finds out who calls.
+func (c *Chain) Authenticate(x *Exchange) Verdict {
 	for _, p := range c.authentication {
 		x.policies = append(x.policies, p)
 		if v := p.run(x); v.Refused() {
 			return v
 		}
 	}
+	return Verdict{}
+}
+
+// Proceed runs the phases after authentication, which a chain with the same authentication may have run.
+func (c *Chain) Proceed(x *Exchange, plans Plans) Verdict {
 	first := len(x.policies)
 	planned, v := c.resolve(x, plans)
 	if v.Refused() {

@@ -44,11 +44,14 @@ type exchange struct {
 	target    *upstream.Target
 	requestID string
 	trace     string
-	upgrade   string
-	ctx       context.Context
-	watchdog  *watchdog
-	body      *requestBody
-	revoked   []func()
+	// undecided says that the backend is chosen when it is known who calls, stickyCookie is what the client should bring back.
+	undecided    bool
+	stickyCookie string
+	upgrade      string
+	ctx          context.Context
+	watchdog     *watchdog
+	body         *requestBody
+	revoked      []func()
 
 	// The outcome.
 	reason  plugin.Reason
@@ -86,7 +89,7 @@ func (x *exchange) serve() (whole bool) {
 	if verdict := x.match(); verdict.Refused() {
 		return x.refuse(verdict)
 	}
-	if verdict := x.route.Chain.Request(&x.Exchange, x.snapshot); verdict.Refused() {
+	if verdict := x.police(); verdict.Refused() {
 		return x.refuse(verdict)
 	}
 	x.watch()
@@ -107,7 +110,8 @@ func (x *exchange) match() plugin.Verdict {
 	}
 	route, ok := x.snapshot.Match(x.Host, x.Method, x.Path, (*fields)(x), nil)
 	if ok {
-		x.route, x.Route, x.Service = route, route.Name, route.Service
+		x.Route = route.Name
+		x.choose(route)
 		return plugin.Continue()
 	}
 	allowed := x.snapshot.Allowed(x.Host, x.Path, (*fields)(x))

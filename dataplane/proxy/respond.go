@@ -67,6 +67,9 @@ func (x *exchange) finishHead(header http.Header) {
 		x.route.Chain.Response(&x.Exchange)
 	}
 	x.Limits.Write(header)
+	if x.stickyCookie != "" {
+		header["Set-Cookie"] = append(header["Set-Cookie"], x.stickyCookie)
+	}
 	header["X-Request-Id"] = []string{x.requestID}
 	if x.proxy.draining.Load() && x.request.ProtoMajor == 1 {
 		header["Connection"] = []string{"close"}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
@@ -15,9 +16,12 @@ import (
 
 // routeSource is a route as it was read, before it is resolved.
 type routeSource struct {
-	number  uint32
-	rule    pattern.Rule
-	service string
+	number uint32
+	rule   pattern.Rule
+	// spec is what was read; it is not changed.
+	spec *configv1.Route
+	// services are those that answer.
+	services []string
 	// timeouts are the route's own; zero takes the service's.
 	timeouts Timeouts
 }
@@ -29,10 +33,12 @@ func (c *compilation) readRoute(resource revision.Resource) {
 	}
 	name := resource.Key.String()
 	source := &routeSource{
-		service:  spec.GetService(),
+		spec:     &spec,
+		services: spec.Services(),
 		rule:     c.rule(resource, &spec),
 		timeouts: c.timeouts(name, spec.GetTimeouts(), Timeouts{}),
 	}
+	c.checkSplit(name, &spec)
 	if before, ok := c.next.routes[resource.Name]; ok {
 		source.number = before.number
 	} else {
@@ -125,22 +131,49 @@ func (c *compilation) resolveRoutes() []router.Entry[*Route] {
 	chains := make(map[place]*plugin.Chain)
 	for name := range c.affected() {
 		source := c.next.routes[name]
-		target, ok := c.next.services[source.service]
+		if route, ok := c.resolve(name, source, chains); ok {
+			entries = append(entries, router.Entry[*Route]{Rule: source.rule, Value: route})
+		}
+	}
+	return entries
+}
+
+// resolve makes a route. One with several backends is the route of the first, which knows the others.
+func (c *compilation) resolve(name string, source *routeSource, chains map[place]*plugin.Chain) (*Route, bool) {
+	c.checkStickyConsumer(name, source)
+	var routes []*Route
+	for i, service := range source.services {
+		target, ok := c.next.services[service]
 		if !ok {
-			c.fail("routes/"+name, "service", CodeReference, "there is no service %q", source.service)
+			c.fail("routes/"+name, source.serviceField(i), CodeReference, "there is no service %q", service)
 			continue
 		}
-		entries = append(entries, router.Entry[*Route]{Rule: source.rule, Value: &Route{
+		routes = append(routes, &Route{
 			Name:         name,
-			Service:      source.service,
+			Service:      service,
 			Number:       source.number,
-			Chain:        c.next.places.chain(name, source.service, chains),
+			Chain:        c.next.places.chain(name, service, chains),
 			Upstream:     target.value.upstream,
 			HostOfTarget: target.value.hostOfTarget,
 			Timeouts:     source.timeouts.over(target.value.timeouts),
-		}})
+		})
 	}
-	return entries
+	if len(routes) == 0 || len(routes) < len(source.services) {
+		return nil, false
+	}
+	if len(routes) == 1 {
+		return routes[0], true
+	}
+	first := *routes[0]
+	first.Split = newSplit(source.spec, routes)
+	return &first, true
+}
+
+func (s *routeSource) serviceField(i int) string {
+	if s.spec.GetService() != "" {
+		return "service"
+	}
+	return fmt.Sprintf("backends[%d].service", i)
 }
 
 // affected visits the names of the routes that have to be made anew. Most changes are of routes alone, and then no other is
@@ -152,8 +185,8 @@ func (c *compilation) affected() iter.Seq[string] {
 	}
 	return func(yield func(string) bool) {
 		for name, source := range c.next.routes {
-			anew := all || c.routes[name] || c.services[source.service] ||
-				c.touched[place{route: name}] || c.touched[place{service: source.service}]
+			changed := func(service string) bool { return c.services[service] || c.touched[place{service: service}] }
+			anew := all || c.routes[name] || c.touched[place{route: name}] || slices.ContainsFunc(source.services, changed)
 			if anew && !yield(name) {
 				return
 			}

@@ -43,6 +43,8 @@ type Route struct {
 	// HostOfTarget sends the target's host upstream instead of the client's.
 	HostOfTarget bool
 	Timeouts     Timeouts
+	// Split chooses among several backends; the route is that of one of them until then. Nil if there is one only.
+	Split *Split
 }
 
 // Timeouts bound the phases of an exchange.

@@ -964,7 +964,9 @@ type ExplainResponse struct {
 	// The nearest other routes and why they do not match.
 	Others []*ExplainedRoute `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
 	// What the route asks of the header and the query, in words.
-	Conditions    []string `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	Conditions []string `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// How several services share the requests, in words. Empty if there is one.
+	Backends      []string `protobuf:"bytes,8,rep,name=backends,proto3" json:"backends,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1044,6 +1046,13 @@ func (x *ExplainResponse) GetOthers() []*ExplainedRoute {
 func (x *ExplainResponse) GetConditions() []string {
 	if x != nil {
 		return x.Conditions
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetBackends() []string {
+	if x != nil {
+		return x.Backends
 	}
 	return nil
 }
@@ -1250,7 +1259,7 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\aheaders\x18\x05 \x03(\v2..tidegate.admin.v1.ExplainRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa3\x03\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
@@ -1262,7 +1271,8 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x06others\x18\x06 \x03(\v2!.tidegate.admin.v1.ExplainedRouteR\x06others\x12\x1e\n" +
 	"\n" +
 	"conditions\x18\a \x03(\tR\n" +
-	"conditions\x1a=\n" +
+	"conditions\x12\x1a\n" +
+	"\bbackends\x18\b \x03(\tR\bbackends\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"g\n" +

@@ -32,7 +32,14 @@ type Route struct {
 	// A higher number wins before any other rule of precedence. Default 0.
 	Priority int32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Overrides of the service's timeouts.
-	Timeouts      *Timeouts `protobuf:"bytes,4,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	Timeouts *Timeouts `protobuf:"bytes,4,opt,name=timeouts,proto3" json:"timeouts,omitempty"`
+	// Several services that share the requests by weight, instead of service. Which one answers is decided for each request
+	// alone, unless sticky says otherwise.
+	Backends []*Backend `protobuf:"bytes,5,rep,name=backends,proto3" json:"backends,omitempty"`
+	// Keeps whoever can be told apart on one backend, as long as the weights stay.
+	Sticky *Sticky `protobuf:"bytes,6,opt,name=sticky,proto3" json:"sticky,omitempty"`
+	// Lets a request choose its backend. Without it none can.
+	Override      *BackendOverride `protobuf:"bytes,7,opt,name=override,proto3" json:"override,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,6 +102,240 @@ func (x *Route) GetTimeouts() *Timeouts {
 	return nil
 }
 
+func (x *Route) GetBackends() []*Backend {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+func (x *Route) GetSticky() *Sticky {
+	if x != nil {
+		return x.Sticky
+	}
+	return nil
+}
+
+func (x *Route) GetOverride() *BackendOverride {
+	if x != nil {
+		return x.Override
+	}
+	return nil
+}
+
+// Backend is one of the services that share a route's requests.
+type Backend struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The share of requests, relative to the other backends. 0: only those that an override sends here.
+	Weight        uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Backend) Reset() {
+	*x = Backend{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Backend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Backend) ProtoMessage() {}
+
+func (x *Backend) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Backend.ProtoReflect.Descriptor instead.
+func (*Backend) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Backend) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Backend) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+// Sticky says by what requests stay on one backend. The value is hashed to a place on the scale of the weights, so a weight
+// that grows takes over some of the others' and lets nobody else move. Requests without the value are decided alone.
+type Sticky struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to By:
+	//
+	//	*Sticky_Cookie
+	//	*Sticky_Header
+	//	*Sticky_Consumer
+	By            isSticky_By `protobuf_oneof:"by"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sticky) Reset() {
+	*x = Sticky{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sticky) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sticky) ProtoMessage() {}
+
+func (x *Sticky) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sticky.ProtoReflect.Descriptor instead.
+func (*Sticky) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Sticky) GetBy() isSticky_By {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *Sticky) GetCookie() string {
+	if x != nil {
+		if x, ok := x.By.(*Sticky_Cookie); ok {
+			return x.Cookie
+		}
+	}
+	return ""
+}
+
+func (x *Sticky) GetHeader() string {
+	if x != nil {
+		if x, ok := x.By.(*Sticky_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *Sticky) GetConsumer() bool {
+	if x != nil {
+		if x, ok := x.By.(*Sticky_Consumer); ok {
+			return x.Consumer
+		}
+	}
+	return false
+}
+
+type isSticky_By interface {
+	isSticky_By()
+}
+
+type Sticky_Cookie struct {
+	// The name of a cookie. The gateway sets one, for the session, with requests that bring none.
+	Cookie string `protobuf:"bytes,1,opt,name=cookie,proto3,oneof"`
+}
+
+type Sticky_Header struct {
+	// The name of a header.
+	Header string `protobuf:"bytes,2,opt,name=header,proto3,oneof"`
+}
+
+type Sticky_Consumer struct {
+	// True: the consumer. Authentication cannot be bound to one of the services then, for it decides who that is.
+	Consumer bool `protobuf:"varint,3,opt,name=consumer,proto3,oneof"`
+}
+
+func (*Sticky_Cookie) isSticky_By() {}
+
+func (*Sticky_Header) isSticky_By() {}
+
+func (*Sticky_Consumer) isSticky_By() {}
+
+// BackendOverride names where a request may say which backend it wants: the name of the service. Other values are ignored.
+type BackendOverride struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of a header. It goes before the cookie.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The name of a cookie.
+	Cookie        string `protobuf:"bytes,2,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendOverride) Reset() {
+	*x = BackendOverride{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendOverride) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendOverride) ProtoMessage() {}
+
+func (x *BackendOverride) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendOverride.ProtoReflect.Descriptor instead.
+func (*BackendOverride) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BackendOverride) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *BackendOverride) GetCookie() string {
+	if x != nil {
+		return x.Cookie
+	}
+	return ""
+}
+
 // Match selects requests: all of its conditions must hold; within a list one must.
 type Match struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -115,7 +356,7 @@ type Match struct {
 
 func (x *Match) Reset() {
 	*x = Match{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -127,7 +368,7 @@ func (x *Match) String() string {
 func (*Match) ProtoMessage() {}
 
 func (x *Match) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -140,7 +381,7 @@ func (x *Match) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Match.ProtoReflect.Descriptor instead.
 func (*Match) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Match) GetHosts() []string {
@@ -199,7 +440,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +452,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +465,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Condition) GetName() string {
@@ -329,12 +570,31 @@ var File_tidegate_config_v1_route_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xd4\x01\n" +
-	"\x05Route\x12&\n" +
-	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
+	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xe6\x06\n" +
+	"\x05Route\x12#\n" +
+	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
 	"\x05match\x18\x02 \x01(\v2\x19.tidegate.config.v1.MatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x120\n" +
 	"\bpriority\x18\x03 \x01(\x05B\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01R\bpriority\x128\n" +
-	"\btimeouts\x18\x04 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\"\xa2\x02\n" +
+	"\btimeouts\x18\x04 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\x12\x8f\x02\n" +
+	"\bbackends\x18\x05 \x03(\v2\x1b.tidegate.config.v1.BackendB\xd5\x01\xbaH\xd1\x01\xba\x01v\n" +
+	"\x15route.backends.weight\x12*give at least one backend a weight above 0\x1a1this.size() == 0 || this.exists(b, b.weight > 0u)\xba\x01P\n" +
+	"\x15route.backends.unique\x12\x16name each service once\x1a\x1fthis.map(b, b.service).unique()\x92\x01\x02\x10 R\bbackends\x122\n" +
+	"\x06sticky\x18\x06 \x01(\v2\x1a.tidegate.config.v1.StickyR\x06sticky\x12?\n" +
+	"\boverride\x18\a \x01(\v2#.tidegate.config.v1.BackendOverrideR\boverride:\x8b\x02\xbaH\x87\x02\x1aq\n" +
+	"\x11route.destination\x12(give exactly one of service and backends\x1a2(this.service != '') != (this.backends.size() > 0)\x1a\x91\x01\n" +
+	"\vroute.split\x12<sticky and override choose among backends; give at least two\x1aDthis.backends.size() > 1 || !has(this.sticky) && !has(this.override)\"T\n" +
+	"\aBackend\x12&\n" +
+	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x12!\n" +
+	"\x06weight\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x06weight\"\x8a\x01\n" +
+	"\x06Sticky\x12%\n" +
+	"\x06cookie\x18\x01 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06cookie\x12%\n" +
+	"\x06header\x18\x02 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06header\x12%\n" +
+	"\bconsumer\x18\x03 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\bconsumerB\v\n" +
+	"\x02by\x12\x05\xbaH\x02\b\x01\"\xb1\x01\n" +
+	"\x0fBackendOverride\x12!\n" +
+	"\x06header\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd8\xe4\x1d\x01R\x06header\x12!\n" +
+	"\x06cookie\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xd8\xe4\x1d\x01R\x06cookie:X\xbaHU\x1aS\n" +
+	"\x0eroute.override\x12\x19name a header or a cookie\x1a&this.header != '' || this.cookie != ''\"\xa2\x02\n" +
 	"\x05Match\x12(\n" +
 	"\x05hosts\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01\x18\x84\x02R\x05hosts\x12*\n" +
 	"\x05paths\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\x80\x02\"\ar\x05\x10\x01\x18\x80\x10R\x05paths\x12A\n" +
@@ -364,23 +624,29 @@ func file_tidegate_config_v1_route_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_route_proto_rawDescData
 }
 
-var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tidegate_config_v1_route_proto_goTypes = []any{
-	(*Route)(nil),     // 0: tidegate.config.v1.Route
-	(*Match)(nil),     // 1: tidegate.config.v1.Match
-	(*Condition)(nil), // 2: tidegate.config.v1.Condition
-	(*Timeouts)(nil),  // 3: tidegate.config.v1.Timeouts
+	(*Route)(nil),           // 0: tidegate.config.v1.Route
+	(*Backend)(nil),         // 1: tidegate.config.v1.Backend
+	(*Sticky)(nil),          // 2: tidegate.config.v1.Sticky
+	(*BackendOverride)(nil), // 3: tidegate.config.v1.BackendOverride
+	(*Match)(nil),           // 4: tidegate.config.v1.Match
+	(*Condition)(nil),       // 5: tidegate.config.v1.Condition
+	(*Timeouts)(nil),        // 6: tidegate.config.v1.Timeouts
 }
 var file_tidegate_config_v1_route_proto_depIdxs = []int32{
-	1, // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
-	3, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
-	2, // 2: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
-	2, // 3: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
+	6, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
+	1, // 2: tidegate.config.v1.Route.backends:type_name -> tidegate.config.v1.Backend
+	2, // 3: tidegate.config.v1.Route.sticky:type_name -> tidegate.config.v1.Sticky
+	3, // 4: tidegate.config.v1.Route.override:type_name -> tidegate.config.v1.BackendOverride
+	5, // 5: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
+	5, // 6: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_route_proto_init() }
@@ -391,6 +657,11 @@ func file_tidegate_config_v1_route_proto_init() {
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_service_proto_init()
 	file_tidegate_config_v1_route_proto_msgTypes[2].OneofWrappers = []any{
+		(*Sticky_Cookie)(nil),
+		(*Sticky_Header)(nil),
+		(*Sticky_Consumer)(nil),
+	}
+	file_tidegate_config_v1_route_proto_msgTypes[5].OneofWrappers = []any{
 		(*Condition_Equals)(nil),
 		(*Condition_Prefix)(nil),
 		(*Condition_Regex)(nil),
@@ -403,7 +674,7 @@ func file_tidegate_config_v1_route_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_route_proto_rawDesc), len(file_tidegate_config_v1_route_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,10 @@
 package configv1
 
-import "google.golang.org/protobuf/proto"
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+)
 
 // NewSpec makes an empty spec of a kind; nil if the kind is unknown.
 func NewSpec(kind Kind) proto.Message {
@@ -45,6 +49,9 @@ func References(spec proto.Message) []Reference {
 	switch s := spec.(type) {
 	case *Route:
 		add("service", Kind_KIND_SERVICE, s.GetService())
+		for i, backend := range s.GetBackends() {
+			add(fmt.Sprintf("backends[%d].service", i), Kind_KIND_SERVICE, backend.GetService())
+		}
 	case *Consumer:
 		add("plan", Kind_KIND_PLAN, s.GetPlan())
 	case *Plugin:
@@ -61,4 +68,16 @@ func References(spec proto.Message) []Reference {
 		}
 	}
 	return out
+}
+
+// Services are the names of the services that answer a route's requests, each once.
+func (r *Route) Services() []string {
+	if r.GetService() != "" {
+		return []string{r.GetService()}
+	}
+	names := make([]string, len(r.GetBackends()))
+	for i, backend := range r.GetBackends() {
+		names[i] = backend.GetService()
+	}
+	return names
 }

@@ -63,8 +63,12 @@ func (x *Exchange) Written() int64 { return x.written }
 func (x *Exchange) CloseAfter() { x.closes = true }
 
 // Sever ends the exchange: whoever waits for the client, or for an upstream on the client's behalf, is woken with cause,
-// within a Tick at most. Any goroutine may call it while the exchange lasts.
-func (x *Exchange) Sever(cause error) { x.connection.sever(cause) }
+// within a Tick at most. There is a moment to answer, if nothing was answered yet. Any goroutine may call it while the
+// exchange lasts.
+func (x *Exchange) Sever(cause error) { x.connection.sever(cause, lastWords) }
+
+// lastWords is how long writing to a client may take whose exchange was severed.
+const lastWords = 250 * time.Millisecond
 
 // Inform sends an informational response (RFC 9110, section 15.2). The client of HTTP/1.0 is spared, and nobody is told to
 // continue twice.
@@ -102,7 +106,8 @@ func (x *Exchange) askForBody() error {
 
 // Respond writes the head of the final response; it is sent together with the first piece of the body, or by Flush or Finish.
 // The length is that of the body, or of what would be its body if there is none because of the method or the status; -1 if it
-// is not known. Fields of the header that frame the message or belong to a connection are left out, and Date is added.
+// is not known. Fields of the header that frame the message or belong to a connection are left out, and Date is added. After
+// ErrInvalidField the exchange may be answered otherwise.
 func (x *Exchange) Respond(status int, header *Header, length int64) error {
 	if x.begun || status < 200 || status > 999 {
 		return ErrNotAllowed
@@ -133,7 +138,8 @@ func (x *Exchange) Respond(status int, header *Header, length int64) error {
 	}
 	out, err := header.appendTo(out, without)
 	if err != nil {
-		x.broken = true
+		// Nothing was sent, so another response may be.
+		x.progress = progress{closes: x.closes, probed: x.probed}
 		return err
 	}
 	if header == nil || !header.present.has(nameDate) {
@@ -158,7 +164,7 @@ const mostDiscarded = 64 << 10
 // decideClose finds out whether the connection can go on after the response.
 func (x *Exchange) decideClose() {
 	switch {
-	case x.connection.server.draining.Load(), !x.Request.persistent():
+	case x.connection.server.draining.Load(), !x.Request.persistent(), x.connection.cause() != nil:
 		x.closes = true
 	case x.connection.lent.Load():
 		x.closes = true

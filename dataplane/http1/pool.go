@@ -68,9 +68,6 @@ type carrier struct {
 	idleSince time.Time
 }
 
-// suspect is how long a connection may have been idle before it is looked at before it is used.
-const suspect = time.Second
-
 // take finds a connection, or opens one. A connection that has ended, or on which something arrived that nobody asked for, is
 // not used.
 func (p *Pool) take(call *Call, now time.Time) (*carrier, *Failure) {
@@ -82,8 +79,9 @@ func (p *Pool) take(call *Call, now time.Time) (*carrier, *Failure) {
 		if c == nil {
 			return p.dial(call, now)
 		}
-		idle := now.Sub(c.idleSince)
-		if idle < p.config.IdleTimeout && (call.Idempotent && idle < suspect || c.raw == nil || c.peek() == nothing) {
+		// One system call, and worth it: whatever arrived meanwhile would be taken for the response, and a connection that
+		// has ended would cost a retry, or the request if that may not be done twice.
+		if now.Sub(c.idleSince) < p.config.IdleTimeout && c.peek() == nothing {
 			c.reused = true
 			return c, nil
 		}

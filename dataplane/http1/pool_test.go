@@ -15,7 +15,7 @@ import (
 
 // direct makes a call without a client.
 func direct() *Call {
-	return &Call{Method: "GET", Target: "/x", Host: "a.example", Header: new(Header), Idempotent: true}
+	return &Call{Method: "GET", Target: "/x", Host: "a.example", Header: new(Header), HeaderTimeout: patience}
 }
 
 // answers accepts one connection and answers on it, as often as there are answers; then it closes.
@@ -55,7 +55,7 @@ func TestRetry(t *testing.T) {
 		t.Parallel()
 		listener := listen(t)
 		pool := poolTo(t, listener.Addr().String())
-		answers(t, listener, empty)
+		answers(t, listener, empty, "")
 		response, failure := pool.RoundTrip(direct())
 		if failure != nil {
 			t.Fatal(failure)
@@ -93,7 +93,7 @@ func TestRetry(t *testing.T) {
 			t.Errorf("got %+v", failure)
 		}
 	})
-	t.Run("RFC 9112 9.3.1 what may not be done twice is not sent where the upstream has gone", func(t *testing.T) {
+	t.Run("RFC 9112 9.3.1 nothing is sent where the upstream has gone", func(t *testing.T) {
 		t.Parallel()
 		listener := listen(t)
 		pool := poolTo(t, listener.Addr().String())
@@ -110,7 +110,7 @@ func TestRetry(t *testing.T) {
 		})
 		answers(t, listener, empty)
 		call := direct()
-		call.Method, call.Idempotent = "POST", false
+		call.Method = "POST"
 		response, failure = pool.RoundTrip(call)
 		if failure != nil {
 			t.Fatal(failure)
@@ -134,9 +134,7 @@ func TestUnaskedResponse(t *testing.T) {
 	}
 	response.Release()
 	answers(t, listener, empty)
-	call := direct()
-	call.Idempotent = false
-	if response, failure = pool.RoundTrip(call); failure != nil {
+	if response, failure = pool.RoundTrip(direct()); failure != nil {
 		t.Fatal(failure)
 	}
 	if response.ContentLength() != 0 {

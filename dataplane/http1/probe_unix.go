@@ -30,32 +30,41 @@ func rawOf(conn net.Conn) (raw syscall.RawConn, encrypted bool) {
 	return nil, encrypted
 }
 
+// sight is how a connection is looked into. It is made once, so that looking allocates nothing.
+type sight struct {
+	look  func(fd uintptr)
+	found peeked
+	one   [1]byte
+}
+
+func (s *sight) open() { s.look = s.lookInto }
+
 // peek looks at what has arrived at the socket without taking it.
-func (s *stream) peek() (found peeked) {
+func (s *stream) peek() peeked {
 	if s.raw == nil {
 		return nothing
 	}
-	var one [1]byte
-	err := s.raw.Control(func(fd uintptr) {
-		// A connection that was reset after its end looks ended only; the error says more.
-		if pending, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil && pending != 0 {
-			found = gone
-			return
-		}
-		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		switch {
-		case err == syscall.EAGAIN || err == syscall.EINTR:
-			found = nothing
-		case err != nil:
-			found = gone
-		case n == 0:
-			found = finished
-		default:
-			found = sent
-		}
-	})
-	if err != nil {
+	s.sight.found = gone
+	if err := s.raw.Control(s.sight.look); err != nil {
 		return gone
 	}
-	return found
+	return s.sight.found
+}
+
+func (s *sight) lookInto(fd uintptr) {
+	n, _, err := syscall.Recvfrom(int(fd), s.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	switch {
+	case err == syscall.EAGAIN || err == syscall.EINTR:
+		s.found = nothing
+	case err != nil:
+		s.found = gone
+	case n > 0:
+		s.found = sent
+	default:
+		s.found = finished
+		// A connection that was reset after its end looks ended only; the error says more.
+		if pending, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil && pending != 0 {
+			s.found = gone
+		}
+	}
 }

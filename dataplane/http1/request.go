@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"net/http"
 )
 
 // Request is the head of a request. It belongs to its exchange and is used again afterwards; strings of it may be kept.
@@ -47,9 +48,18 @@ func (r *Request) Target() string { return r.Header.string(r.target) }
 // Host (RFC 9112, section 3.3). It is empty only for HTTP/1.0.
 func (r *Request) Host() string { return r.Header.string(r.authority) }
 
-// Path is the path and query of the target, as they were sent. It is empty for CONNECT and may be for the absolute form, and
-// "*" for the asterisk form.
-func (r *Request) Path() string { return r.Header.string(r.path) }
+// Path is the path and query of the target, as they were sent. It is empty for CONNECT, and "*" for the asterisk form. An
+// absolute form without a path has the path "/", or "*" if the method is OPTIONS (RFC 9112, section 3.2.4).
+func (r *Request) Path() string {
+	path := r.Header.string(r.path)
+	if r.form != absoluteForm || path != "" && path[0] == '/' {
+		return path
+	}
+	if path == "" && r.Method() == http.MethodOptions {
+		return "*"
+	}
+	return "/" + path
+}
 
 // ContentLength is the length of the body: 0 if there is none, -1 if it is chunked.
 func (r *Request) ContentLength() int64 {

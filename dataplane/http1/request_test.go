@@ -179,7 +179,9 @@ func TestRequestAccepted(t *testing.T) {
 	}{
 		{"RFC 9112 3.2.1 origin form", "GET /a%2Fb?c=d%zz HTTP/1.1\r\n" + host, "GET a.example /a%2Fb?c=d%zz 0 keep"},
 		{"RFC 9112 3.2.2 absolute form", "GET http://b.example:81/x?y HTTP/1.1\r\n" + host, "GET b.example:81 /x?y 0 keep"},
-		{"RFC 9112 3.2.2 absolute form without a path", "GET HTTPS://b.example HTTP/1.1\r\n" + host, "GET b.example  0 keep"},
+		{"RFC 9112 3.2.2 absolute form without a path", "GET HTTPS://b.example HTTP/1.1\r\n" + host, "GET b.example / 0 keep"},
+		{"RFC 9112 3.2.2 absolute form with a query alone", "GET http://b.example?x HTTP/1.1\r\n" + host, "GET b.example /?x 0 keep"},
+		{"RFC 9112 3.2.4 absolute form for OPTIONS", "OPTIONS http://b.example HTTP/1.1\r\n" + host, "OPTIONS b.example * 0 keep"},
 		{"RFC 9112 3.2.4 asterisk form", "OPTIONS * HTTP/1.1\r\n" + host, "OPTIONS a.example * 0 keep"},
 		{"RFC 9112 2.2 an empty line before", "\r\nGET / HTTP/1.1\r\n" + host, "GET a.example / 0 keep"},
 		{"RFC 9112 9.3 HTTP/1.0", "GET / HTTP/1.0\r\n", "GET  / 0 close"},

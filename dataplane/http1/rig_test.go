@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -50,7 +49,6 @@ func (f *forwarder) Serve(x *Exchange) {
 		Method: x.Request.Method(), Target: x.Request.Path(), Host: x.Request.Host(), Header: header, Upgrade: upgrade,
 		ContentLength: x.Request.ContentLength(), Downstream: x, HeaderTimeout: f.timeout,
 	}
-	call.Idempotent = call.Method != http.MethodPost
 	if call.ContentLength != 0 {
 		call.Body = &x.Body
 	}

@@ -18,7 +18,7 @@ type Downstream interface {
 // Call is a request to an upstream. It may be used again when its response was released.
 type Call struct {
 	Method string
-	// Target is the request target in origin form, percent-encoded.
+	// Target is the request target: in origin form, percent-encoded, or "*".
 	Target string
 	Host   string
 	// Header is sent, but for the fields that frame the message or belong to a connection.
@@ -32,9 +32,6 @@ type Call struct {
 	Trailer func() *Header
 	// Upgrade asks to switch to a protocol.
 	Upgrade string
-	// Idempotent says that it does no harm if the request is done twice. Others are not sent on connections of which it is
-	// not known that they still stand.
-	Idempotent bool
 
 	// HeaderTimeout bounds the wait for the head of the response, from when the request was written. 0 means no bound.
 	HeaderTimeout time.Duration
@@ -110,12 +107,18 @@ func (r *Response) contradicts() bool {
 	return bodiless(r.Status) && r.Status != http.StatusNotModified && (r.head.chunked || r.head.length > 0)
 }
 
+// valid tells whether the request line and the fields that this package writes will be valid.
+func (call *Call) valid() bool {
+	origin := call.Target != "" && call.Target[0] == '/' || call.Target == "*"
+	return call.Method != "" && allString(call.Method, tokenByte) && origin && allString(call.Target, targetByte) &&
+		allString(call.Host, valueByte) && allString(call.Upgrade, valueByte)
+}
+
 // RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
 // has not arrived yet is sent by another, since the answer may come before its end.
 func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
 	now := time.Now()
-	if len(call.Method) == 0 || !allString(call.Method, tokenByte) || call.Target == "" || !allString(call.Target, targetByte) ||
-		!allString(call.Host, valueByte) || !allString(call.Upgrade, valueByte) {
+	if !call.valid() {
 		return nil, &Failure{Unsendable, Gateway, RetryNever, ErrInvalidField}
 	}
 	c, failure := p.take(call, now)

@@ -138,7 +138,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	for c := range s.connections {
 		if c.idle.Load() {
-			c.sever(errDraining)
+			c.sever(errDraining, 0)
 		}
 	}
 	if len(s.connections) == 0 {
@@ -163,7 +163,7 @@ func (s *Server) Sever(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.connections {
-		c.sever(cause)
+		c.sever(cause, lastWords)
 	}
 }
 
@@ -309,7 +309,8 @@ func (c *connection) openBody(x *Exchange) {
 	}
 	x.Body.reset(&c.stream, &c.server.limits, kind, max(x.Request.length, 0))
 	x.Body.paced = true
-	if x.Request.expect {
+	// A client that has begun to send is not told to (RFC 9110, section 10.1.1).
+	if x.Request.expect = x.Request.expect && c.r == c.w; x.Request.expect {
 		x.Body.before = x.askForBody
 	}
 }
@@ -377,7 +378,13 @@ func (c *connection) abort(x *Exchange) {
 	if x.kind != untilCloseBody {
 		return
 	}
-	if socket, ok := c.conn.(interface{ SetLinger(seconds int) error }); ok {
+	conn := c.conn
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		// TLS would say goodbye (RFC 8446, section 6.1), which is what makes it look whole.
+		conn = secure.NetConn()
+		defer func() { _ = conn.Close() }()
+	}
+	if socket, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = socket.SetLinger(0)
 	}
 }

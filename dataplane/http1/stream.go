@@ -38,9 +38,10 @@ func (e *abandonedError) Unwrap() error { return e.cause }
 // while another writes.
 type stream struct {
 	// Set once.
-	conn net.Conn
-	raw  syscall.RawConn // nil if nobody can look into the connection without reading from it
-	tls  bool
+	conn  net.Conn
+	raw   syscall.RawConn // nil if nobody can look into the connection without reading from it
+	sight sight
+	tls   bool
 	// portable leaves the socket to net.Conn.
 	portable bool
 
@@ -64,7 +65,7 @@ type stream struct {
 	perSecond  int
 
 	// Atomic: why every wait ends now, and whether reading alone pauses.
-	severed atomic.Pointer[error]
+	severed atomic.Pointer[severance]
 	halted  atomic.Bool
 	// Atomic: another goroutine than the exchange's reads.
 	lent atomic.Bool
@@ -74,12 +75,25 @@ func (s *stream) open(conn net.Conn, limits *Limits) {
 	s.conn, s.tick, s.patience, s.perSecond = conn, limits.Tick, limits.Silence, limits.BytesPerSecond
 	s.portable = limits.Portable
 	s.raw, s.tls = rawOf(conn)
+	s.sight.open()
 }
 
-// sever makes every wait of the connection end now, with cause. Any goroutine may call it.
-func (s *stream) sever(cause error) {
-	if s.severed.CompareAndSwap(nil, &cause) {
-		_ = s.conn.SetDeadline(longAgo)
+// severance is why a connection ends, and until when it may be written to.
+type severance struct {
+	cause error
+	until time.Time
+}
+
+// sever makes every wait of the connection end now, with cause, and every write after some last words. Any goroutine may call
+// it.
+func (s *stream) sever(cause error, lastWords time.Duration) {
+	severed := &severance{cause, longAgo}
+	if lastWords > 0 {
+		severed.until = time.Now().Add(lastWords)
+	}
+	if s.severed.CompareAndSwap(nil, severed) {
+		_ = s.conn.SetReadDeadline(longAgo)
+		_ = s.conn.SetWriteDeadline(severed.until)
 	}
 }
 
@@ -104,8 +118,8 @@ var longAgo = time.Unix(1, 0)
 
 // cause is why the stream was severed, nil if it was not.
 func (s *stream) cause() error {
-	if cause := s.severed.Load(); cause != nil {
-		return *cause
+	if severed := s.severed.Load(); severed != nil {
+		return severed.cause
 	}
 	return nil
 }
@@ -267,7 +281,7 @@ func (s *stream) armWrite(size int) {
 	}
 	s.armedWrite = now.Add(bound)
 	_ = s.conn.SetWriteDeadline(s.armedWrite)
-	if s.severed.Load() != nil {
-		_ = s.conn.SetWriteDeadline(longAgo)
+	if severed := s.severed.Load(); severed != nil {
+		_ = s.conn.SetWriteDeadline(severed.until)
 	}
 }

@@ -62,7 +62,7 @@ func (u *upload) run() {
 			var terr error
 			if s.out, terr = appendLastChunk(s.out, u.lastWords()); terr != nil {
 				u.err = terr
-				s.sever(terr)
+				s.sever(terr, 0)
 				return
 			}
 		}
@@ -82,7 +82,7 @@ func (u *upload) run() {
 			if !errors.Is(err, errHalted) {
 				// The upstream must not take what it has for the whole, and nobody has to wait for its answer.
 				u.err = err
-				s.sever(err)
+				s.sever(err, 0)
 			}
 			return
 		}
@@ -136,7 +136,7 @@ func (u *upload) stop() (whole bool) {
 	select {
 	case <-u.done:
 	default:
-		u.carrier.sever(errHalted)
+		u.carrier.sever(errHalted, 0)
 		if ok {
 			own.stream.halt()
 		} else if closer, ok := u.body.(io.Closer); ok {

@@ -54,13 +54,14 @@ func (x *exchange) window() upstream.Window {
 	return upstream.Window(x.arm.Arm)
 }
 
-// report tells the target how it did. What the client brought about is not its fault.
+// report tells how the target did. What the client brought about is not its fault.
 func (x *exchange) report(window upstream.Window, failure upstream.Failure) {
-	switch {
-	case failure == upstream.FailureConnect && x.ctx.Err() == nil:
-		x.target.Failed(window, time.Now())
-	case failure == upstream.FailureNone:
-		x.target.Succeeded(window)
+	if failure == upstream.FailureNone || x.ctx.Err() == nil && (x.body == nil || !x.body.failed.Load() && !x.watchdog.receiving.Load()) {
+		x.route.Upstream.Report(window, x.target, failure)
+		return
+	}
+	if errors.Is(context.Cause(x.ctx), errResponseHeaderTimeout) {
+		x.route.Upstream.Report(window, x.target, upstream.FailureTimeout)
 	}
 }
 

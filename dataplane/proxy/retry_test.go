@@ -54,22 +54,23 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		reason  string
 		// tries is how often the first target, and then the second, is asked.
 		tries [2]int32
+		slow  bool
 	}{
-		"a reset":                         {hangUp, nil, "GET", "", nil, 200, "", [2]int32{1, 1}},
-		"a reset PUT, with its body":      {hangUp, nil, "PUT", "a body", nil, 200, "", [2]int32{1, 1}},
-		"a reset POST":                    {hangUp, nil, "POST", "a body", nil, 502, "upstream_protocol", [2]int32{1, 0}},
-		"a reset POST without a body":     {hangUp, nil, "POST", "", nil, 502, "upstream_protocol", [2]int32{1, 0}},
-		"a reset POST with a key":         {hangUp, nil, "POST", "a body", key, 200, "", [2]int32{1, 1}},
-		"a reset PATCH":                   {hangUp, nil, "PATCH", "a body", nil, 502, "upstream_protocol", [2]int32{1, 0}},
-		"a body that is too long to keep": {hangUp, nil, "PUT", strings.Repeat("x", longestRepeat+1), nil, 502, "upstream_protocol", [2]int32{1, 0}},
-		"a status, by default":            {status(503), nil, "GET", "", nil, 503, "", [2]int32{1, 0}},
-		"a status that is named":          {status(503), all, "GET", "", nil, 200, "", [2]int32{1, 1}},
-		"a status that is not":            {status(502), all, "GET", "", nil, 502, "", [2]int32{1, 0}},
-		"a status of a POST":              {status(503), all, "POST", "a body", nil, 503, "", [2]int32{1, 0}},
-		"a status of a POST with a key":   {status(503), all, "POST", "a body", key, 200, "", [2]int32{1, 1}},
-		"a try that takes too long":       {slow, nil, "GET", "", nil, 200, "", [2]int32{1, 1}},
-		"a slow PUT":                      {slow, nil, "PUT", "a body", nil, 200, "", [2]int32{1, 1}},
-		"only what is named":              {hangUp, []string{"connect"}, "GET", "", nil, 502, "upstream_protocol", [2]int32{1, 0}},
+		"a reset":                         {hangUp, nil, "GET", "", nil, 200, "", [2]int32{1, 1}, false},
+		"a reset PUT, with its body":      {hangUp, nil, "PUT", "a body", nil, 200, "", [2]int32{1, 1}, false},
+		"a reset POST":                    {hangUp, nil, "POST", "a body", nil, 502, "upstream_protocol", [2]int32{1, 0}, false},
+		"a reset POST without a body":     {hangUp, nil, "POST", "", nil, 502, "upstream_protocol", [2]int32{1, 0}, false},
+		"a reset POST with a key":         {hangUp, nil, "POST", "a body", key, 200, "", [2]int32{1, 1}, false},
+		"a reset PATCH":                   {hangUp, nil, "PATCH", "a body", nil, 502, "upstream_protocol", [2]int32{1, 0}, false},
+		"a body that is too long to keep": {hangUp, nil, "PUT", strings.Repeat("x", longestRepeat+1), nil, 502, "upstream_protocol", [2]int32{1, 0}, false},
+		"a status, by default":            {status(503), nil, "GET", "", nil, 503, "", [2]int32{1, 0}, false},
+		"a status that is named":          {status(503), all, "GET", "", nil, 200, "", [2]int32{1, 1}, false},
+		"a status that is not":            {status(502), all, "GET", "", nil, 502, "", [2]int32{1, 0}, false},
+		"a status of a POST":              {status(503), all, "POST", "a body", nil, 503, "", [2]int32{1, 0}, false},
+		"a status of a POST with a key":   {status(503), all, "POST", "a body", key, 200, "", [2]int32{1, 1}, false},
+		"a try that takes too long":       {slow, nil, "GET", "", nil, 200, "", [2]int32{1, 1}, true},
+		"a slow PUT":                      {slow, nil, "PUT", "a body", nil, 200, "", [2]int32{1, 1}, true},
+		"only what is named":              {hangUp, []string{"connect"}, "GET", "", nil, 502, "upstream_protocol", [2]int32{1, 0}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -82,8 +83,12 @@ func TestWhatIsTriedAgain(t *testing.T) {
 					t.Errorf("the second target got %q, %v", body, err)
 				}
 			})
+			perTry := ""
+			if c.slow {
+				perTry = "2s"
+			}
 			r := newRig(t, nil)
-			r.serve(retried(&configv1.Retries{PerTry: "300ms", On: c.on}, first.URL, second.URL))
+			r.serve(retried(&configv1.Retries{PerTry: perTry, On: c.on}, first.URL, second.URL))
 			got := r.do(c.method, "/x", c.body, c.headers...)
 			if got.StatusCode != c.want || got.reason() != c.reason {
 				t.Errorf("%d %s, want %d %s", got.StatusCode, got.reason(), c.want, c.reason)

@@ -58,7 +58,10 @@ func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv
 			CA:                 spec.GetTls().GetCaPem(),
 			InsecureSkipVerify: spec.GetTls().GetInsecureSkipVerify(),
 		},
-		Retry: c.retries(resource, spec.GetRetries()),
+		Retry:     c.retries(resource, spec.GetRetries()),
+		Health:    c.healthCheck(resource, spec.GetHealthCheck()),
+		Outlier:   c.outliers(resource, spec.GetOutlierDetection()),
+		SlowStart: c.duration(resource, "slow_start", spec.GetSlowStart(), 0),
 	}
 	if spec.GetUrl() != "" {
 		config.Targets = []upstream.TargetConfig{{URL: spec.GetUrl()}}
@@ -89,6 +92,31 @@ func (c *compilation) retries(resource string, spec *configv1.Retries) upstream.
 		config.On |= failure
 	}
 	return config
+}
+
+func (c *compilation) healthCheck(resource string, spec *configv1.HealthCheck) upstream.HealthConfig {
+	if spec == nil {
+		return upstream.HealthConfig{}
+	}
+	config := upstream.HealthConfig{
+		Type: upstream.HealthType(spec.GetType()), Path: spec.GetPath(), Host: spec.GetHost(), Service: spec.GetGrpcService(),
+		Interval:       c.duration(resource, "health_check.interval", spec.GetInterval(), 0),
+		Timeout:        c.duration(resource, "health_check.timeout", spec.GetTimeout(), 0),
+		UnhealthyAfter: int(spec.GetUnhealthyAfter()), HealthyAfter: int(spec.GetHealthyAfter()),
+	}
+	if config.Type == upstream.HealthNone {
+		config.Type = upstream.HealthHTTP
+	}
+	return config
+}
+
+func (c *compilation) outliers(resource string, spec *configv1.OutlierDetection) upstream.OutlierConfig {
+	return upstream.OutlierConfig{
+		Consecutive: int(spec.GetConsecutiveFailures()),
+		Ejection:    c.duration(resource, "outlier_detection.ejection", spec.GetEjection(), 0),
+		MaxEjection: c.duration(resource, "outlier_detection.max_ejection", spec.GetMaxEjection(), 0),
+		MaxPercent:  int(spec.GetMaxEjectedPercent()),
+	}
 }
 
 // failService names the field as it is called in the resource.

@@ -36,6 +36,10 @@ type Config struct {
 	IdleTimeout time.Duration
 	TLS         TLSConfig
 	Retry       RetryConfig
+	Health      HealthConfig
+	Outlier     OutlierConfig
+	// SlowStart is how long a target that comes back takes to get its full share. 0 means no time.
+	SlowStart time.Duration
 }
 
 // TargetConfig is one destination.
@@ -85,6 +89,8 @@ func (c Config) withDefaults() Config {
 		c.IdleTimeout = defaultIdleTimeout
 	}
 	c.Retry = c.Retry.withDefaults()
+	c.Health = c.Health.withDefaults()
+	c.Outlier = c.Outlier.withDefaults()
 	return c
 }
 

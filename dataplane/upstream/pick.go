@@ -61,17 +61,33 @@ func greatestDivisor(a, b int64) int64 {
 	return a
 }
 
-// pick returns the next target that may be chosen and is not avoid. If none may be, it returns the next one all the same:
-// serving badly is better than not serving.
-func (r *rotation) pick(window Window, now time.Time, avoid *Target) *Target {
+// longestWalk is how far along the order a usable target is looked for; it holds some targets many times.
+const longestWalk = 32
+
+// pickInTurn returns the next target that is usable and is not avoid. If none is, it returns the next one all the same: serving
+// badly is better than not serving.
+func (s *Service) pickInTurn(window Window, now time.Time, avoid *Target) *Target {
+	r := s.rotation
 	position := r.position.Add(1) - 1
 	size := uint64(len(r.order))
-	first := r.order[position%size]
-	for i := range size {
-		t := r.order[(position+i)%size]
-		if t != avoid && t.Available(window, now) {
+	for i := range min(size, longestWalk) {
+		if t := r.order[(position+i)%size]; t != avoid && s.usable(t, window, now) {
 			return t
 		}
 	}
-	return first
+	return s.pickAny(window, now, avoid, position)
+}
+
+// pickAny looks at each target, and makes do with one that is not usable.
+func (s *Service) pickAny(window Window, now time.Time, avoid *Target, position uint64) *Target {
+	size := uint64(len(s.targets))
+	for i := range size {
+		if t := s.targets[(position+i)%size]; t != avoid && s.usable(t, window, now) {
+			return t
+		}
+	}
+	if t := s.targets[position%size]; t != avoid {
+		return t
+	}
+	return s.targets[(position+1)%size]
 }

@@ -13,11 +13,16 @@ type identity [sha256.Size]byte
 type Registry struct {
 	// Set once.
 	dialer *dialer
+	// turns bounds how many probers ask at the same time.
+	turns chan struct{}
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	services map[identity]*Service
+	probers  map[proberKey]*prober
 }
+
+const probesAtOnce = 64
 
 // Addresses says where connections may go.
 type Addresses struct {
@@ -31,7 +36,9 @@ type Addresses struct {
 func NewRegistry(addresses Addresses) *Registry {
 	return &Registry{
 		dialer:   &dialer{refused: slices.Concat(refusedRanges, addresses.Refused), allowed: slices.Clone(addresses.Allowed)},
+		turns:    make(chan struct{}, probesAtOnce),
 		services: make(map[identity]*Service),
+		probers:  make(map[proberKey]*prober),
 	}
 }
 
@@ -47,6 +54,9 @@ func (r *Registry) Acquire(c Config) (*Service, error) {
 		if s, err = newService(c, r.dialer); err != nil {
 			return nil, err
 		}
+		if err = r.probe(s); err != nil {
+			return nil, err
+		}
 		s.registry, s.identity = r, id
 		r.services[id] = s
 	}
@@ -60,10 +70,46 @@ func (r *Registry) release(s *Service) {
 	last := s.holders == 0
 	if last {
 		delete(r.services, s.identity)
+		r.endProbes(s)
 	}
 	r.mu.Unlock()
 	if last {
 		s.closeIdle()
+	}
+}
+
+// probe has the targets of a service asked how they are, if it wants that. The caller holds mu.
+func (r *Registry) probe(s *Service) error {
+	if s.config.Health.Type == HealthNone {
+		return nil
+	}
+	for _, t := range s.targets {
+		key := proberKey{t.scheme, t.host, s.config.Protocol, s.config.TLS, s.config.Health}
+		p := r.probers[key]
+		if p == nil {
+			var err error
+			if p, err = newProber(key, r.dialer, r.turns); err != nil {
+				r.endProbes(s)
+				return &FieldError{"health_check", err}
+			}
+			r.probers[key] = p
+		}
+		p.holders++
+		t.prober = p
+	}
+	return nil
+}
+
+// endProbes ends the probers that nobody else holds. The caller holds mu.
+func (r *Registry) endProbes(s *Service) {
+	for _, t := range s.targets {
+		if t.prober == nil {
+			continue
+		}
+		if t.prober.holders--; t.prober.holders == 0 {
+			t.prober.stop()
+			delete(r.probers, t.prober.key)
+		}
 	}
 }
 

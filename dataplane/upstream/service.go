@@ -112,7 +112,7 @@ func (s *Service) Pick(window Window, now time.Time, avoid *Target) *Target {
 	if len(s.targets) == 1 {
 		return s.targets[0]
 	}
-	return s.rotation.pick(window, now, avoid)
+	return s.pickInTurn(window, now, avoid)
 }
 
 // Targets are the service's targets; the caller must not change the slice.

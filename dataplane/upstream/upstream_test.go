@@ -84,29 +84,37 @@ func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
 		}
 		return n
 	}
-	bad.Failed(1, now)
+	fail := func(target *Target, at time.Time) {
+		s.reportAt(1, target, FailureConnect, func() time.Time { return at })
+	}
+	// Those that were under way when it failed do not count again.
+	for range 100 {
+		fail(bad, now)
+	}
 	if picked(1, now) != 0 || picked(2, now) != 10 {
 		t.Error("the failure is not seen, or is seen in another window")
 	}
-	if picked(1, now.Add(firstEjection)) != 10 {
-		t.Error("it is skipped for too long")
+	now = now.Add(time.Second)
+	if picked(1, now) != 1 {
+		t.Error("it is not tried by one request")
 	}
-	bad.Failed(1, now)
-	if picked(1, now.Add(firstEjection)) != 0 {
-		t.Error("the second failure does not count for longer")
+	fail(bad, now)
+	if picked(1, now.Add(time.Second)) != 0 || picked(1, now.Add(2*time.Second)) != 1 {
+		t.Error("the second failure does not count for twice as long")
 	}
 	for range 100 {
-		bad.Failed(1, now)
+		now = now.Add(30 * time.Second)
+		if picked(1, now) != 1 {
+			t.Fatal("it is not tried any more")
+		}
+		fail(bad, now)
 	}
-	if picked(1, now.Add(longestEjection)) != 10 {
-		t.Error("it is skipped for ever")
-	}
-	bad.Succeeded(1)
+	s.Report(1, bad, FailureNone)
 	if picked(1, now) != 10 {
 		t.Error("success is not noticed")
 	}
 	for _, target := range s.Targets() {
-		target.Failed(1, now)
+		fail(target, now)
 	}
 	if s.Pick(1, now, nil) == nil {
 		t.Error("with all failing, none is tried")

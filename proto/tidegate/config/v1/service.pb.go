@@ -41,7 +41,13 @@ type Service struct {
 	// Bounds of the pool of connections kept open to each target.
 	ConnectionPool *ConnectionPool `protobuf:"bytes,7,opt,name=connection_pool,json=connectionPool,proto3" json:"connection_pool,omitempty"`
 	// When a request is tried again, at another target if there is one. Without this, what Retries' defaults say.
-	Retries       *Retries `protobuf:"bytes,8,opt,name=retries,proto3" json:"retries,omitempty"`
+	Retries *Retries `protobuf:"bytes,8,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Questions that an agent asks each target by itself, so that one that is down gets no requests. Default: none are asked.
+	HealthCheck *HealthCheck `protobuf:"bytes,9,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
+	// When a target is left out for a while because of how its requests went.
+	OutlierDetection *OutlierDetection `protobuf:"bytes,10,opt,name=outlier_detection,json=outlierDetection,proto3" json:"outlier_detection,omitempty"`
+	// How long a target that comes back takes to get its full share. Default: it gets it at once.
+	SlowStart     string `protobuf:"bytes,11,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,6 +136,27 @@ func (x *Service) GetRetries() *Retries {
 		return x.Retries
 	}
 	return nil
+}
+
+func (x *Service) GetHealthCheck() *HealthCheck {
+	if x != nil {
+		return x.HealthCheck
+	}
+	return nil
+}
+
+func (x *Service) GetOutlierDetection() *OutlierDetection {
+	if x != nil {
+		return x.OutlierDetection
+	}
+	return nil
+}
+
+func (x *Service) GetSlowStart() string {
+	if x != nil {
+		return x.SlowStart
+	}
+	return ""
 }
 
 // Target is one destination of a service.
@@ -456,11 +483,195 @@ func (x *Retries) GetOn() []string {
 	return nil
 }
 
+// HealthCheck asks each target how it is. If all targets are down, requests are sent to them all the same.
+type HealthCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "http" (the default): a GET that must be answered with 200 to 399; "tcp": a connection; "grpc": grpc.health.v1.Health/Check.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// The path that is asked for, for http. The target's own path is not put in front. Default "/".
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// The Host that is sent, for http. Default: the target's.
+	Host string `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
+	// The service that is asked about, for grpc. Default: the whole server.
+	GrpcService string `protobuf:"bytes,4,opt,name=grpc_service,json=grpcService,proto3" json:"grpc_service,omitempty"`
+	// The pause between two questions, give or take a tenth. Default 5s.
+	Interval string `protobuf:"bytes,5,opt,name=interval,proto3" json:"interval,omitempty"`
+	// How long an answer may take. Default 1s.
+	Timeout string `protobuf:"bytes,6,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// So many failures in a row and a target is down. The very first answer decides alone. Default 2.
+	UnhealthyAfter uint32 `protobuf:"varint,7,opt,name=unhealthy_after,json=unhealthyAfter,proto3" json:"unhealthy_after,omitempty"`
+	// So many good answers in a row and it is up again. Default 2.
+	HealthyAfter  uint32 `protobuf:"varint,8,opt,name=healthy_after,json=healthyAfter,proto3" json:"healthy_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HealthCheck) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetGrpcService() string {
+	if x != nil {
+		return x.GrpcService
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetInterval() string {
+	if x != nil {
+		return x.Interval
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetTimeout() string {
+	if x != nil {
+		return x.Timeout
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetUnhealthyAfter() uint32 {
+	if x != nil {
+		return x.UnhealthyAfter
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetHealthyAfter() uint32 {
+	if x != nil {
+		return x.HealthyAfter
+	}
+	return 0
+}
+
+// OutlierDetection leaves a target out whose requests fail. After that one request tries it; if it fails too, the target is left
+// out for twice as long. If all are left out, requests are sent to them all the same.
+type OutlierDetection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So many failures in a row (resets, timeouts, statuses of the class 5xx) and a target is left out. One connection that cannot
+	// be opened is enough. Default 5.
+	ConsecutiveFailures uint32 `protobuf:"varint,1,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
+	// How long it is left out at first. Default 1s.
+	Ejection string `protobuf:"bytes,2,opt,name=ejection,proto3" json:"ejection,omitempty"`
+	// The longest that it is left out. Default 30s.
+	MaxEjection string `protobuf:"bytes,3,opt,name=max_ejection,json=maxEjection,proto3" json:"max_ejection,omitempty"`
+	// The share of targets that may be left out at once, rounded up. Default 50.
+	MaxEjectedPercent uint32 `protobuf:"varint,4,opt,name=max_ejected_percent,json=maxEjectedPercent,proto3" json:"max_ejected_percent,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *OutlierDetection) Reset() {
+	*x = OutlierDetection{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutlierDetection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutlierDetection) ProtoMessage() {}
+
+func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutlierDetection.ProtoReflect.Descriptor instead.
+func (*OutlierDetection) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OutlierDetection) GetConsecutiveFailures() uint32 {
+	if x != nil {
+		return x.ConsecutiveFailures
+	}
+	return 0
+}
+
+func (x *OutlierDetection) GetEjection() string {
+	if x != nil {
+		return x.Ejection
+	}
+	return ""
+}
+
+func (x *OutlierDetection) GetMaxEjection() string {
+	if x != nil {
+		return x.MaxEjection
+	}
+	return ""
+}
+
+func (x *OutlierDetection) GetMaxEjectedPercent() uint32 {
+	if x != nil {
+		return x.MaxEjectedPercent
+	}
+	return 0
+}
+
 var File_tidegate_config_v1_service_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\n" +
-	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xcf\x05\n" +
+	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x90\a\n" +
 	"\aService\x12\xbd\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\xaa\x01\xbaH\xa6\x01\xba\x01\x9a\x01\n" +
 	"\vservice.url\x12Hmust be http:// or https:// with a host, without user, query or fragment\x1aAthis == '' || this.matches('^https?://[^/?#@\\\\s]+(/[^?#\\\\s]*)?$')\xd8\x01\x01r\x03\x18\x80\x10R\x03url\x12?\n" +
@@ -470,7 +681,12 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\btimeouts\x18\x05 \x01(\v2\x1c.tidegate.config.v1.TimeoutsR\btimeouts\x121\n" +
 	"\x03tls\x18\x06 \x01(\v2\x1f.tidegate.config.v1.UpstreamTlsR\x03tls\x12K\n" +
 	"\x0fconnection_pool\x18\a \x01(\v2\".tidegate.config.v1.ConnectionPoolR\x0econnectionPool\x125\n" +
-	"\aretries\x18\b \x01(\v2\x1b.tidegate.config.v1.RetriesR\aretries:n\xbaHk\x1ai\n" +
+	"\aretries\x18\b \x01(\v2\x1b.tidegate.config.v1.RetriesR\aretries\x12B\n" +
+	"\fhealth_check\x18\t \x01(\v2\x1f.tidegate.config.v1.HealthCheckR\vhealthCheck\x12Q\n" +
+	"\x11outlier_detection\x18\n" +
+	" \x01(\v2$.tidegate.config.v1.OutlierDetectionR\x10outlierDetection\x12(\n" +
+	"\n" +
+	"slow_start\x18\v \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\tslowStart:n\xbaHk\x1ai\n" +
 	"\x13service.destination\x12#give exactly one of url and targets\x1a-(this.url != '') != (this.targets.size() > 0)\"\xdc\x01\n" +
 	"\x06Target\x12\xae\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\x9b\x01\xbaH\x97\x01\xba\x01\x8b\x01\n" +
@@ -495,7 +711,21 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"R\battempts\x12\"\n" +
 	"\aper_try\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x06perTry\x12.\n" +
 	"\x0ebudget_percent\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18dR\rbudgetPercent\x12P\n" +
-	"\x02on\x18\x04 \x03(\tB@\xbaH=\x92\x01:\x10\b\x18\x01\"4r2R\aconnectR\x05resetR\atimeoutR\x03429R\x03500R\x03502R\x03503R\x03504R\x02onB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
+	"\x02on\x18\x04 \x03(\tB@\xbaH=\x92\x01:\x10\b\x18\x01\"4r2R\aconnectR\x05resetR\atimeoutR\x03429R\x03500R\x03502R\x03503R\x03504R\x02on\"\xf8\x02\n" +
+	"\vHealthCheck\x12,\n" +
+	"\x04type\x18\x01 \x01(\tB\x18\xbaH\x15r\x13R\x00R\x04httpR\x03tcpR\x04grpcR\x04type\x12*\n" +
+	"\x04path\x18\x02 \x01(\tB\x16\xbaH\x13\xd8\x01\x01r\x0e\x18\x80\x102\t^/[!-~]*$R\x04path\x126\n" +
+	"\x04host\x18\x03 \x01(\tB\"\xbaH\x1f\xd8\x01\x01r\x1a2\x18^[0-9A-Za-z.:_-]{1,260}$R\x04host\x12+\n" +
+	"\fgrpc_service\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vgrpcService\x12%\n" +
+	"\binterval\x18\x05 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\binterval\x12#\n" +
+	"\atimeout\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\atimeout\x120\n" +
+	"\x0funhealthy_after\x18\a \x01(\rB\a\xbaH\x04*\x02\x18dR\x0eunhealthyAfter\x12,\n" +
+	"\rhealthy_after\x18\b \x01(\rB\a\xbaH\x04*\x02\x18dR\fhealthyAfter\"\xdd\x01\n" +
+	"\x10OutlierDetection\x12;\n" +
+	"\x14consecutive_failures\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\x13consecutiveFailures\x12%\n" +
+	"\bejection\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\bejection\x12,\n" +
+	"\fmax_ejection\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\vmaxEjection\x127\n" +
+	"\x13max_ejected_percent\x18\x04 \x01(\rB\a\xbaH\x04*\x02\x18dR\x11maxEjectedPercentB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
 var (
 	file_tidegate_config_v1_service_proto_rawDescOnce sync.Once
@@ -509,14 +739,16 @@ func file_tidegate_config_v1_service_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_service_proto_rawDescData
 }
 
-var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tidegate_config_v1_service_proto_goTypes = []any{
-	(*Service)(nil),        // 0: tidegate.config.v1.Service
-	(*Target)(nil),         // 1: tidegate.config.v1.Target
-	(*Timeouts)(nil),       // 2: tidegate.config.v1.Timeouts
-	(*UpstreamTls)(nil),    // 3: tidegate.config.v1.UpstreamTls
-	(*ConnectionPool)(nil), // 4: tidegate.config.v1.ConnectionPool
-	(*Retries)(nil),        // 5: tidegate.config.v1.Retries
+	(*Service)(nil),          // 0: tidegate.config.v1.Service
+	(*Target)(nil),           // 1: tidegate.config.v1.Target
+	(*Timeouts)(nil),         // 2: tidegate.config.v1.Timeouts
+	(*UpstreamTls)(nil),      // 3: tidegate.config.v1.UpstreamTls
+	(*ConnectionPool)(nil),   // 4: tidegate.config.v1.ConnectionPool
+	(*Retries)(nil),          // 5: tidegate.config.v1.Retries
+	(*HealthCheck)(nil),      // 6: tidegate.config.v1.HealthCheck
+	(*OutlierDetection)(nil), // 7: tidegate.config.v1.OutlierDetection
 }
 var file_tidegate_config_v1_service_proto_depIdxs = []int32{
 	1, // 0: tidegate.config.v1.Service.targets:type_name -> tidegate.config.v1.Target
@@ -524,11 +756,13 @@ var file_tidegate_config_v1_service_proto_depIdxs = []int32{
 	3, // 2: tidegate.config.v1.Service.tls:type_name -> tidegate.config.v1.UpstreamTls
 	4, // 3: tidegate.config.v1.Service.connection_pool:type_name -> tidegate.config.v1.ConnectionPool
 	5, // 4: tidegate.config.v1.Service.retries:type_name -> tidegate.config.v1.Retries
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 5: tidegate.config.v1.Service.health_check:type_name -> tidegate.config.v1.HealthCheck
+	7, // 6: tidegate.config.v1.Service.outlier_detection:type_name -> tidegate.config.v1.OutlierDetection
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_service_proto_init() }
@@ -543,7 +777,7 @@ func file_tidegate_config_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_service_proto_rawDesc), len(file_tidegate_config_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -158,7 +158,7 @@ var (
 	position = regexp.MustCompile(`\(line (\d+):(\d+)\):\s*(.*)$`)
 	// quotedField is how it says which field.
 	unknownField = regexp.MustCompile(`^unknown field "([^"]*)"`)
-	typedField   = regexp.MustCompile(`^invalid value for \S+ field (\S+): (.*)$`)
+	typedField   = regexp.MustCompile(`^invalid value for \S+ field (\S+): `)
 )
 
 // unreadable explains what the decoder of JSON or of query parameters complained about.
@@ -172,7 +172,9 @@ func unreadable(complaint string) *problem {
 	if unknown := unknownField.FindStringSubmatch(match[3]); unknown != nil {
 		v.Field, v.Rule, v.Message = unknown[1], "unknown_field", "is not a field here"
 	} else if typed := typedField.FindStringSubmatch(match[3]); typed != nil {
-		v.Field, v.Rule, v.Message = typed[1], "type", "cannot be "+typed[2]
+		// What was given is not repeated: it may be a secret.
+		v.Field, v.Rule, v.Message = typed[1], "type", "is of another type"
+		p.detail = fmt.Sprintf("line %d, column %d: %s %s", v.Line, v.Column, v.Field, v.Message)
 	}
 	p.violations = []*adminv1.Violation{v}
 	return p

@@ -30,7 +30,7 @@ func TestBadInputIsRefusedWithEveryFieldNamed(t *testing.T) {
 		"create, several fields": {
 			"POST", routes, `{"name":"r","spec":{"match":{"paths":[]},"priority":2000000}}`,
 			400, "invalid",
-			[]string{"spec.service", "spec.match.paths", "spec.priority"},
+			[]string{"spec", "spec.match.paths", "spec.priority"},
 		},
 		"no spec":               {"PUT", routes + "/r", `{}`, 400, "invalid", []string{"spec"}},
 		"no name":               {"POST", routes, orders, 400, "invalid", []string{"name"}},
@@ -45,6 +45,7 @@ func TestBadInputIsRefusedWithEveryFieldNamed(t *testing.T) {
 		"too many labels":       {"PUT", services + "/s", fmt.Sprintf(`{"labels":{%s},"spec":{"url":"http://a"}}`, manyLabels(65)), 400, "invalid", []string{"labels"}},
 		"an unknown field":      {"PUT", routes + "/r", `{"spec":{"servcie":"orders"}}`, 400, "malformed-request", []string{"servcie"}},
 		"a field of wrong type": {"PUT", routes + "/r", "{\"spec\":{\n\"priority\":\"high\"}}", 400, "malformed-request", []string{"priority"}},
+		"a secret as a number":  {"PUT", "/v1/fleets/default/secrets/s", `{"spec":{"value":83719}}`, 400, "malformed-request", []string{"value"}},
 		"a field twice":         {"PUT", routes + "/r", `{"spec":{"service":"a","service":"b"}}`, 400, "malformed-request", nil},
 		"not JSON":              {"PUT", routes + "/r", `{"spec":`, 400, "malformed-request", nil},
 		"more than JSON":        {"PUT", routes + "/r", orders + `{}`, 400, "malformed-request", nil},
@@ -94,6 +95,9 @@ func TestBadInputIsRefusedWithEveryFieldNamed(t *testing.T) {
 				if !p.names(field) {
 					t.Errorf("%s is not named: %+v", field, p.Violations)
 				}
+			}
+			if strings.Contains(fmt.Sprintf("%+v", p), "83719") {
+				t.Errorf("the answer repeats a secret: %+v", p)
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func TestValidateNamesEveryViolatedField(t *testing.T) {
 		{"a url with a user", configv1.Kind_KIND_SERVICE, `{"url":"http://u:p@a/"}`, []string{"url service.url"}},
 		{"durations", configv1.Kind_KIND_SERVICE, `{"url":"http://a","timeouts":{"connect":"250ms","idle":"1h30m"}}`, nil},
 		{"a route", configv1.Kind_KIND_ROUTE, `{"service":"orders","match":{"paths":["/orders/**"]}}`, nil},
-		{"an empty route", configv1.Kind_KIND_ROUTE, `{}`, []string{"service required", "match required"}},
+		{"an empty route", configv1.Kind_KIND_ROUTE, `{}`, []string{" route.destination", "match required"}},
 		{
 			"a route without paths and with a bad method", configv1.Kind_KIND_ROUTE, `{"service":"Orders!","match":{"methods":["get"]}}`,
 			[]string{"service string.resource_name", "match.paths repeated.min_items", "match.methods[0] string.pattern"},

@@ -270,6 +270,24 @@ func (b *Body) nextChunked(wait bool) (piece []byte, err error) {
 	return piece, nil
 }
 
+// mark is a place in a body of which nothing was read from the connection since.
+type mark struct {
+	r, excess, size int
+	left            int64
+	chunks          chunkState
+	done            bool
+}
+
+func (b *Body) mark() mark {
+	return mark{b.stream.r, b.excess, b.size, b.left, b.chunks, b.done}
+}
+
+// rewind goes back to a mark.
+func (b *Body) rewind(m mark) {
+	b.Trailer.Reset()
+	b.stream.r, b.excess, b.size, b.left, b.chunks, b.done = m.r, m.excess, m.size, m.left, m.chunks, m.done
+}
+
 // whole tells whether the rest of a body of known length has arrived.
 func (b *Body) whole() bool {
 	return b.done || b.kind == lengthBody && b.left <= int64(b.stream.w-b.stream.r)

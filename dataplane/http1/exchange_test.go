@@ -673,3 +673,64 @@ func TestHTTP2IsHandedOver(t *testing.T) {
 		t.Errorf("got %q", all)
 	}
 }
+
+// TestRetryWithBody shows that a request can be sent again whose body was small enough to be there.
+func TestRetryWithBody(t *testing.T) {
+	t.Parallel()
+	for _, body := range []struct{ fields, text string }{
+		{"Content-Length: 3\r\n", "abc"},
+		{"Transfer-Encoding: chunked\r\n", "2\r\nab\r\n0\r\nX-Sum: 7\r\n\r\n"},
+	} {
+		r := newRig(t, Limits{})
+		c := r.client()
+		u := heat(c, r)
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\n" + body.fields + "\r\n" + body.text)
+		u.head()
+		u.expect(body.text)
+		_ = u.Close()
+		u = r.accept()
+		contains(t, u.head(), "PUT / HTTP/1.1\r\n")
+		u.expect(body.text)
+		u.send(empty)
+		contains(t, c.head(), "HTTP/1.1 200 ")
+	}
+}
+
+// TestClientThatDoesNotRead shows that a client that takes nothing of its response is let go.
+func TestClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Limits{Silence: 50 * time.Millisecond, BytesPerSecond: 1 << 30})
+	c := r.client()
+	c.send(get)
+	u := r.accept()
+	u.head()
+	u.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+	piece := make([]byte, 64<<10)
+	for {
+		if _, err := u.Write(piece); err != nil {
+			break
+		}
+	}
+	eventually(t, "the connection is gone", func() bool { return r.server.Connections() == 0 })
+}
+
+// TestNothingIsHeld shows that each event of a stream is passed on before the next comes.
+func TestNothingIsHeld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Limits{})
+	c := r.client()
+	c.send(get)
+	u := r.accept()
+	u.head()
+	u.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+	c.status()
+	for range 20 {
+		u.send("6\r\ndata:1\r\n")
+		c.expect("6\r\ndata:1\r\n")
+		// Half a chunk is content too.
+		u.send("6\r\ndat")
+		c.expect("3\r\ndat\r\n")
+		u.send("a:2\r\n")
+		c.expect("3\r\na:2\r\n")
+	}
+}

@@ -49,7 +49,7 @@ func (s *stream) canRaw() bool { return s.raw != nil && !s.tls && !s.portable }
 
 // sendAndFill writes what is pending and waits for the first bytes of the answer, without looking for them before they can be
 // there. It tells whether it did anything; if not, or if nothing came in a while, the usual way goes on.
-func (c *carrier) sendAndFill() (done bool, err error) {
+func (c *carrier) sendAndFill(now time.Time) (done bool, err error) {
 	if !c.canRaw() || len(c.out) == 0 {
 		return false, nil
 	}
@@ -59,7 +59,7 @@ func (c *carrier) sendAndFill() (done bool, err error) {
 	if c.w == len(c.in) {
 		return false, nil
 	}
-	c.arm(time.Now())
+	c.arm(now)
 	c.rawReader.written, c.rawReader.readErr = false, nil
 	err = c.raw.Read(c.rawReader.read)
 	if !c.rawReader.written {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -53,6 +54,9 @@ func (f *forwarder) Serve(x *Exchange) {
 		call.Body = &x.Body
 	}
 	response, failure := f.pool.RoundTrip(call)
+	if failure != nil && failure.Retry == RetryReused && call.Method != http.MethodPost {
+		response, failure = f.pool.RoundTrip(call)
+	}
 	// What an idle connection keeps must not keep what belongs to its exchanges.
 	*call = Call{}
 	if failure != nil {

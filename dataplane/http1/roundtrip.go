@@ -139,15 +139,21 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	r.carrier, r.upload, r.taken, r.Status = c, nil, false, 0
 	r.toHead = call.Method == http.MethodHead
 	c.nextHead()
+	own, _ := call.Body.(*Body)
+	var beginning mark
+	if own != nil {
+		beginning = own.mark()
+	}
 	rest, failure := c.compose(call)
 	if failure != nil {
 		return nil, failure
 	}
 	received := c.received
-	spent := call.Body != nil && call.ContentLength != 0
+	// A body that was read from the buffer alone can be read again.
+	spent := call.Body != nil && call.ContentLength != 0 && (own == nil || rest != nil)
 	waits := rest != nil && expects(rest)
 	until := c.patienceFor(call, now)
-	if failure = c.send(call, rest, until, spent); failure == nil {
+	if failure = c.send(call, rest, now, until); failure == nil {
 		if rest != nil && !waits {
 			r.upload = c.startUpload(rest, call)
 		}
@@ -166,6 +172,9 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	}
 	if failure.Reason == Broken && c.reused && c.received == received && !spent {
 		failure.Retry = RetryReused
+		if own != nil {
+			own.rewind(beginning)
+		}
 	}
 	return nil, failure
 }
@@ -275,10 +284,10 @@ func (call *Call) waiter() Waiter {
 }
 
 // send writes the head, and the body as far as it is there. If that is all, the first bytes of the answer may be there then.
-func (c *carrier) send(call *Call, rest io.Reader, until time.Time, spent bool) *Failure {
+func (c *carrier) send(call *Call, rest io.Reader, now, until time.Time) *Failure {
 	if rest == nil {
 		c.expect(until, ErrTimeout, call.waiter())
-		done, err := c.sendAndFill()
+		done, err := c.sendAndFill(now)
 		if err != nil {
 			return c.failure(err)
 		}
@@ -287,7 +296,7 @@ func (c *carrier) send(call *Call, rest io.Reader, until time.Time, spent bool) 
 		}
 	}
 	// Even if writing fails there may be a response, and reading says whether anything came.
-	if err := c.flush(nil); err != nil && (spent || c.cause() != nil) {
+	if err := c.flush(nil); err != nil && (rest != nil || c.cause() != nil) {
 		return &Failure{Broken, Upstream, RetryNever, err}
 	}
 	return nil

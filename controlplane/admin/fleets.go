@@ -119,7 +119,7 @@ func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*
 	}
 	answer := &adminv1.ExplainResponse{
 		Route: found.Route, Service: found.Service, Pattern: found.Pattern, Parameters: found.Parameters, Conditions: found.Conditions,
-		Backends: found.Backends,
+		Backends: found.Backends, Action: found.Action,
 	}
 	for _, plugin := range found.Plugins {
 		answer.Plugins = append(answer.Plugins, &adminv1.ExplainedPlugin{

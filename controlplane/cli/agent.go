@@ -117,6 +117,9 @@ func drawExplanation(w io.Writer, e *adminv1.ExplainResponse) {
 		parameters = append(parameters, fmt.Sprintf("         {%s} is %q", printable(name), value))
 	}
 	sort.Strings(parameters)
+	if e.GetAction() != "" {
+		parameters = append(parameters, "         "+printable(e.GetAction()))
+	}
 	for _, backend := range e.GetBackends() {
 		parameters = append(parameters, "         "+printable(backend))
 	}

@@ -244,6 +244,20 @@ func TestWhatIsWrongIsRefusedWhole(t *testing.T) {
 			"routes/r spec route.destination\nroutes/s spec.backends route.backends.weight\nroutes/t spec route.split\nroutes/s spec.backends[1].service reference.missing",
 		},
 		{
+			"templates",
+			[]string{
+				`routes/r {"service":"orders","rewrite":{"path":"/x/{id}"},"match":{"paths":["/r/{id}","/r"]}}`,
+				`routes/s {"service":"orders","rewrite":{"path_prefix":"/../x"},"match":{"paths":["/s/**"]}}`,
+				`routes/t {"service":"orders","rewrite":{"path_prefix":"/x"},"match":{"paths":["/t"]}}`,
+				`routes/u {"redirect":{"path":"/{"},"match":{"paths":["/u"]}}`,
+				`routes/v {"redirect":{"host":"a\r\nb"},"match":{"paths":["/v"]}}`,
+				`routes/w {"direct_response":{"status":204,"body":"x"},"rewrite":{"host":"h"},"match":{"paths":["/w"]}}`,
+			},
+			"routes/r spec.rewrite.path route.template\nroutes/s spec.rewrite.path_prefix route.template\n" +
+				"routes/t spec.rewrite.path_prefix route.template\nroutes/u spec.redirect.path route.template\n" +
+				"routes/v spec.redirect.host route.host\nroutes/w spec route.rewrite.target\nroutes/w spec.direct_response route.direct_response.body",
+		},
+		{
 			"conditions that do not exclude each other tie",
 			[]string{
 				`routes/r {"service":"orders","match":{"paths":["/r"],"headers":[{"name":"x-a","equals":"1"}]}}`,

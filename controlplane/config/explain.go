@@ -25,6 +25,8 @@ type Explanation struct {
 	Conditions []string
 	// Backends say, in words, how several services share the requests; empty for one.
 	Backends []string
+	// Action says, in words, what is rewritten, or what answers instead of a service; empty if nothing does.
+	Action string
 	// Plugins are those of the route, in the order in which they run, each with the reason why it applies or not.
 	Plugins []ExplainedPlugin
 	// Others are the nearest other routes and why they do not take the request.
@@ -145,6 +147,7 @@ func (e explainer) explain(ctx context.Context, request pattern.Request) (Explan
 	explanation.Route = verdict.Rule
 	services := routes[judged.Winner].Services()
 	explanation.Service = strings.Join(services, ", ")
+	explanation.Action = actionOf(routes[judged.Winner])
 	explanation.Backends = backendsOf(routes[judged.Winner])
 	explanation.Pattern = verdict.Fit.Path.Source()
 	explanation.Parameters = parametersOf(verdict.Fit.Path, request.Path)
@@ -187,6 +190,31 @@ func conditionsOf(rule pattern.Rule) []string {
 		out = append(out, "query parameter "+condition.String())
 	}
 	return out
+}
+
+// actionOf says what a route does beside handing requests to a service.
+func actionOf(route *configv1.Route) string {
+	var parts []string
+	add := func(format, value string) {
+		if value != "" {
+			parts = append(parts, fmt.Sprintf(format, value))
+		}
+	}
+	switch {
+	case route.GetRedirect() != nil:
+		redirect := route.GetRedirect()
+		parts = append(parts, fmt.Sprintf("redirects with %d", cmp.Or(redirect.GetStatus(), 302)))
+		add("to scheme %s", redirect.GetScheme())
+		add("to host %s", redirect.GetHost())
+		add("to path %s", redirect.GetPath())
+	case route.GetDirectResponse() != nil:
+		parts = append(parts, fmt.Sprintf("answers %d by itself", route.GetDirectResponse().GetStatus()))
+	default:
+		add("rewrites what stands in front of ** to %s", route.GetRewrite().GetPathPrefix())
+		add("rewrites the path to %s", route.GetRewrite().GetPath())
+		add("sends the host %s", route.GetRewrite().GetHost())
+	}
+	return strings.Join(parts, ", ")
 }
 
 // backendsOf says how the backends of a route share its requests.

@@ -67,8 +67,9 @@ func checkResource(key revision.Key, labels map[string]string, spec proto.Messag
 	case *configv1.Service:
 		fields = append(fields, checkService(s)...)
 	case *configv1.Route:
-		_, wrong := store.RouteRule(key.Name, s)
+		rule, wrong := store.RouteRule(key.Name, s)
 		fields = append(fields, withoutRepetition(fields, wrong)...)
+		fields = append(fields, withoutRepetition(fields, checkTemplates(s, rule))...)
 	case *configv1.Certificate:
 		fields = append(fields, checkCertificate(s, now)...)
 	case *configv1.Secret:

@@ -47,11 +47,13 @@ type exchange struct {
 	// undecided says that the backend is chosen when it is known who calls, stickyCookie is what the client should bring back.
 	undecided    bool
 	stickyCookie string
-	upgrade      string
-	ctx          context.Context
-	watchdog     *watchdog
-	body         *requestBody
-	revoked      []func()
+	// rewritten is the path that goes upstream, if it is another than the client's.
+	rewritten string
+	upgrade   string
+	ctx       context.Context
+	watchdog  *watchdog
+	body      *requestBody
+	revoked   []func()
 
 	// The outcome.
 	reason  plugin.Reason
@@ -90,6 +92,12 @@ func (x *exchange) serve() (whole bool) {
 		return x.refuse(verdict)
 	}
 	if verdict := x.police(); verdict.Refused() {
+		return x.refuse(verdict)
+	}
+	if x.route.Upstream == nil {
+		return x.answer()
+	}
+	if verdict := x.rewrite(); verdict.Refused() {
 		return x.refuse(verdict)
 	}
 	x.watch()

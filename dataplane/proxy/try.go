@@ -66,18 +66,21 @@ func (x *exchange) roundTrip(request *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// towards names the target. The path goes out byte for byte as it was matched.
+// towards names the target. The path goes out byte for byte as it was matched, or rewritten.
 func (x *exchange) towards(request *http.Request) {
 	target := x.target
 	request.URL = &url.URL{
 		Scheme:     target.Scheme(),
 		Host:       target.Host(),
-		Opaque:     target.Prefix() + x.Path,
+		Opaque:     target.Prefix() + x.upstreamPath(),
 		RawQuery:   x.request.URL.RawQuery,
 		ForceQuery: x.request.URL.ForceQuery,
 	}
 	if x.route.HostOfTarget {
 		request.Host = target.Host()
+	}
+	if rewrite := x.route.Rewrite; rewrite != nil && rewrite.Host != "" {
+		request.Host = rewrite.Host
 	}
 }
 

@@ -24,6 +24,9 @@ type routeSource struct {
 	services []string
 	// timeouts are the route's own; zero takes the service's.
 	timeouts Timeouts
+	rewrite  *Rewrite
+	redirect *Redirect
+	direct   *DirectResponse
 }
 
 func (c *compilation) readRoute(resource revision.Resource) {
@@ -39,6 +42,7 @@ func (c *compilation) readRoute(resource revision.Resource) {
 		timeouts: c.timeouts(name, spec.GetTimeouts(), Timeouts{}),
 	}
 	c.checkSplit(name, &spec)
+	c.readAnswer(name, &spec, source)
 	if before, ok := c.next.routes[resource.Name]; ok {
 		source.number = before.number
 	} else {
@@ -141,6 +145,12 @@ func (c *compilation) resolveRoutes() []router.Entry[*Route] {
 // resolve makes a route. One with several backends is the route of the first, which knows the others.
 func (c *compilation) resolve(name string, source *routeSource, chains map[place]*plugin.Chain) (*Route, bool) {
 	c.checkStickyConsumer(name, source)
+	if len(source.services) == 0 {
+		return &Route{
+			Name: name, Number: source.number, Chain: c.next.places.chain(name, "", chains),
+			Redirect: source.redirect, Direct: source.direct,
+		}, true
+	}
 	var routes []*Route
 	for i, service := range source.services {
 		target, ok := c.next.services[service]
@@ -156,6 +166,7 @@ func (c *compilation) resolve(name string, source *routeSource, chains map[place
 			Upstream:     target.value.upstream,
 			HostOfTarget: target.value.hostOfTarget,
 			Timeouts:     source.timeouts.over(target.value.timeouts),
+			Rewrite:      source.rewrite,
 		})
 	}
 	if len(routes) == 0 || len(routes) < len(source.services) {

@@ -110,6 +110,10 @@ func (p places) choices(from [3]place) []plugin.Choice {
 	var types []string
 	var choices []plugin.Choice
 	for level, at := range from {
+		if level < 2 && at == (place{}) {
+			// There is no service; the fleet comes last.
+			continue
+		}
 		for _, bound := range p[at] {
 			i := slices.Index(types, bound.typeName)
 			if i < 0 {

@@ -45,6 +45,11 @@ type Route struct {
 	Timeouts     Timeouts
 	// Split chooses among several backends; the route is that of one of them until then. Nil if there is one only.
 	Split *Split
+	// Rewrite is nil for none.
+	Rewrite *Rewrite
+	// Redirect and Direct answer instead of a service; at most one of them is not nil, and then there is no Upstream.
+	Redirect *Redirect
+	Direct   *DirectResponse
 }
 
 // Timeouts bound the phases of an exchange.

@@ -1133,6 +1133,18 @@ export interface components {
             /** Format: int32 */
             updated?: number;
         };
+        /** @description DirectResponse is a fixed answer. */
+        DirectResponse: {
+            /** @description At most 64 KiB. */
+            body?: string;
+            /** @description Default text/plain; charset=utf-8. */
+            content_type?: string;
+            /**
+             * Format: int64
+             * @description 200 to 599.
+             */
+            status?: number;
+        };
         /** @description Evidence is one comparison of the candidate with the control at the same time. */
         Evidence: {
             /** Format: int64 */
@@ -1166,6 +1178,8 @@ export interface components {
             verdict?: string;
         };
         ExplainResponse: {
+            /** @description What is rewritten, or what answers instead of a service, in words. Empty if nothing does. */
+            action?: string;
             /** @description How several services share the requests, in words. Empty if there is one. */
             backends?: string[];
             /** @description What the route asks of the header and the query, in words. */
@@ -1222,6 +1236,34 @@ export interface components {
              * @description What has proved itself.
              */
             readonly stable_revision?: number;
+        };
+        /** @description HealthCheck asks each target how it is. If all targets are down, requests are sent to them all the same. */
+        HealthCheck: {
+            /** @description The service that is asked about, for grpc. Default: the whole server. */
+            grpc_service?: string;
+            /**
+             * Format: int64
+             * @description So many good answers in a row and it is up again. Default 2.
+             */
+            healthy_after?: number;
+            /** @description The Host that is sent, for http. Default: the target's. */
+            host?: string;
+            /** @description The pause between two questions, give or take a tenth. Default 5s. */
+            interval?: string;
+            /** @description The path that is asked for, for http. The target's own path is not put in front. Default "/". */
+            path?: string;
+            /** @description How long an answer may take. Default 1s. */
+            timeout?: string;
+            /**
+             * @description "http" (the default): a GET that must be answered with 200 to 399; "tcp": a connection; "grpc": grpc.health.v1.Health/Check.
+             * @enum {string}
+             */
+            type?: "" | "http" | "tcp" | "grpc";
+            /**
+             * Format: int64
+             * @description So many failures in a row and a target is down. The very first answer decides alone. Default 2.
+             */
+            unhealthy_after?: number;
         };
         /** @description Key is one API key, without the key. */
         Key: {
@@ -1351,6 +1393,27 @@ export interface components {
             /** @description Conditions on the query; all must hold. */
             query?: components["schemas"]["Condition"][];
         };
+        /**
+         * @description OutlierDetection leaves a target out whose requests fail. After that one request tries it; if it fails too, the target is left
+         *     out for twice as long. If all are left out, requests are sent to them all the same.
+         */
+        OutlierDetection: {
+            /**
+             * Format: int64
+             * @description So many failures in a row (resets, timeouts, statuses of the class 5xx) and a target is left out. One connection that cannot
+             *     be opened is enough. Default 5.
+             */
+            consecutive_failures?: number;
+            /** @description How long it is left out at first. Default 1s. */
+            ejection?: string;
+            /**
+             * Format: int64
+             * @description The share of targets that may be left out at once, rounded up. Default 50.
+             */
+            max_ejected_percent?: number;
+            /** @description The longest that it is left out. Default 30s. */
+            max_ejection?: string;
+        };
         /** @description Plan is limits that consumers share, with what the control plane knows about it. */
         Plan: {
             /** @description Changes with every change; for If-Match. */
@@ -1477,6 +1540,23 @@ export interface components {
         QueryTelemetryResponse: {
             series?: components["schemas"]["TelemetrySeries"][];
         };
+        /** @description Redirect answers with a Location (RFC 9110, section 15.4). What is left out stays as the client asked it; so does the query. */
+        Redirect: {
+            /** @description A host, maybe with a port. */
+            host?: string;
+            /** @description As Rewrite.path. */
+            path?: string;
+            /**
+             * @description "http" or "https".
+             * @enum {string}
+             */
+            scheme?: "" | "http" | "https";
+            /**
+             * Format: int64
+             * @description Default 302.
+             */
+            status?: number;
+        };
         /** @description Resource is one resource of any kind that a file can hold. */
         Resource: {
             certificate?: components["schemas"]["CertificateSpec"];
@@ -1564,6 +1644,15 @@ export interface components {
             state?: string;
             /** Format: int32 */
             updated?: number;
+        };
+        /** @description Rewrite changes where a request goes at the upstream. The query stays. */
+        Rewrite: {
+            /** @description The Host that the upstream sees. */
+            host?: string;
+            /** @description Replaces the path. "{id}" stands for what the match's parameter holds, "{**}" for what "**" matched. */
+            path?: string;
+            /** @description Replaces everything in front of what "**" matched: "/" takes it away. Every path of the route must end in "/**". */
+            path_prefix?: string;
         };
         /** @description Rollout is one revision's way to traffic. */
         Rollout: {
@@ -1664,6 +1753,8 @@ export interface components {
              *     alone, unless sticky says otherwise.
              */
             backends?: components["schemas"]["Backend"][];
+            /** @description An answer that the gateway gives by itself, instead of a service. */
+            direct_response?: components["schemas"]["DirectResponse"];
             /** @description Which requests. */
             match: components["schemas"]["Match"];
             /** @description Lets a request choose its backend. Without it none can. */
@@ -1673,6 +1764,10 @@ export interface components {
              * @description A higher number wins before any other rule of precedence. Default 0.
              */
             priority?: number;
+            /** @description Sends the client elsewhere, instead of a service. */
+            redirect?: components["schemas"]["Redirect"];
+            /** @description What the service gets to see instead of what the client asked. Only with service or backends. */
+            rewrite?: components["schemas"]["Rewrite"];
             /** @description The name of the service that answers. */
             service?: string;
             /** @description Keeps whoever can be told apart on one backend, as long as the weights stay. */
@@ -1740,11 +1835,15 @@ export interface components {
         ServiceSpec: {
             /** @description Bounds of the pool of connections kept open to each target. */
             connection_pool?: components["schemas"]["ConnectionPool"];
+            /** @description Questions that an agent asks each target by itself, so that one that is down gets no requests. Default: none are asked. */
+            health_check?: components["schemas"]["HealthCheck"];
             /**
              * @description Which Host the upstream sees: "client" (the default) or "upstream", the host of the target.
              * @enum {string}
              */
             host?: "" | "client" | "upstream";
+            /** @description When a target is left out for a while because of how its requests went. */
+            outlier_detection?: components["schemas"]["OutlierDetection"];
             /**
              * @description What is spoken to the upstream: "http1", "h2" (over TLS) or "h2c" (HTTP/2 in clear text, as gRPC servers often do).
              *     Empty: HTTP/1.1 for http, and for https whatever the handshake agrees on.
@@ -1753,6 +1852,8 @@ export interface components {
             protocol?: "" | "http1" | "h2" | "h2c";
             /** @description When a request is tried again, at another target if there is one. Without this, what Retries' defaults say. */
             retries?: components["schemas"]["Retries"];
+            /** @description How long a target that comes back takes to get its full share. Default: it gets it at once. */
+            slow_start?: string;
             /** @description Several destinations. Requests are spread by weighted round robin. */
             targets?: components["schemas"]["Target"][];
             /** @description How long each phase may take. A route may shorten or lengthen them. */

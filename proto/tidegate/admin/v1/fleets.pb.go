@@ -966,7 +966,9 @@ type ExplainResponse struct {
 	// What the route asks of the header and the query, in words.
 	Conditions []string `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// How several services share the requests, in words. Empty if there is one.
-	Backends      []string `protobuf:"bytes,8,rep,name=backends,proto3" json:"backends,omitempty"`
+	Backends []string `protobuf:"bytes,8,rep,name=backends,proto3" json:"backends,omitempty"`
+	// What is rewritten, or what answers instead of a service, in words. Empty if nothing does.
+	Action        string `protobuf:"bytes,9,opt,name=action,proto3" json:"action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1055,6 +1057,13 @@ func (x *ExplainResponse) GetBackends() []string {
 		return x.Backends
 	}
 	return nil
+}
+
+func (x *ExplainResponse) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
 }
 
 type ExplainedPlugin struct {
@@ -1259,7 +1268,7 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\aheaders\x18\x05 \x03(\v2..tidegate.admin.v1.ExplainRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa3\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x03\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
@@ -1272,7 +1281,8 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18\a \x03(\tR\n" +
 	"conditions\x12\x1a\n" +
-	"\bbackends\x18\b \x03(\tR\bbackends\x1a=\n" +
+	"\bbackends\x18\b \x03(\tR\bbackends\x12\x16\n" +
+	"\x06action\x18\t \x01(\tR\x06action\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"g\n" +

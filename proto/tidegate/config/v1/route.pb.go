@@ -39,9 +39,15 @@ type Route struct {
 	// Keeps whoever can be told apart on one backend, as long as the weights stay.
 	Sticky *Sticky `protobuf:"bytes,6,opt,name=sticky,proto3" json:"sticky,omitempty"`
 	// Lets a request choose its backend. Without it none can.
-	Override      *BackendOverride `protobuf:"bytes,7,opt,name=override,proto3" json:"override,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Override *BackendOverride `protobuf:"bytes,7,opt,name=override,proto3" json:"override,omitempty"`
+	// What the service gets to see instead of what the client asked. Only with service or backends.
+	Rewrite *Rewrite `protobuf:"bytes,8,opt,name=rewrite,proto3" json:"rewrite,omitempty"`
+	// Sends the client elsewhere, instead of a service.
+	Redirect *Redirect `protobuf:"bytes,9,opt,name=redirect,proto3" json:"redirect,omitempty"`
+	// An answer that the gateway gives by itself, instead of a service.
+	DirectResponse *DirectResponse `protobuf:"bytes,10,opt,name=direct_response,json=directResponse,proto3" json:"direct_response,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -123,6 +129,228 @@ func (x *Route) GetOverride() *BackendOverride {
 	return nil
 }
 
+func (x *Route) GetRewrite() *Rewrite {
+	if x != nil {
+		return x.Rewrite
+	}
+	return nil
+}
+
+func (x *Route) GetRedirect() *Redirect {
+	if x != nil {
+		return x.Redirect
+	}
+	return nil
+}
+
+func (x *Route) GetDirectResponse() *DirectResponse {
+	if x != nil {
+		return x.DirectResponse
+	}
+	return nil
+}
+
+// Rewrite changes where a request goes at the upstream. The query stays.
+type Rewrite struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Replaces everything in front of what "**" matched: "/" takes it away. Every path of the route must end in "/**".
+	PathPrefix string `protobuf:"bytes,1,opt,name=path_prefix,json=pathPrefix,proto3" json:"path_prefix,omitempty"`
+	// Replaces the path. "{id}" stands for what the match's parameter holds, "{**}" for what "**" matched.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// The Host that the upstream sees.
+	Host          string `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rewrite) Reset() {
+	*x = Rewrite{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rewrite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rewrite) ProtoMessage() {}
+
+func (x *Rewrite) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rewrite.ProtoReflect.Descriptor instead.
+func (*Rewrite) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Rewrite) GetPathPrefix() string {
+	if x != nil {
+		return x.PathPrefix
+	}
+	return ""
+}
+
+func (x *Rewrite) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Rewrite) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+// Redirect answers with a Location (RFC 9110, section 15.4). What is left out stays as the client asked it; so does the query.
+type Redirect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "http" or "https".
+	Scheme string `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	// A host, maybe with a port.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// As Rewrite.path.
+	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	// Default 302.
+	Status        uint32 `protobuf:"varint,4,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Redirect) Reset() {
+	*x = Redirect{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Redirect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Redirect) ProtoMessage() {}
+
+func (x *Redirect) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
+func (*Redirect) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Redirect) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *Redirect) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Redirect) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Redirect) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+// DirectResponse is a fixed answer.
+type DirectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 200 to 599.
+	Status uint32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	// At most 64 KiB.
+	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// Default text/plain; charset=utf-8.
+	ContentType   string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectResponse) Reset() {
+	*x = DirectResponse{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectResponse) ProtoMessage() {}
+
+func (x *DirectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectResponse.ProtoReflect.Descriptor instead.
+func (*DirectResponse) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DirectResponse) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *DirectResponse) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *DirectResponse) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
 // Backend is one of the services that share a route's requests.
 type Backend struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -136,7 +364,7 @@ type Backend struct {
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -148,7 +376,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -161,7 +389,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Backend) GetService() string {
@@ -194,7 +422,7 @@ type Sticky struct {
 
 func (x *Sticky) Reset() {
 	*x = Sticky{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -206,7 +434,7 @@ func (x *Sticky) String() string {
 func (*Sticky) ProtoMessage() {}
 
 func (x *Sticky) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -219,7 +447,7 @@ func (x *Sticky) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sticky.ProtoReflect.Descriptor instead.
 func (*Sticky) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Sticky) GetBy() isSticky_By {
@@ -294,7 +522,7 @@ type BackendOverride struct {
 
 func (x *BackendOverride) Reset() {
 	*x = BackendOverride{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +534,7 @@ func (x *BackendOverride) String() string {
 func (*BackendOverride) ProtoMessage() {}
 
 func (x *BackendOverride) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +547,7 @@ func (x *BackendOverride) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendOverride.ProtoReflect.Descriptor instead.
 func (*BackendOverride) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BackendOverride) GetHeader() string {
@@ -356,7 +584,7 @@ type Match struct {
 
 func (x *Match) Reset() {
 	*x = Match{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +596,7 @@ func (x *Match) String() string {
 func (*Match) ProtoMessage() {}
 
 func (x *Match) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +609,7 @@ func (x *Match) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Match.ProtoReflect.Descriptor instead.
 func (*Match) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Match) GetHosts() []string {
@@ -440,7 +668,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +680,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +693,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Condition) GetName() string {
@@ -570,7 +798,8 @@ var File_tidegate_config_v1_route_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xe6\x06\n" +
+	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\x83\n" +
+	"\n" +
 	"\x05Route\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
 	"\x05match\x18\x02 \x01(\v2\x19.tidegate.config.v1.MatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x120\n" +
@@ -580,9 +809,36 @@ const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\x15route.backends.weight\x12*give at least one backend a weight above 0\x1a1this.size() == 0 || this.exists(b, b.weight > 0u)\xba\x01P\n" +
 	"\x15route.backends.unique\x12\x16name each service once\x1a\x1fthis.map(b, b.service).unique()\x92\x01\x02\x10 R\bbackends\x122\n" +
 	"\x06sticky\x18\x06 \x01(\v2\x1a.tidegate.config.v1.StickyR\x06sticky\x12?\n" +
-	"\boverride\x18\a \x01(\v2#.tidegate.config.v1.BackendOverrideR\boverride:\x8b\x02\xbaH\x87\x02\x1aq\n" +
-	"\x11route.destination\x12(give exactly one of service and backends\x1a2(this.service != '') != (this.backends.size() > 0)\x1a\x91\x01\n" +
-	"\vroute.split\x12<sticky and override choose among backends; give at least two\x1aDthis.backends.size() > 1 || !has(this.sticky) && !has(this.override)\"T\n" +
+	"\boverride\x18\a \x01(\v2#.tidegate.config.v1.BackendOverrideR\boverride\x125\n" +
+	"\arewrite\x18\b \x01(\v2\x1b.tidegate.config.v1.RewriteR\arewrite\x128\n" +
+	"\bredirect\x18\t \x01(\v2\x1c.tidegate.config.v1.RedirectR\bredirect\x12K\n" +
+	"\x0fdirect_response\x18\n" +
+	" \x01(\v2\".tidegate.config.v1.DirectResponseR\x0edirectResponse:\xea\x03\xbaH\xe6\x03\x1a\xd8\x01\n" +
+	"\x11route.destination\x12Cgive exactly one of service, backends, redirect and direct_response\x1a~[this.service != '', this.backends.size() > 0, has(this.redirect), has(this.direct_response)].filter(given, given).size() == 1\x1a\x91\x01\n" +
+	"\vroute.split\x12<sticky and override choose among backends; give at least two\x1aDthis.backends.size() > 1 || !has(this.sticky) && !has(this.override)\x1au\n" +
+	"\x14route.rewrite.target\x12\x17rewrite needs a service\x1aD!has(this.rewrite) || this.service != '' || this.backends.size() > 0\"\xe1\x03\n" +
+	"\aRewrite\x12)\n" +
+	"\vpath_prefix\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\n" +
+	"pathPrefix\x12\x1c\n" +
+	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04path\x12\xa8\x01\n" +
+	"\x04host\x18\x03 \x01(\tB\x93\x01\xbaH\x8f\x01\xba\x01\x86\x01\n" +
+	"\n" +
+	"route.host\x12!must be a host, maybe with a port\x1aUthis == '' || this.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$')r\x03\x18\x84\x02R\x04host:\xe1\x01\xbaH\xdd\x01\x1ad\n" +
+	"\rroute.rewrite\x12(give at most one of path_prefix and path\x1a)this.path_prefix == '' || this.path == ''\x1au\n" +
+	"\x15route.rewrite.nothing\x12\x1egive path_prefix, path or host\x1a<this.path_prefix != '' || this.path != '' || this.host != ''\"\xca\x03\n" +
+	"\bRedirect\x12,\n" +
+	"\x06scheme\x18\x01 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x04httpR\x05httpsR\x06scheme\x12\xa8\x01\n" +
+	"\x04host\x18\x02 \x01(\tB\x93\x01\xbaH\x8f\x01\xba\x01\x86\x01\n" +
+	"\n" +
+	"route.host\x12!must be a host, maybe with a port\x1aUthis == '' || this.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$')r\x03\x18\x84\x02R\x04host\x12\x1c\n" +
+	"\x04path\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04path\x12.\n" +
+	"\x06status\x18\x04 \x01(\rB\x16\xbaH\x13*\x110\x000\xad\x020\xae\x020\xaf\x020\xb3\x020\xb4\x02R\x06status:\x96\x01\xbaH\x92\x01\x1a\x8f\x01\n" +
+	"\x16route.redirect.nothing\x12<give scheme, host or path, or the client would go in circles\x1a7this.scheme != '' || this.host != '' || this.path != ''\"\x85\x02\n" +
+	"\x0eDirectResponse\x12#\n" +
+	"\x06status\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xd7\x04(\xc8\x01R\x06status\x12\x1d\n" +
+	"\x04body\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x04body\x12,\n" +
+	"\fcontent_type\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xe0\xe4\x1d\x01R\vcontentType:\x80\x01\xbaH}\x1a{\n" +
+	"\x1aroute.direct_response.body\x12$an answer of this status has no body\x1a7this.body == '' || !(this.status in [204u, 205u, 304u])\"T\n" +
 	"\aBackend\x12&\n" +
 	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x12!\n" +
 	"\x06weight\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x06weight\"\x8a\x01\n" +
@@ -624,29 +880,35 @@ func file_tidegate_config_v1_route_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_route_proto_rawDescData
 }
 
-var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tidegate_config_v1_route_proto_goTypes = []any{
 	(*Route)(nil),           // 0: tidegate.config.v1.Route
-	(*Backend)(nil),         // 1: tidegate.config.v1.Backend
-	(*Sticky)(nil),          // 2: tidegate.config.v1.Sticky
-	(*BackendOverride)(nil), // 3: tidegate.config.v1.BackendOverride
-	(*Match)(nil),           // 4: tidegate.config.v1.Match
-	(*Condition)(nil),       // 5: tidegate.config.v1.Condition
-	(*Timeouts)(nil),        // 6: tidegate.config.v1.Timeouts
+	(*Rewrite)(nil),         // 1: tidegate.config.v1.Rewrite
+	(*Redirect)(nil),        // 2: tidegate.config.v1.Redirect
+	(*DirectResponse)(nil),  // 3: tidegate.config.v1.DirectResponse
+	(*Backend)(nil),         // 4: tidegate.config.v1.Backend
+	(*Sticky)(nil),          // 5: tidegate.config.v1.Sticky
+	(*BackendOverride)(nil), // 6: tidegate.config.v1.BackendOverride
+	(*Match)(nil),           // 7: tidegate.config.v1.Match
+	(*Condition)(nil),       // 8: tidegate.config.v1.Condition
+	(*Timeouts)(nil),        // 9: tidegate.config.v1.Timeouts
 }
 var file_tidegate_config_v1_route_proto_depIdxs = []int32{
-	4, // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
-	6, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
-	1, // 2: tidegate.config.v1.Route.backends:type_name -> tidegate.config.v1.Backend
-	2, // 3: tidegate.config.v1.Route.sticky:type_name -> tidegate.config.v1.Sticky
-	3, // 4: tidegate.config.v1.Route.override:type_name -> tidegate.config.v1.BackendOverride
-	5, // 5: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
-	5, // 6: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7,  // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
+	9,  // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
+	4,  // 2: tidegate.config.v1.Route.backends:type_name -> tidegate.config.v1.Backend
+	5,  // 3: tidegate.config.v1.Route.sticky:type_name -> tidegate.config.v1.Sticky
+	6,  // 4: tidegate.config.v1.Route.override:type_name -> tidegate.config.v1.BackendOverride
+	1,  // 5: tidegate.config.v1.Route.rewrite:type_name -> tidegate.config.v1.Rewrite
+	2,  // 6: tidegate.config.v1.Route.redirect:type_name -> tidegate.config.v1.Redirect
+	3,  // 7: tidegate.config.v1.Route.direct_response:type_name -> tidegate.config.v1.DirectResponse
+	8,  // 8: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
+	8,  // 9: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_route_proto_init() }
@@ -656,12 +918,12 @@ func file_tidegate_config_v1_route_proto_init() {
 	}
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_service_proto_init()
-	file_tidegate_config_v1_route_proto_msgTypes[2].OneofWrappers = []any{
+	file_tidegate_config_v1_route_proto_msgTypes[5].OneofWrappers = []any{
 		(*Sticky_Cookie)(nil),
 		(*Sticky_Header)(nil),
 		(*Sticky_Consumer)(nil),
 	}
-	file_tidegate_config_v1_route_proto_msgTypes[5].OneofWrappers = []any{
+	file_tidegate_config_v1_route_proto_msgTypes[8].OneofWrappers = []any{
 		(*Condition_Equals)(nil),
 		(*Condition_Prefix)(nil),
 		(*Condition_Regex)(nil),
@@ -674,7 +936,7 @@ func file_tidegate_config_v1_route_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_route_proto_rawDesc), len(file_tidegate_config_v1_route_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,9 @@
 package http1
 
-import "strings"
+import (
+	"net/textproto"
+	"strings"
+)
 
 // span is a piece of a head, as offsets, so that the head may move while it grows.
 type span struct{ start, end uint32 }
@@ -192,6 +195,24 @@ func (h *Header) Each(see func(name, value string) bool) {
 			return
 		}
 	}
+}
+
+// AddAll puts the fields of a map beside those of the header; net/http's Header is one. The strings are shared.
+func (h *Header) AddAll(fields map[string][]string) {
+	for name, values := range fields {
+		for _, value := range values {
+			h.Add(name, value)
+		}
+	}
+}
+
+// CopyTo puts the fields of the header into a map like net/http's Header, with canonical names.
+func (h *Header) CopyTo(fields map[string][]string) {
+	h.Each(func(name, value string) bool {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		fields[name] = append(fields[name], value)
+		return true
+	})
 }
 
 // Len is the number of fields.

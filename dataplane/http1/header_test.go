@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -112,5 +113,23 @@ func TestDelFunc(t *testing.T) {
 	h.DelFunc(func(name []byte) bool { return len(name) > 10 && equalFold(name[:10], "x-tidegate") })
 	if h.Len() != 2 || h.Get("X-Other") != "3" {
 		t.Errorf("%d left", h.Len())
+	}
+}
+
+// TestHeaderFromAndToMaps shows that nothing is lost between this Header and net/http's.
+func TestHeaderFromAndToMaps(t *testing.T) {
+	t.Parallel()
+	theirs := http.Header{"X-Odd": {"1", "2"}, "Cookie": {"a=b"}, "Accept": {""}}
+	var ours Header
+	ours.AddAll(theirs)
+	back := http.Header{}
+	ours.CopyTo(back)
+	if !maps.EqualFunc(theirs, back, slices.Equal[[]string]) {
+		t.Errorf("%v became %v", theirs, back)
+	}
+	received := http.Header{}
+	arrived(t, "x-odd: 1\r\nX-ODD: 2\r\n").CopyTo(received)
+	if !slices.Equal(received["X-Odd"], []string{"1", "2"}) {
+		t.Errorf("%v arrived", received)
 	}
 }

@@ -8,41 +8,6 @@ import (
 	"time"
 )
 
-// Downstream is whoever a response is for. An Exchange is one.
-type Downstream interface {
-	Waiter
-	// Inform passes an informational response on.
-	Inform(status int, header *Header) error
-}
-
-// Call is a request to an upstream. It may be used again when its response was released.
-type Call struct {
-	Method string
-	// Target is the request target: in origin form, percent-encoded, or "*".
-	Target string
-	Host   string
-	// Header is sent, but for the fields that frame the message or belong to a connection.
-	Header *Header
-	// Body is the request's body; nil for none. A *Body is sent together with the head as far as it has arrived.
-	Body io.Reader
-	// ContentLength is the length of the body, -1 if it is not known.
-	ContentLength int64
-	// Trailer is asked for the trailer section once a body without a known length has ended; nil for none. If the body is a
-	// *Body, its trailer section is passed on without that.
-	Trailer func() *Header
-	// Upgrade asks to switch to a protocol.
-	Upgrade string
-
-	// HeaderTimeout bounds the wait for the head of the response, from when the request was written. 0 means no bound.
-	HeaderTimeout time.Duration
-	// Idle bounds the silence within the response's body. 0 means no bound.
-	Idle time.Duration
-	// Deadline bounds the whole. Zero means no bound.
-	Deadline time.Time
-	// Downstream is whom the response is for; nil for nobody who could go away.
-	Downstream Downstream
-}
-
 // Response is the response of an upstream. It is valid until Release.
 type Response struct {
 	// Status is the status code of the final response, or 101.
@@ -105,13 +70,6 @@ func (r *Response) Release() {
 // contradicts tells of a response that can have no body and announces one. Nobody knows whether it follows.
 func (r *Response) contradicts() bool {
 	return bodiless(r.Status) && r.Status != http.StatusNotModified && (r.head.chunked || r.head.length > 0)
-}
-
-// valid tells whether the request line and the fields that this package writes will be valid.
-func (call *Call) valid() bool {
-	origin := call.Target != "" && call.Target[0] == '/' || call.Target == "*"
-	return call.Method != "" && allString(call.Method, tokenByte) && origin && allString(call.Target, targetByte) &&
-		allString(call.Host, valueByte) && allString(call.Upgrade, valueByte)
 }
 
 // RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
@@ -273,14 +231,6 @@ func (c *carrier) patienceFor(call *Call, now time.Time) time.Time {
 		}
 	}
 	return until
-}
-
-// waiter is who waits for the response, nil if nobody does who could go away.
-func (call *Call) waiter() Waiter {
-	if call.Downstream == nil {
-		return nil
-	}
-	return call.Downstream
 }
 
 // send writes the head, and the body as far as it is there. If that is all, the first bytes of the answer may be there then.

@@ -1,0 +1,56 @@
+package http1
+
+import (
+	"io"
+	"time"
+)
+
+// Downstream is whoever a response is for. An Exchange is one.
+type Downstream interface {
+	Waiter
+	// Inform passes an informational response on.
+	Inform(status int, header *Header) error
+}
+
+// Call is a request to an upstream. It may be used again when its response was released.
+type Call struct {
+	Method string
+	// Target is the request target: in origin form, percent-encoded, or "*".
+	Target string
+	Host   string
+	// Header is sent, but for the fields that frame the message or belong to a connection.
+	Header *Header
+	// Body is the request's body; nil for none. A *Body is sent together with the head as far as it has arrived.
+	Body io.Reader
+	// ContentLength is the length of the body, -1 if it is not known.
+	ContentLength int64
+	// Trailer is asked for the trailer section once a body without a known length has ended; nil for none. If the body is a
+	// *Body, its trailer section is passed on without that.
+	Trailer func() *Header
+	// Upgrade asks to switch to a protocol.
+	Upgrade string
+
+	// HeaderTimeout bounds the wait for the head of the response, from when the request was written. 0 means no bound.
+	HeaderTimeout time.Duration
+	// Idle bounds the silence within the response's body. 0 means no bound.
+	Idle time.Duration
+	// Deadline bounds the whole. Zero means no bound.
+	Deadline time.Time
+	// Downstream is whom the response is for; nil for nobody who could go away.
+	Downstream Downstream
+}
+
+// valid tells whether the request line and the fields that this package writes will be valid.
+func (call *Call) valid() bool {
+	origin := call.Target != "" && call.Target[0] == '/' || call.Target == "*"
+	return call.Method != "" && allString(call.Method, tokenByte) && origin && allString(call.Target, targetByte) &&
+		allString(call.Host, valueByte) && allString(call.Upgrade, valueByte)
+}
+
+// waiter is who waits for the response, nil if nobody does who could go away.
+func (call *Call) waiter() Waiter {
+	if call.Downstream == nil {
+		return nil
+	}
+	return call.Downstream
+}

@@ -199,12 +199,12 @@ func (p *prober) askHTTP(ctx context.Context) error {
 		request.Host = p.key.health.Host
 	}
 	request.Header.Set("User-Agent", "tidegate-health-check")
-	response, body, err := p.ask(request)
+	status, body, err := p.ask(request)
 	if err != nil {
 		return err
 	}
-	if response.StatusCode < 200 || response.StatusCode >= 400 {
-		return fmt.Errorf("the answer is %d and %d bytes", response.StatusCode, len(body))
+	if status < 200 || status >= 400 {
+		return fmt.Errorf("the answer is %d and %d bytes", status, len(body))
 	}
 	return nil
 }
@@ -223,28 +223,28 @@ func (p *prober) askGRPC(ctx context.Context) error {
 	}
 	request.Header.Set("Content-Type", "application/grpc")
 	request.Header.Set("Te", "trailers")
-	response, body, err := p.ask(request)
+	status, body, err := p.ask(request)
 	if err != nil {
 		return err
 	}
 	const serving = "\x00\x00\x00\x00\x02\x08\x01"
-	if response.StatusCode != http.StatusOK || string(body) != serving {
+	if status != http.StatusOK || string(body) != serving {
 		return errors.New("the answer is not SERVING")
 	}
 	return nil
 }
 
 // ask sends a question over a connection of its own, for one that is open already says little.
-func (p *prober) ask(request *http.Request) (*http.Response, []byte, error) {
+func (p *prober) ask(request *http.Request) (status int, body []byte, err error) {
 	defer p.transport.CloseIdleConnections()
 	response, err := p.transport.RoundTrip(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking: %w", err)
+		return 0, nil, fmt.Errorf("asking: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, longestProbe))
+	body, err = io.ReadAll(io.LimitReader(response.Body, longestProbe))
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the answer: %w", err)
+		return 0, nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	return response, body, nil
+	return response.StatusCode, body, nil
 }

@@ -34,18 +34,18 @@ func (a *app) revisionListCommand() *cobra.Command {
 
 func (a *app) revisionDiffCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff REVISION [FROM]", Short: "Show what a revision changed, against its parent or another",
+		Use: "diff [FROM] REVISION", Short: "Show what a revision changed, against its parent or another",
 		Example: `  tidegate revision diff 12         # against its parent
-  tidegate revision diff 12 8       # what became of 8 by 12`,
-		Args: takes(1, 2, "a revision, and another to compare it with"),
+  tidegate revision diff 8 12       # from 8 to 12`,
+		Args: takes(1, 2, "a revision, or two: from which, to which"),
 		RunE: func(command *cobra.Command, args []string) error {
-			number, err := revisionNumber(args[0])
+			number, err := revisionNumber(args[len(args)-1])
 			if err != nil {
 				return err
 			}
 			query := url.Values{}
 			if len(args) == 2 {
-				from, err := revisionNumber(args[1])
+				from, err := revisionNumber(args[0])
 				if err != nil {
 					return err
 				}

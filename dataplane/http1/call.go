@@ -2,6 +2,7 @@ package http1
 
 import (
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -53,4 +54,13 @@ func (call *Call) waiter() Waiter {
 		return nil
 	}
 	return call.Downstream
+}
+
+// idempotent tells whether the method does no harm if it is done twice (RFC 9110, section 9.2.2).
+func (call *Call) idempotent() bool {
+	switch call.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
+		return true
+	}
+	return false
 }

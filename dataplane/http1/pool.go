@@ -68,6 +68,10 @@ type carrier struct {
 	idleSince time.Time
 }
 
+// briefly is how long a connection may be idle and still be used without being looked at, if the last read left nothing in its
+// socket. What could go wrong in so short a time can go wrong as well between looking and sending.
+const briefly = time.Millisecond
+
 // take finds a connection, or opens one. A connection that has ended, or on which something arrived that nobody asked for, is
 // not used.
 func (p *Pool) take(call *Call, now time.Time) (*carrier, *Failure) {
@@ -79,9 +83,10 @@ func (p *Pool) take(call *Call, now time.Time) (*carrier, *Failure) {
 		if c == nil {
 			return p.dial(call, now)
 		}
-		// One system call, and worth it: whatever arrived meanwhile would be taken for the response, and a connection that
-		// has ended would cost a retry, or the request if that may not be done twice.
-		if now.Sub(c.idleSince) < p.config.IdleTimeout && c.peek() == nothing {
+		// Whatever arrived meanwhile would be taken for the response, and a connection that has ended would cost a retry, or
+		// the request if that may not be done twice.
+		idle := now.Sub(c.idleSince)
+		if idle < briefly && c.emptied && call.idempotent() || idle < p.config.IdleTimeout && c.peek() == nothing {
 			c.reused = true
 			return c, nil
 		}

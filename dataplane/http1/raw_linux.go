@@ -32,6 +32,7 @@ func (s *stream) readSocket(fd uintptr) (empty bool, err error) {
 			s.w += n
 			s.received += int64(n)
 			s.full = s.w == len(s.in)
+			s.emptied = !s.full
 			return false, nil
 		case n == 0:
 			return false, errEnd
@@ -152,7 +153,7 @@ func (c *connection) onRequest(fd uintptr) bool {
 		return c.server.draining.Load()
 	}
 	c.idle.Store(false)
-	emptied := !c.full
+	emptied := c.emptied
 	if !c.serveWhole() || !emptied || c.server.draining.Load() {
 		return true
 	}

@@ -151,4 +151,3 @@ func (s *Server) Connections() int {
 }
 
 var errDraining = errors.New("the server is shutting down")
-

@@ -57,6 +57,7 @@ type stream struct {
 	ended    bool      // the peer will send no more
 	received int64
 	full     bool // the last read filled the buffer
+	emptied  bool // the last read left nothing in the socket
 
 	// Of the goroutine that writes.
 	out        []byte
@@ -162,6 +163,7 @@ func (s *stream) read(p []byte) (int, error) {
 		n, err := s.conn.Read(p)
 		if n > 0 {
 			s.received += int64(n)
+			s.emptied = n < len(p)
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -106,6 +107,14 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 	t.Logf("served again %s after kill -9", time.Since(began).Round(time.Millisecond))
 	if r := mustGet(t, url); r.Reason() != "key_missing" {
 		t.Errorf("without a key: %d %s", r.Status, r.Reason())
+	}
+
+	// Break-glass: the operator of the machine steers the agent over its socket.
+	folder := filepath.Join(s.Dir(), "agents", s.Ready.Agents[0].Name)
+	for _, step := range []struct{ verb, says string }{{"pin", "yes"}, {"status", "revision 1"}, {"unpin", "no"}} {
+		if out := s.MustCLI("agent", "local", step.verb, "--state-dir", folder); !contains(out, step.says) {
+			t.Errorf("agent local %s says:\n%s\nwant %q", step.verb, out, step.says)
+		}
 	}
 
 	s.Kill("tidegate-controlplane", syscall.SIGCONT)

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) agentCommand() *cobra.Command {
-	return group("agent", "See the agents of the fleet, and let new ones join", a.agentListCommand(), a.joinTokenCommand(), a.drainCommand())
+	return group("agent", "See the agents of the fleet, and let new ones join", a.agentListCommand(), a.joinTokenCommand(), a.drainCommand(), a.agentLocalCommand())
 }
 
 func (a *app) agentListCommand() *cobra.Command {

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"tidegate.dev/controlplane/cli/declarative"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
 const shop = `fleet: default
@@ -72,7 +75,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 			"f.yaml:3:13: routes/a: match.path: unknown field; did you mean paths?",
 		}},
 		{"a field that is nothing like any", "services: [{name: a, colour: red}]\n", []string{
-			"f.yaml:1:22: services/a: colour: unknown field; there are name, labels, url, targets, host, protocol, timeouts, tls, connection_pool",
+			"f.yaml:1:22: services/a: colour: unknown field; there are " + fieldsOf(new(configv1.Service)),
 		}},
 		{"a number for a string", "routes: [{name: a, service: 7}]\n", []string{
 			"f.yaml:1:29: routes/a: service: must be a string, not a number; put it in quotes",
@@ -112,8 +115,8 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 			"f.yaml:1:1: a document is a mapping with fleet, services, routes, …, not a list",
 		}},
 		{"two problems, in order", "services: [{name: a, x1: 1}]\nroutes: [{name: b, y1: 1}]\n", []string{
-			"f.yaml:1:22: services/a: x1: unknown field; there are name, labels, url, targets, host, protocol, timeouts, tls, connection_pool",
-			"f.yaml:2:20: routes/b: y1: unknown field; there are name, labels, service, match, priority, timeouts",
+			"f.yaml:1:22: services/a: x1: unknown field; there are " + fieldsOf(new(configv1.Service)),
+			"f.yaml:2:20: routes/b: y1: unknown field; there are " + fieldsOf(new(configv1.Route)),
 		}},
 		{"no YAML", "services: [\n", []string{"f.yaml:1: this is not YAML: did not find expected node content"}},
 		{"a merge key", "services: [{name: a, <<: {url: http://b}}]\n", []string{
@@ -188,6 +191,7 @@ plugins:
 		"f.yaml:3:5 services/a url",
 		"f.yaml:5:5 routes/B name",
 		"f.yaml:11:11 routes/B match.methods[1]",
+		"f.yaml:17:7 plugins/limit config.per",
 		"f.yaml:18:7 plugins/limit config.burts",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -250,4 +254,14 @@ func TestLoadReadsFilesFoldersAndStandardInput(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+}
+
+// fieldsOf lists what a resource of the file can hold, so that the schema may grow.
+func fieldsOf(spec proto.Message) string {
+	names := []string{"name", "labels"}
+	fields := spec.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		names = append(names, string(fields.Get(i).Name()))
+	}
+	return strings.Join(names, ", ")
 }

@@ -93,7 +93,7 @@ func (tx *Tx) rejectRevision(ctx context.Context, head Head, rejected, base int6
 	}
 	if queued != nil && !keeps {
 		text := fmt.Sprintf("revision %d, which it stands on, was rejected, and both change the same", rejected)
-		if err := tx.supersedeQueued(ctx, head.FleetID, text, RevisionRejected); err != nil {
+		if err := tx.supersedeQueued(ctx, head.FleetID, text, "", RevisionRejected); err != nil {
 			return err
 		}
 	}

@@ -22,19 +22,8 @@ type QueuedRollout struct {
 // it is superseded, since the new revision stands on its revision and carries its changes.
 func (tx *Tx) QueueRollout(ctx context.Context, rollout QueuedRollout) (id int64, err error) {
 	reason := fmt.Sprintf("revision %d carries its changes", rollout.Revision)
-	former, err := tx.queries.SupersedeQueuedRollouts(ctx, queries.SupersedeQueuedRolloutsParams{
-		FleetID: rollout.FleetID, Reason: reason,
-	})
-	if err != nil {
-		return 0, fmt.Errorf("superseding the queued rollout: %w", translate(err))
-	}
-	for _, row := range former {
-		if err := tx.SetRevisionState(ctx, rollout.FleetID, row.Revision, RevisionSuperseded); err != nil {
-			return 0, err
-		}
-		if err := tx.queueEvent(ctx, row.ID, row.Step, "superseded", reason, rollout.Author); err != nil {
-			return 0, err
-		}
+	if err := tx.supersedeQueued(ctx, rollout.FleetID, reason, rollout.Author, RevisionSuperseded); err != nil {
+		return 0, err
 	}
 	id, err = tx.queries.InsertQueuedRollout(ctx, queries.InsertQueuedRolloutParams{
 		FleetID: rollout.FleetID, Revision: rollout.Revision, StableRevision: rollout.Stable,
@@ -43,21 +32,14 @@ func (tx *Tx) QueueRollout(ctx context.Context, rollout QueuedRollout) (id int64
 	if err != nil {
 		return 0, fmt.Errorf("queueing a rollout of revision %d: %w", rollout.Revision, translate(err))
 	}
-	message := fmt.Sprintf("revision %d by strategy %s", rollout.Revision, rollout.Strategy)
-	if err := tx.queueEvent(ctx, id, 0, "created", message, rollout.Author); err != nil {
+	created := RolloutEvent{
+		RolloutID: id, Type: "created", Actor: rollout.Author,
+		Message: fmt.Sprintf("revision %d by strategy %s", rollout.Revision, rollout.Strategy),
+	}
+	if err := tx.addRolloutEvent(ctx, created); err != nil {
 		return 0, err
 	}
 	return id, tx.NotifyRollouts(ctx, rollout.FleetID)
-}
-
-func (tx *Tx) queueEvent(ctx context.Context, id int64, step int32, kind, message, actor string) error {
-	err := tx.queries.InsertQueueEvent(ctx, queries.InsertQueueEventParams{
-		RolloutID: id, Step: step, Type: kind, Message: message, Actor: actor,
-	})
-	if err != nil {
-		return fmt.Errorf("noting an event of rollout %d: %w", id, translate(err))
-	}
-	return nil
 }
 
 // RolloutsOfRevisions returns the last rollout of each revision that had one.

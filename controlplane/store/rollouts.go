@@ -61,14 +61,15 @@ type Rollout struct {
 	EndedAt         *time.Time
 }
 
-// supersedeQueued takes the rollout out of the queue, if there is one, and gives its revision a state.
-func (tx *Tx) supersedeQueued(ctx context.Context, fleetID int64, why, revisionState string) error {
+// supersedeQueued takes the rollout out of the queue, if there is one, answers the commands that waited for it, and gives its
+// revision a state. actor is who caused it; empty if nobody did.
+func (tx *Tx) supersedeQueued(ctx context.Context, fleetID int64, why, actor, revisionState string) error {
 	rows, err := tx.queries.SupersedeQueuedRollout(ctx, queries.SupersedeQueuedRolloutParams{FleetID: fleetID, Reason: why})
 	if err != nil {
 		return fmt.Errorf("superseding the queued rollout: %w", translate(err))
 	}
 	for _, row := range rows {
-		if err := tx.endedRollout(ctx, RolloutEvent{RolloutID: row.ID, Type: RolloutSuperseded, Message: why}); err != nil {
+		if err := tx.endedRollout(ctx, RolloutEvent{RolloutID: row.ID, Type: RolloutSuperseded, Message: why, Actor: actor}); err != nil {
 			return err
 		}
 		if err := tx.SetRevisionState(ctx, fleetID, row.Revision, revisionState); err != nil {

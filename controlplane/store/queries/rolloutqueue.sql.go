@@ -9,29 +9,6 @@ import (
 	"context"
 )
 
-const insertQueueEvent = `-- name: InsertQueueEvent :exec
-INSERT INTO rollout_events (rollout_id, step, type, message, actor) VALUES ($1, $2, $3, $4, $5)
-`
-
-type InsertQueueEventParams struct {
-	RolloutID int64
-	Step      int32
-	Type      string
-	Message   string
-	Actor     string
-}
-
-func (q *Queries) InsertQueueEvent(ctx context.Context, arg InsertQueueEventParams) error {
-	_, err := q.db.Exec(ctx, insertQueueEvent,
-		arg.RolloutID,
-		arg.Step,
-		arg.Type,
-		arg.Message,
-		arg.Actor,
-	)
-	return err
-}
-
 const insertQueuedRollout = `-- name: InsertQueuedRollout :one
 INSERT INTO rollouts (fleet_id, revision, stable_revision, strategy, spec, state, author)
 VALUES ($1, $2, $3, $4, $5, 'queued', $6)
@@ -87,43 +64,6 @@ func (q *Queries) ListRolloutsOfRevisions(ctx context.Context, arg ListRolloutsO
 	for rows.Next() {
 		var i ListRolloutsOfRevisionsRow
 		if err := rows.Scan(&i.Revision, &i.ID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const supersedeQueuedRollouts = `-- name: SupersedeQueuedRollouts :many
-UPDATE rollouts SET state = 'superseded', reason = $1, version = version + 1, ended_at = now()
-WHERE fleet_id = $2 AND state = 'queued'
-RETURNING id, revision, step
-`
-
-type SupersedeQueuedRolloutsParams struct {
-	Reason  string
-	FleetID int64
-}
-
-type SupersedeQueuedRolloutsRow struct {
-	ID       int64
-	Revision int64
-	Step     int32
-}
-
-func (q *Queries) SupersedeQueuedRollouts(ctx context.Context, arg SupersedeQueuedRolloutsParams) ([]SupersedeQueuedRolloutsRow, error) {
-	rows, err := q.db.Query(ctx, supersedeQueuedRollouts, arg.Reason, arg.FleetID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []SupersedeQueuedRolloutsRow{}
-	for rows.Next() {
-		var i SupersedeQueuedRolloutsRow
-		if err := rows.Scan(&i.ID, &i.Revision, &i.Step); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

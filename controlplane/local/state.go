@@ -134,6 +134,13 @@ func tryLock(path string) (*os.File, error) {
 	return nil, fmt.Errorf("locking %s: %w", path, err)
 }
 
+// unlock gives the lock back. Closing the file alone would not do it at once: a child that another goroutine is just
+// starting holds a copy of every open file until it runs its own program.
+func unlock(file *os.File) {
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	_ = file.Close()
+}
+
 // Lock takes the lock file at path, waiting for it until the context ends. The lock ends with release or with the
 // process.
 func Lock(ctx context.Context, path string) (release func(), err error) {
@@ -143,7 +150,7 @@ func Lock(ctx context.Context, path string) (release func(), err error) {
 			return nil, err
 		}
 		if file != nil {
-			return func() { _ = file.Close() }, nil
+			return func() { unlock(file) }, nil
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return nil, fmt.Errorf("waiting for the lock %s: %w", path, err)

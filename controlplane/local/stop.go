@@ -41,7 +41,7 @@ func (p *Postgres) release() error {
 		failures = append(failures, p.guard.close())
 	}
 	if p.lock != nil {
-		failures = append(failures, p.lock.Close())
+		unlock(p.lock)
 		p.lock = nil
 	}
 	return errors.Join(failures...)

@@ -914,6 +914,22 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description AdaptiveConcurrency bounds how many exchanges with a service run at once. The bound rises as long as they take no longer, and
+         *     falls when they do. What is above it waits a moment, then is refused as overloaded: first what a route calls sheddable.
+         */
+        AdaptiveConcurrency: {
+            /**
+             * Format: int64
+             * @description The bound never rises above this. Default 10000.
+             */
+            max_limit?: number;
+            /**
+             * Format: int64
+             * @description The bound never falls below this. Default 4.
+             */
+            min_limit?: number;
+        };
         /** @description Agent is one data-plane process. */
         Agent: {
             /** Format: int32 */
@@ -1051,6 +1067,46 @@ export interface components {
             readonly update_time?: string;
             readonly upserts?: components["schemas"]["Resource"][];
         };
+        /**
+         * @description CircuitBreaker refuses requests at once, with 503 and Retry-After, instead of adding to an upstream's trouble. While it is
+         *     open nothing is sent; then a few requests try whether it is better. It opens when any of its conditions holds.
+         */
+        CircuitBreaker: {
+            /**
+             * Format: int64
+             * @description So many failed requests in a row (no connection, reset, timeout, statuses of the class 5xx). Default: not counted.
+             */
+            consecutive_failures?: number;
+            /**
+             * Format: int64
+             * @description This share of the requests of the last window failed. Default: not counted.
+             */
+            failure_percent?: number;
+            /**
+             * Format: int64
+             * @description The most exchanges that run at once; more are refused as overloaded. Default: no limit.
+             */
+            max_concurrent?: number;
+            /**
+             * Format: int64
+             * @description The most exchanges that wait for a connection, if connection_pool.max_open bounds those. Default 1024.
+             */
+            max_pending?: number;
+            /**
+             * Format: int64
+             * @description The share counts only from so many requests in the window on. Default 20.
+             */
+            min_requests?: number;
+            /** @description How long it stays open. Default 5s. */
+            open?: string;
+            /**
+             * Format: int64
+             * @description So many requests must succeed, one beside the other at most so many, before it closes. Default 3.
+             */
+            trial_requests?: number;
+            /** @description How far back the share looks. Default 10s. */
+            window?: string;
+        };
         /** @description Condition judges the first value of one header or one query parameter. */
         Condition: {
             /** @description True: no such header or parameter. */
@@ -1075,6 +1131,26 @@ export interface components {
              * @description Idle connections kept for reuse. Default 128.
              */
             max_idle?: number;
+            /**
+             * Format: int64
+             * @description The most connections that an agent opens to a target. Default: no limit.
+             */
+            max_open?: number;
+        };
+        /** @description ConsulDiscovery watches the health endpoint of a Consul agent by blocking queries. */
+        ConsulDiscovery: {
+            /** @description The Consul agent's URL. Default: what the gateway's agent was started with, else http://127.0.0.1:8500. */
+            address?: string;
+            /** @description The datacenter. Default: that of the Consul agent. */
+            datacenter?: string;
+            /** @description The name of the service there. */
+            service: string;
+            /** @description Only instances with all of these tags. */
+            tags?: string[];
+            /** @description The name of the secret that holds the token. */
+            token_secret?: string;
+            /** @description The key of the instance's metadata that holds its zone. Default "zone". */
+            zone_key?: string;
         };
         /** @description Consumer is who calls, with what the control plane knows about it. */
         Consumer: {
@@ -1145,6 +1221,58 @@ export interface components {
              */
             status?: number;
         };
+        /** @description Discovery says who knows the targets. The last answer is kept as long as the directory gives none. */
+        Discovery: {
+            /** @description The healthy instances of a service in Consul. */
+            consul?: components["schemas"]["ConsulDiscovery"];
+            /** @description A or AAAA records: all addresses of one name. */
+            dns?: components["schemas"]["DnsDiscovery"];
+            /** @description SRV records (RFC 2782): hosts, ports and weights. Of the priorities only the lowest number that has a target is used. */
+            dns_srv?: components["schemas"]["DnsSrvDiscovery"];
+            /** @description A file on the agent's machine. */
+            file?: components["schemas"]["FileDiscovery"];
+            /** @description The ready endpoints of a service in Kubernetes. */
+            kubernetes?: components["schemas"]["KubernetesDiscovery"];
+            /** @description A path that is put in front of the request's path. */
+            path?: string;
+            /**
+             * @description "http" (the default) or "https".
+             * @enum {string}
+             */
+            scheme?: "" | "http" | "https";
+        } & (unknown | unknown | unknown | unknown | unknown);
+        /** @description DnsDiscovery asks for the addresses of a name again whenever their time to live ends. */
+        DnsDiscovery: {
+            /**
+             * @description Which addresses: "ip" (the default, both), "ipv4" or "ipv6".
+             * @enum {string}
+             */
+            family?: "" | "ip" | "ipv4" | "ipv6";
+            /** @description The name. */
+            host: string;
+            /** @description The longest. Default 5m. */
+            max_refresh?: string;
+            /** @description The shortest pause between two questions, whatever the time to live says. Default 1s. */
+            min_refresh?: string;
+            /**
+             * Format: int64
+             * @description The port of every address.
+             */
+            port?: number;
+            /** @description The name server to ask, as host:port. Default: those of the agent's machine. */
+            resolver?: string;
+        };
+        /** @description DnsSrvDiscovery asks for SRV records, and for the addresses of the hosts that they name. */
+        DnsSrvDiscovery: {
+            /** @description As DnsDiscovery.max_refresh. */
+            max_refresh?: string;
+            /** @description As DnsDiscovery.min_refresh. */
+            min_refresh?: string;
+            /** @description The whole name: "_http._tcp.orders.example.com". */
+            name: string;
+            /** @description As DnsDiscovery.resolver. */
+            resolver?: string;
+        };
         /** @description Evidence is one comparison of the candidate with the control at the same time. */
         Evidence: {
             /** Format: int64 */
@@ -1207,11 +1335,46 @@ export interface components {
             name?: string;
             reason?: string;
         };
+        /** @description Fault is trouble on purpose. It comes after authentication and limits, and never touches the service. */
+        Fault: {
+            abort?: components["schemas"]["FaultAbort"];
+            delay?: components["schemas"]["FaultDelay"];
+            /** @description Only requests that carry this header, with any value. Default: all. */
+            header?: string;
+        };
+        /** @description FaultAbort answers instead of the service, with the reason fault_injected. */
+        FaultAbort: {
+            /**
+             * Format: double
+             * @description The share of requests. Default 100.
+             */
+            percent?: number;
+            /**
+             * Format: int64
+             * @description 400 to 599.
+             */
+            status?: number;
+        };
+        /** @description FaultDelay lets requests wait. */
+        FaultDelay: {
+            /** @description How long. */
+            duration: string;
+            /**
+             * Format: double
+             * @description The share of requests. Default 100.
+             */
+            percent?: number;
+        };
         /** @description FieldChange is the change of one field; the values are JSON. */
         FieldChange: {
             after?: string;
             before?: string;
             path?: string;
+        };
+        /** @description FileDiscovery reads a file whenever it changes: a list in YAML or JSON of {address: "host:port", weight, zone}. */
+        FileDiscovery: {
+            /** @description A path below the folder that the agent was started with for such files; without one, none is read. */
+            path: string;
         };
         /** @description Fleet is a set of agents that serve one line of revisions. */
         Fleet: {
@@ -1237,6 +1400,17 @@ export interface components {
              */
             readonly stable_revision?: number;
         };
+        /** @description HashOn is the part of a request that decides its target. */
+        HashOn: {
+            /** @description True: the client's address. */
+            address?: boolean;
+            /** @description True: the consumer. */
+            consumer?: boolean;
+            /** @description The value of a cookie. */
+            cookie?: string;
+            /** @description The value of a header. */
+            header?: string;
+        } & (unknown | unknown | unknown | unknown);
         /** @description HealthCheck asks each target how it is. If all targets are down, requests are sent to them all the same. */
         HealthCheck: {
             /** @description The service that is asked about, for grpc. Default: the whole server. */
@@ -1264,6 +1438,14 @@ export interface components {
              * @description So many failures in a row and a target is down. The very first answer decides alone. Default 2.
              */
             unhealthy_after?: number;
+        };
+        /**
+         * @description Hedging sends a request that may be repeated (see Retries) to a second target when the first takes long, and uses the answer
+         *     that comes first. It counts against the budget of retries.
+         */
+        Hedging: {
+            /** @description How long the first may take before the second is asked. */
+            after: string;
         };
         /** @description Key is one API key, without the key. */
         Key: {
@@ -1297,6 +1479,18 @@ export interface components {
             expires_at?: string;
             /** @description What it may do, for plugins that ask. */
             scopes?: string[];
+        };
+        /**
+         * @description KubernetesDiscovery watches the EndpointSlices of a service. An agent in a cluster finds the API server and its rights by
+         *     itself; elsewhere it is started with the path of a kubeconfig.
+         */
+        KubernetesDiscovery: {
+            /** @description The namespace. Default "default". */
+            namespace?: string;
+            /** @description The name or the number of the port. It may be left out if the service has one. */
+            port?: string;
+            /** @description The name of the service there. */
+            service: string;
         };
         /** @description Limit allows so many requests in a length of time, as a token bucket that refills evenly. */
         Limit: {
@@ -1377,6 +1571,20 @@ export interface components {
         ListTokensResponse: {
             tokens?: components["schemas"]["Token"][];
         };
+        /** @description LoadBalancing says how a target is chosen. */
+        LoadBalancing: {
+            /** @description What ring_hash and maglev hash. Requests without it go to a random target. */
+            hash_on?: components["schemas"]["HashOn"];
+            /**
+             * @description "round_robin" (the default), "random", "least_request" (the less busy of two random targets), "ewma" (the one of two
+             *     random targets that promises the shorter wait: its latency, exponentially weighted, times its requests), "ring_hash" or
+             *     "maglev" (the same target for the same key, with few moves when targets come and go). All heed weights.
+             * @enum {string}
+             */
+            policy?: "" | "round_robin" | "random" | "least_request" | "ewma" | "ring_hash" | "maglev";
+            /** @description Sends requests to targets of the agent's own zone as long as enough of them are usable. */
+            zone_awareness?: components["schemas"]["ZoneAwareness"];
+        };
         /** @description Match selects requests: all of its conditions must hold; within a list one must. */
         Match: {
             /** @description Conditions on the header; all must hold. */
@@ -1392,6 +1600,19 @@ export interface components {
             paths?: string[];
             /** @description Conditions on the query; all must hold. */
             query?: components["schemas"]["Condition"][];
+        };
+        /**
+         * @description Mirror sends copies of requests to a service and throws the answers away. A copy waits for nobody and nobody waits for it; when
+         *     too many are on their way it is left out. A request whose body is longer than 64 KiB, or of unknown length, is not copied.
+         */
+        Mirror: {
+            /**
+             * Format: double
+             * @description The share of requests. Default 100.
+             */
+            percent?: number;
+            /** @description The name of the service. */
+            service: string;
         };
         /**
          * @description OutlierDetection leaves a target out whose requests fail. After that one request tries it; if it fails too, the target is left
@@ -1753,10 +1974,24 @@ export interface components {
              *     alone, unless sticky says otherwise.
              */
             backends?: components["schemas"]["Backend"][];
+            /**
+             * @description What goes first when an agent or a service is overloaded: "sheddable", then "default" (also if empty), last "critical".
+             * @enum {string}
+             */
+            criticality?: "" | "sheddable" | "default" | "critical";
             /** @description An answer that the gateway gives by itself, instead of a service. */
             direct_response?: components["schemas"]["DirectResponse"];
+            /** @description Delays or refuses a share of the requests, to see how clients bear it. */
+            fault?: components["schemas"]["Fault"];
             /** @description Which requests. */
             match: components["schemas"]["Match"];
+            /**
+             * Format: uint64
+             * @description The longest body of a request, in bytes; a longer one is refused with 413. Default: no limit.
+             */
+            max_request_bytes?: string;
+            /** @description Sends a share of the requests to another service too. The client sees nothing of it. */
+            mirror?: components["schemas"]["Mirror"];
             /** @description Lets a request choose its backend. Without it none can. */
             override?: components["schemas"]["BackendOverride"];
             /**
@@ -1831,17 +2066,35 @@ export interface components {
             /** Format: date-time */
             readonly update_time?: string;
         };
-        /** @description Service says where requests go: one URL, or several targets that share the load. */
+        /** @description Service says where requests go: one URL, several targets that share the load, or targets that a directory knows. */
         ServiceSpec: {
+            /** @description How many exchanges an agent lets run at once, found by itself from how long they take. Default: not limited so. */
+            adaptive_concurrency?: components["schemas"]["AdaptiveConcurrency"];
+            /**
+             * @description When the service is left alone for a while, and how much of it may be used at once. An agent counts this for each service,
+             *     and apart for a candidate.
+             */
+            circuit_breaker?: components["schemas"]["CircuitBreaker"];
             /** @description Bounds of the pool of connections kept open to each target. */
             connection_pool?: components["schemas"]["ConnectionPool"];
+            /**
+             * @description The name of a header that carries how many milliseconds are left for an exchange. What a client sends in it shortens the
+             *     route's total timeout, never lengthens it, and the service gets what is left. gRPC's own grpc-timeout is always treated so.
+             */
+            deadline_header?: string;
+            /** @description Where targets come from if they are not listed here. They may come and go without a new revision. */
+            discovery?: components["schemas"]["Discovery"];
             /** @description Questions that an agent asks each target by itself, so that one that is down gets no requests. Default: none are asked. */
             health_check?: components["schemas"]["HealthCheck"];
+            /** @description A second try beside the first when that takes long. Default: none. */
+            hedging?: components["schemas"]["Hedging"];
             /**
              * @description Which Host the upstream sees: "client" (the default) or "upstream", the host of the target.
              * @enum {string}
              */
             host?: "" | "client" | "upstream";
+            /** @description How a target is chosen for a request. Default: weighted round robin. */
+            load_balancing?: components["schemas"]["LoadBalancing"];
             /** @description When a target is left out for a while because of how its requests went. */
             outlier_detection?: components["schemas"]["OutlierDetection"];
             /**
@@ -1854,7 +2107,7 @@ export interface components {
             retries?: components["schemas"]["Retries"];
             /** @description How long a target that comes back takes to get its full share. Default: it gets it at once. */
             slow_start?: string;
-            /** @description Several destinations. Requests are spread by weighted round robin. */
+            /** @description Several destinations. Requests are spread as load_balancing says. */
             targets?: components["schemas"]["Target"][];
             /** @description How long each phase may take. A route may shorten or lengthen them. */
             timeouts?: components["schemas"]["Timeouts"];
@@ -1957,6 +2210,8 @@ export interface components {
              * @description The share of requests, relative to the other targets. 0 counts as 1.
              */
             weight?: number;
+            /** @description Where the target runs, as agents name their own zone. */
+            zone?: string;
         };
         TelemetryPoint: {
             /**
@@ -2043,6 +2298,14 @@ export interface components {
         Warning: {
             message?: string;
             resource?: string;
+        };
+        /** @description ZoneAwareness keeps traffic in the agent's zone. */
+        ZoneAwareness: {
+            /**
+             * Format: int64
+             * @description The share of the zone's own targets that must be usable; below it, all targets are used. Default 70.
+             */
+            min_usable_percent?: number;
         };
     };
     responses: {

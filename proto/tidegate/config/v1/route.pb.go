@@ -46,8 +46,16 @@ type Route struct {
 	Redirect *Redirect `protobuf:"bytes,9,opt,name=redirect,proto3" json:"redirect,omitempty"`
 	// An answer that the gateway gives by itself, instead of a service.
 	DirectResponse *DirectResponse `protobuf:"bytes,10,opt,name=direct_response,json=directResponse,proto3" json:"direct_response,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Sends a share of the requests to another service too. The client sees nothing of it.
+	Mirror *Mirror `protobuf:"bytes,11,opt,name=mirror,proto3" json:"mirror,omitempty"`
+	// Delays or refuses a share of the requests, to see how clients bear it.
+	Fault *Fault `protobuf:"bytes,12,opt,name=fault,proto3" json:"fault,omitempty"`
+	// The longest body of a request, in bytes; a longer one is refused with 413. Default: no limit.
+	MaxRequestBytes uint64 `protobuf:"varint,13,opt,name=max_request_bytes,json=maxRequestBytes,proto3" json:"max_request_bytes,omitempty"`
+	// What goes first when an agent or a service is overloaded: "sheddable", then "default" (also if empty), last "critical".
+	Criticality   string `protobuf:"bytes,14,opt,name=criticality,proto3" json:"criticality,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -150,6 +158,262 @@ func (x *Route) GetDirectResponse() *DirectResponse {
 	return nil
 }
 
+func (x *Route) GetMirror() *Mirror {
+	if x != nil {
+		return x.Mirror
+	}
+	return nil
+}
+
+func (x *Route) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Route) GetMaxRequestBytes() uint64 {
+	if x != nil {
+		return x.MaxRequestBytes
+	}
+	return 0
+}
+
+func (x *Route) GetCriticality() string {
+	if x != nil {
+		return x.Criticality
+	}
+	return ""
+}
+
+// Mirror sends copies of requests to a service and throws the answers away. A copy waits for nobody and nobody waits for it; when
+// too many are on their way it is left out. A request whose body is longer than 64 KiB, or of unknown length, is not copied.
+type Mirror struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The share of requests. Default 100.
+	Percent       *float64 `protobuf:"fixed64,2,opt,name=percent,proto3,oneof" json:"percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mirror) Reset() {
+	*x = Mirror{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mirror) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mirror) ProtoMessage() {}
+
+func (x *Mirror) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mirror.ProtoReflect.Descriptor instead.
+func (*Mirror) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Mirror) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Mirror) GetPercent() float64 {
+	if x != nil && x.Percent != nil {
+		return *x.Percent
+	}
+	return 0
+}
+
+// Fault is trouble on purpose. It comes after authentication and limits, and never touches the service.
+type Fault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Delay *FaultDelay            `protobuf:"bytes,1,opt,name=delay,proto3" json:"delay,omitempty"`
+	Abort *FaultAbort            `protobuf:"bytes,2,opt,name=abort,proto3" json:"abort,omitempty"`
+	// Only requests that carry this header, with any value. Default: all.
+	Header        string `protobuf:"bytes,3,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fault) Reset() {
+	*x = Fault{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fault) ProtoMessage() {}
+
+func (x *Fault) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fault.ProtoReflect.Descriptor instead.
+func (*Fault) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Fault) GetDelay() *FaultDelay {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+func (x *Fault) GetAbort() *FaultAbort {
+	if x != nil {
+		return x.Abort
+	}
+	return nil
+}
+
+func (x *Fault) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+// FaultDelay lets requests wait.
+type FaultDelay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long.
+	Duration string `protobuf:"bytes,1,opt,name=duration,proto3" json:"duration,omitempty"`
+	// The share of requests. Default 100.
+	Percent       *float64 `protobuf:"fixed64,2,opt,name=percent,proto3,oneof" json:"percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FaultDelay) Reset() {
+	*x = FaultDelay{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FaultDelay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FaultDelay) ProtoMessage() {}
+
+func (x *FaultDelay) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FaultDelay.ProtoReflect.Descriptor instead.
+func (*FaultDelay) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FaultDelay) GetDuration() string {
+	if x != nil {
+		return x.Duration
+	}
+	return ""
+}
+
+func (x *FaultDelay) GetPercent() float64 {
+	if x != nil && x.Percent != nil {
+		return *x.Percent
+	}
+	return 0
+}
+
+// FaultAbort answers instead of the service, with the reason fault_injected.
+type FaultAbort struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 400 to 599.
+	Status uint32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	// The share of requests. Default 100.
+	Percent       *float64 `protobuf:"fixed64,2,opt,name=percent,proto3,oneof" json:"percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FaultAbort) Reset() {
+	*x = FaultAbort{}
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FaultAbort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FaultAbort) ProtoMessage() {}
+
+func (x *FaultAbort) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FaultAbort.ProtoReflect.Descriptor instead.
+func (*FaultAbort) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FaultAbort) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *FaultAbort) GetPercent() float64 {
+	if x != nil && x.Percent != nil {
+		return *x.Percent
+	}
+	return 0
+}
+
 // Rewrite changes where a request goes at the upstream. The query stays.
 type Rewrite struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -165,7 +429,7 @@ type Rewrite struct {
 
 func (x *Rewrite) Reset() {
 	*x = Rewrite{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -177,7 +441,7 @@ func (x *Rewrite) String() string {
 func (*Rewrite) ProtoMessage() {}
 
 func (x *Rewrite) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -190,7 +454,7 @@ func (x *Rewrite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rewrite.ProtoReflect.Descriptor instead.
 func (*Rewrite) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Rewrite) GetPathPrefix() string {
@@ -231,7 +495,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +507,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +520,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Redirect) GetScheme() string {
@@ -302,7 +566,7 @@ type DirectResponse struct {
 
 func (x *DirectResponse) Reset() {
 	*x = DirectResponse{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +578,7 @@ func (x *DirectResponse) String() string {
 func (*DirectResponse) ProtoMessage() {}
 
 func (x *DirectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +591,7 @@ func (x *DirectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectResponse.ProtoReflect.Descriptor instead.
 func (*DirectResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DirectResponse) GetStatus() uint32 {
@@ -364,7 +628,7 @@ type Backend struct {
 
 func (x *Backend) Reset() {
 	*x = Backend{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +640,7 @@ func (x *Backend) String() string {
 func (*Backend) ProtoMessage() {}
 
 func (x *Backend) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +653,7 @@ func (x *Backend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backend.ProtoReflect.Descriptor instead.
 func (*Backend) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Backend) GetService() string {
@@ -422,7 +686,7 @@ type Sticky struct {
 
 func (x *Sticky) Reset() {
 	*x = Sticky{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +698,7 @@ func (x *Sticky) String() string {
 func (*Sticky) ProtoMessage() {}
 
 func (x *Sticky) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +711,7 @@ func (x *Sticky) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sticky.ProtoReflect.Descriptor instead.
 func (*Sticky) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Sticky) GetBy() isSticky_By {
@@ -522,7 +786,7 @@ type BackendOverride struct {
 
 func (x *BackendOverride) Reset() {
 	*x = BackendOverride{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +798,7 @@ func (x *BackendOverride) String() string {
 func (*BackendOverride) ProtoMessage() {}
 
 func (x *BackendOverride) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +811,7 @@ func (x *BackendOverride) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendOverride.ProtoReflect.Descriptor instead.
 func (*BackendOverride) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BackendOverride) GetHeader() string {
@@ -584,7 +848,7 @@ type Match struct {
 
 func (x *Match) Reset() {
 	*x = Match{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +860,7 @@ func (x *Match) String() string {
 func (*Match) ProtoMessage() {}
 
 func (x *Match) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[7]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +873,7 @@ func (x *Match) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Match.ProtoReflect.Descriptor instead.
 func (*Match) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Match) GetHosts() []string {
@@ -668,7 +932,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +944,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_route_proto_msgTypes[8]
+	mi := &file_tidegate_config_v1_route_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +957,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_config_v1_route_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Condition) GetName() string {
@@ -798,8 +1062,7 @@ var File_tidegate_config_v1_route_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\x83\n" +
-	"\n" +
+	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xdd\v\n" +
 	"\x05Route\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
 	"\x05match\x18\x02 \x01(\v2\x19.tidegate.config.v1.MatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x120\n" +
@@ -813,10 +1076,36 @@ const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\arewrite\x18\b \x01(\v2\x1b.tidegate.config.v1.RewriteR\arewrite\x128\n" +
 	"\bredirect\x18\t \x01(\v2\x1c.tidegate.config.v1.RedirectR\bredirect\x12K\n" +
 	"\x0fdirect_response\x18\n" +
-	" \x01(\v2\".tidegate.config.v1.DirectResponseR\x0edirectResponse:\xea\x03\xbaH\xe6\x03\x1a\xd8\x01\n" +
+	" \x01(\v2\".tidegate.config.v1.DirectResponseR\x0edirectResponse\x122\n" +
+	"\x06mirror\x18\v \x01(\v2\x1a.tidegate.config.v1.MirrorR\x06mirror\x12/\n" +
+	"\x05fault\x18\f \x01(\v2\x19.tidegate.config.v1.FaultR\x05fault\x12*\n" +
+	"\x11max_request_bytes\x18\r \x01(\x04R\x0fmaxRequestBytes\x12G\n" +
+	"\vcriticality\x18\x0e \x01(\tB%\xbaH\"r R\x00R\tsheddableR\adefaultR\bcriticalR\vcriticality:\xea\x03\xbaH\xe6\x03\x1a\xd8\x01\n" +
 	"\x11route.destination\x12Cgive exactly one of service, backends, redirect and direct_response\x1a~[this.service != '', this.backends.size() > 0, has(this.redirect), has(this.direct_response)].filter(given, given).size() == 1\x1a\x91\x01\n" +
 	"\vroute.split\x12<sticky and override choose among backends; give at least two\x1aDthis.backends.size() > 1 || !has(this.sticky) && !has(this.override)\x1au\n" +
-	"\x14route.rewrite.target\x12\x17rewrite needs a service\x1aD!has(this.rewrite) || this.service != '' || this.backends.size() > 0\"\xe1\x03\n" +
+	"\x14route.rewrite.target\x12\x17rewrite needs a service\x1aD!has(this.rewrite) || this.service != '' || this.backends.size() > 0\"t\n" +
+	"\x06Mirror\x12&\n" +
+	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x126\n" +
+	"\apercent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\apercent\x88\x01\x01B\n" +
+	"\n" +
+	"\b_percent\"\xeb\x01\n" +
+	"\x05Fault\x124\n" +
+	"\x05delay\x18\x01 \x01(\v2\x1e.tidegate.config.v1.FaultDelayR\x05delay\x124\n" +
+	"\x05abort\x18\x02 \x01(\v2\x1e.tidegate.config.v1.FaultAbortR\x05abort\x12!\n" +
+	"\x06header\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xd8\xe4\x1d\x01R\x06header:S\xbaHP\x1aN\n" +
+	"\rfault.nothing\x12\x19give delay, abort or both\x1a\"has(this.delay) || has(this.abort)\"z\n" +
+	"\n" +
+	"FaultDelay\x12(\n" +
+	"\bduration\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xc8\xe4\x1d\x01R\bduration\x126\n" +
+	"\apercent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\apercent\x88\x01\x01B\n" +
+	"\n" +
+	"\b_percent\"u\n" +
+	"\n" +
+	"FaultAbort\x12#\n" +
+	"\x06status\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xd7\x04(\x90\x03R\x06status\x126\n" +
+	"\apercent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\apercent\x88\x01\x01B\n" +
+	"\n" +
+	"\b_percent\"\xe1\x03\n" +
 	"\aRewrite\x12)\n" +
 	"\vpath_prefix\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\n" +
 	"pathPrefix\x12\x1c\n" +
@@ -880,35 +1169,43 @@ func file_tidegate_config_v1_route_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_route_proto_rawDescData
 }
 
-var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tidegate_config_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tidegate_config_v1_route_proto_goTypes = []any{
 	(*Route)(nil),           // 0: tidegate.config.v1.Route
-	(*Rewrite)(nil),         // 1: tidegate.config.v1.Rewrite
-	(*Redirect)(nil),        // 2: tidegate.config.v1.Redirect
-	(*DirectResponse)(nil),  // 3: tidegate.config.v1.DirectResponse
-	(*Backend)(nil),         // 4: tidegate.config.v1.Backend
-	(*Sticky)(nil),          // 5: tidegate.config.v1.Sticky
-	(*BackendOverride)(nil), // 6: tidegate.config.v1.BackendOverride
-	(*Match)(nil),           // 7: tidegate.config.v1.Match
-	(*Condition)(nil),       // 8: tidegate.config.v1.Condition
-	(*Timeouts)(nil),        // 9: tidegate.config.v1.Timeouts
+	(*Mirror)(nil),          // 1: tidegate.config.v1.Mirror
+	(*Fault)(nil),           // 2: tidegate.config.v1.Fault
+	(*FaultDelay)(nil),      // 3: tidegate.config.v1.FaultDelay
+	(*FaultAbort)(nil),      // 4: tidegate.config.v1.FaultAbort
+	(*Rewrite)(nil),         // 5: tidegate.config.v1.Rewrite
+	(*Redirect)(nil),        // 6: tidegate.config.v1.Redirect
+	(*DirectResponse)(nil),  // 7: tidegate.config.v1.DirectResponse
+	(*Backend)(nil),         // 8: tidegate.config.v1.Backend
+	(*Sticky)(nil),          // 9: tidegate.config.v1.Sticky
+	(*BackendOverride)(nil), // 10: tidegate.config.v1.BackendOverride
+	(*Match)(nil),           // 11: tidegate.config.v1.Match
+	(*Condition)(nil),       // 12: tidegate.config.v1.Condition
+	(*Timeouts)(nil),        // 13: tidegate.config.v1.Timeouts
 }
 var file_tidegate_config_v1_route_proto_depIdxs = []int32{
-	7,  // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
-	9,  // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
-	4,  // 2: tidegate.config.v1.Route.backends:type_name -> tidegate.config.v1.Backend
-	5,  // 3: tidegate.config.v1.Route.sticky:type_name -> tidegate.config.v1.Sticky
-	6,  // 4: tidegate.config.v1.Route.override:type_name -> tidegate.config.v1.BackendOverride
-	1,  // 5: tidegate.config.v1.Route.rewrite:type_name -> tidegate.config.v1.Rewrite
-	2,  // 6: tidegate.config.v1.Route.redirect:type_name -> tidegate.config.v1.Redirect
-	3,  // 7: tidegate.config.v1.Route.direct_response:type_name -> tidegate.config.v1.DirectResponse
-	8,  // 8: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
-	8,  // 9: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 0: tidegate.config.v1.Route.match:type_name -> tidegate.config.v1.Match
+	13, // 1: tidegate.config.v1.Route.timeouts:type_name -> tidegate.config.v1.Timeouts
+	8,  // 2: tidegate.config.v1.Route.backends:type_name -> tidegate.config.v1.Backend
+	9,  // 3: tidegate.config.v1.Route.sticky:type_name -> tidegate.config.v1.Sticky
+	10, // 4: tidegate.config.v1.Route.override:type_name -> tidegate.config.v1.BackendOverride
+	5,  // 5: tidegate.config.v1.Route.rewrite:type_name -> tidegate.config.v1.Rewrite
+	6,  // 6: tidegate.config.v1.Route.redirect:type_name -> tidegate.config.v1.Redirect
+	7,  // 7: tidegate.config.v1.Route.direct_response:type_name -> tidegate.config.v1.DirectResponse
+	1,  // 8: tidegate.config.v1.Route.mirror:type_name -> tidegate.config.v1.Mirror
+	2,  // 9: tidegate.config.v1.Route.fault:type_name -> tidegate.config.v1.Fault
+	3,  // 10: tidegate.config.v1.Fault.delay:type_name -> tidegate.config.v1.FaultDelay
+	4,  // 11: tidegate.config.v1.Fault.abort:type_name -> tidegate.config.v1.FaultAbort
+	12, // 12: tidegate.config.v1.Match.headers:type_name -> tidegate.config.v1.Condition
+	12, // 13: tidegate.config.v1.Match.query:type_name -> tidegate.config.v1.Condition
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_route_proto_init() }
@@ -918,12 +1215,15 @@ func file_tidegate_config_v1_route_proto_init() {
 	}
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_service_proto_init()
-	file_tidegate_config_v1_route_proto_msgTypes[5].OneofWrappers = []any{
+	file_tidegate_config_v1_route_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tidegate_config_v1_route_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tidegate_config_v1_route_proto_msgTypes[4].OneofWrappers = []any{}
+	file_tidegate_config_v1_route_proto_msgTypes[9].OneofWrappers = []any{
 		(*Sticky_Cookie)(nil),
 		(*Sticky_Header)(nil),
 		(*Sticky_Consumer)(nil),
 	}
-	file_tidegate_config_v1_route_proto_msgTypes[8].OneofWrappers = []any{
+	file_tidegate_config_v1_route_proto_msgTypes[12].OneofWrappers = []any{
 		(*Condition_Equals)(nil),
 		(*Condition_Prefix)(nil),
 		(*Condition_Regex)(nil),
@@ -936,7 +1236,7 @@ func file_tidegate_config_v1_route_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_route_proto_rawDesc), len(file_tidegate_config_v1_route_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

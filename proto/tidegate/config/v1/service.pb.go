@@ -22,12 +22,12 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Service says where requests go: one URL, or several targets that share the load.
+// Service says where requests go: one URL, several targets that share the load, or targets that a directory knows.
 type Service struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One destination: scheme (http or https), host, port, and a path that is put in front of the request's path.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
-	// Several destinations. Requests are spread by weighted round robin.
+	// Several destinations. Requests are spread as load_balancing says.
 	Targets []*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Which Host the upstream sees: "client" (the default) or "upstream", the host of the target.
 	Host string `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
@@ -47,9 +47,23 @@ type Service struct {
 	// When a target is left out for a while because of how its requests went.
 	OutlierDetection *OutlierDetection `protobuf:"bytes,10,opt,name=outlier_detection,json=outlierDetection,proto3" json:"outlier_detection,omitempty"`
 	// How long a target that comes back takes to get its full share. Default: it gets it at once.
-	SlowStart     string `protobuf:"bytes,11,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SlowStart string `protobuf:"bytes,11,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
+	// Where targets come from if they are not listed here. They may come and go without a new revision.
+	Discovery *Discovery `protobuf:"bytes,12,opt,name=discovery,proto3" json:"discovery,omitempty"`
+	// How a target is chosen for a request. Default: weighted round robin.
+	LoadBalancing *LoadBalancing `protobuf:"bytes,13,opt,name=load_balancing,json=loadBalancing,proto3" json:"load_balancing,omitempty"`
+	// When the service is left alone for a while, and how much of it may be used at once. An agent counts this for each service,
+	// and apart for a candidate.
+	CircuitBreaker *CircuitBreaker `protobuf:"bytes,14,opt,name=circuit_breaker,json=circuitBreaker,proto3" json:"circuit_breaker,omitempty"`
+	// A second try beside the first when that takes long. Default: none.
+	Hedging *Hedging `protobuf:"bytes,15,opt,name=hedging,proto3" json:"hedging,omitempty"`
+	// How many exchanges an agent lets run at once, found by itself from how long they take. Default: not limited so.
+	AdaptiveConcurrency *AdaptiveConcurrency `protobuf:"bytes,16,opt,name=adaptive_concurrency,json=adaptiveConcurrency,proto3" json:"adaptive_concurrency,omitempty"`
+	// The name of a header that carries how many milliseconds are left for an exchange. What a client sends in it shortens the
+	// route's total timeout, never lengthens it, and the service gets what is left. gRPC's own grpc-timeout is always treated so.
+	DeadlineHeader string `protobuf:"bytes,17,opt,name=deadline_header,json=deadlineHeader,proto3" json:"deadline_header,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
@@ -159,13 +173,57 @@ func (x *Service) GetSlowStart() string {
 	return ""
 }
 
+func (x *Service) GetDiscovery() *Discovery {
+	if x != nil {
+		return x.Discovery
+	}
+	return nil
+}
+
+func (x *Service) GetLoadBalancing() *LoadBalancing {
+	if x != nil {
+		return x.LoadBalancing
+	}
+	return nil
+}
+
+func (x *Service) GetCircuitBreaker() *CircuitBreaker {
+	if x != nil {
+		return x.CircuitBreaker
+	}
+	return nil
+}
+
+func (x *Service) GetHedging() *Hedging {
+	if x != nil {
+		return x.Hedging
+	}
+	return nil
+}
+
+func (x *Service) GetAdaptiveConcurrency() *AdaptiveConcurrency {
+	if x != nil {
+		return x.AdaptiveConcurrency
+	}
+	return nil
+}
+
+func (x *Service) GetDeadlineHeader() string {
+	if x != nil {
+		return x.DeadlineHeader
+	}
+	return ""
+}
+
 // Target is one destination of a service.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As Service.url.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// The share of requests, relative to the other targets. 0 counts as 1.
-	Weight        uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	Weight uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Where the target runs, as agents name their own zone.
+	Zone          string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -214,6 +272,977 @@ func (x *Target) GetWeight() uint32 {
 	return 0
 }
 
+func (x *Target) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+// Discovery says who knows the targets. The last answer is kept as long as the directory gives none.
+type Discovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Source:
+	//
+	//	*Discovery_Dns
+	//	*Discovery_DnsSrv
+	//	*Discovery_Consul
+	//	*Discovery_Kubernetes
+	//	*Discovery_File
+	Source isDiscovery_Source `protobuf_oneof:"source"`
+	// "http" (the default) or "https".
+	Scheme string `protobuf:"bytes,6,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	// A path that is put in front of the request's path.
+	Path          string `protobuf:"bytes,7,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Discovery) Reset() {
+	*x = Discovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Discovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Discovery) ProtoMessage() {}
+
+func (x *Discovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Discovery.ProtoReflect.Descriptor instead.
+func (*Discovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Discovery) GetSource() isDiscovery_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Discovery) GetDns() *DnsDiscovery {
+	if x != nil {
+		if x, ok := x.Source.(*Discovery_Dns); ok {
+			return x.Dns
+		}
+	}
+	return nil
+}
+
+func (x *Discovery) GetDnsSrv() *DnsSrvDiscovery {
+	if x != nil {
+		if x, ok := x.Source.(*Discovery_DnsSrv); ok {
+			return x.DnsSrv
+		}
+	}
+	return nil
+}
+
+func (x *Discovery) GetConsul() *ConsulDiscovery {
+	if x != nil {
+		if x, ok := x.Source.(*Discovery_Consul); ok {
+			return x.Consul
+		}
+	}
+	return nil
+}
+
+func (x *Discovery) GetKubernetes() *KubernetesDiscovery {
+	if x != nil {
+		if x, ok := x.Source.(*Discovery_Kubernetes); ok {
+			return x.Kubernetes
+		}
+	}
+	return nil
+}
+
+func (x *Discovery) GetFile() *FileDiscovery {
+	if x != nil {
+		if x, ok := x.Source.(*Discovery_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
+func (x *Discovery) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *Discovery) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type isDiscovery_Source interface {
+	isDiscovery_Source()
+}
+
+type Discovery_Dns struct {
+	// A or AAAA records: all addresses of one name.
+	Dns *DnsDiscovery `protobuf:"bytes,1,opt,name=dns,proto3,oneof"`
+}
+
+type Discovery_DnsSrv struct {
+	// SRV records (RFC 2782): hosts, ports and weights. Of the priorities only the lowest number that has a target is used.
+	DnsSrv *DnsSrvDiscovery `protobuf:"bytes,2,opt,name=dns_srv,json=dnsSrv,proto3,oneof"`
+}
+
+type Discovery_Consul struct {
+	// The healthy instances of a service in Consul.
+	Consul *ConsulDiscovery `protobuf:"bytes,3,opt,name=consul,proto3,oneof"`
+}
+
+type Discovery_Kubernetes struct {
+	// The ready endpoints of a service in Kubernetes.
+	Kubernetes *KubernetesDiscovery `protobuf:"bytes,4,opt,name=kubernetes,proto3,oneof"`
+}
+
+type Discovery_File struct {
+	// A file on the agent's machine.
+	File *FileDiscovery `protobuf:"bytes,5,opt,name=file,proto3,oneof"`
+}
+
+func (*Discovery_Dns) isDiscovery_Source() {}
+
+func (*Discovery_DnsSrv) isDiscovery_Source() {}
+
+func (*Discovery_Consul) isDiscovery_Source() {}
+
+func (*Discovery_Kubernetes) isDiscovery_Source() {}
+
+func (*Discovery_File) isDiscovery_Source() {}
+
+// DnsDiscovery asks for the addresses of a name again whenever their time to live ends.
+type DnsDiscovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name.
+	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	// The port of every address.
+	Port uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	// Which addresses: "ip" (the default, both), "ipv4" or "ipv6".
+	Family string `protobuf:"bytes,3,opt,name=family,proto3" json:"family,omitempty"`
+	// The name server to ask, as host:port. Default: those of the agent's machine.
+	Resolver string `protobuf:"bytes,4,opt,name=resolver,proto3" json:"resolver,omitempty"`
+	// The shortest pause between two questions, whatever the time to live says. Default 1s.
+	MinRefresh string `protobuf:"bytes,5,opt,name=min_refresh,json=minRefresh,proto3" json:"min_refresh,omitempty"`
+	// The longest. Default 5m.
+	MaxRefresh    string `protobuf:"bytes,6,opt,name=max_refresh,json=maxRefresh,proto3" json:"max_refresh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DnsDiscovery) Reset() {
+	*x = DnsDiscovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DnsDiscovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DnsDiscovery) ProtoMessage() {}
+
+func (x *DnsDiscovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DnsDiscovery.ProtoReflect.Descriptor instead.
+func (*DnsDiscovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DnsDiscovery) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *DnsDiscovery) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *DnsDiscovery) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *DnsDiscovery) GetResolver() string {
+	if x != nil {
+		return x.Resolver
+	}
+	return ""
+}
+
+func (x *DnsDiscovery) GetMinRefresh() string {
+	if x != nil {
+		return x.MinRefresh
+	}
+	return ""
+}
+
+func (x *DnsDiscovery) GetMaxRefresh() string {
+	if x != nil {
+		return x.MaxRefresh
+	}
+	return ""
+}
+
+// DnsSrvDiscovery asks for SRV records, and for the addresses of the hosts that they name.
+type DnsSrvDiscovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole name: "_http._tcp.orders.example.com".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As DnsDiscovery.resolver.
+	Resolver string `protobuf:"bytes,2,opt,name=resolver,proto3" json:"resolver,omitempty"`
+	// As DnsDiscovery.min_refresh.
+	MinRefresh string `protobuf:"bytes,3,opt,name=min_refresh,json=minRefresh,proto3" json:"min_refresh,omitempty"`
+	// As DnsDiscovery.max_refresh.
+	MaxRefresh    string `protobuf:"bytes,4,opt,name=max_refresh,json=maxRefresh,proto3" json:"max_refresh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DnsSrvDiscovery) Reset() {
+	*x = DnsSrvDiscovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DnsSrvDiscovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DnsSrvDiscovery) ProtoMessage() {}
+
+func (x *DnsSrvDiscovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DnsSrvDiscovery.ProtoReflect.Descriptor instead.
+func (*DnsSrvDiscovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DnsSrvDiscovery) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DnsSrvDiscovery) GetResolver() string {
+	if x != nil {
+		return x.Resolver
+	}
+	return ""
+}
+
+func (x *DnsSrvDiscovery) GetMinRefresh() string {
+	if x != nil {
+		return x.MinRefresh
+	}
+	return ""
+}
+
+func (x *DnsSrvDiscovery) GetMaxRefresh() string {
+	if x != nil {
+		return x.MaxRefresh
+	}
+	return ""
+}
+
+// ConsulDiscovery watches the health endpoint of a Consul agent by blocking queries.
+type ConsulDiscovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the service there.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Only instances with all of these tags.
+	Tags []string `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The datacenter. Default: that of the Consul agent.
+	Datacenter string `protobuf:"bytes,3,opt,name=datacenter,proto3" json:"datacenter,omitempty"`
+	// The Consul agent's URL. Default: what the gateway's agent was started with, else http://127.0.0.1:8500.
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// The name of the secret that holds the token.
+	TokenSecret string `protobuf:"bytes,5,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	// The key of the instance's metadata that holds its zone. Default "zone".
+	ZoneKey       string `protobuf:"bytes,6,opt,name=zone_key,json=zoneKey,proto3" json:"zone_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsulDiscovery) Reset() {
+	*x = ConsulDiscovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsulDiscovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsulDiscovery) ProtoMessage() {}
+
+func (x *ConsulDiscovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsulDiscovery.ProtoReflect.Descriptor instead.
+func (*ConsulDiscovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConsulDiscovery) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ConsulDiscovery) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ConsulDiscovery) GetDatacenter() string {
+	if x != nil {
+		return x.Datacenter
+	}
+	return ""
+}
+
+func (x *ConsulDiscovery) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ConsulDiscovery) GetTokenSecret() string {
+	if x != nil {
+		return x.TokenSecret
+	}
+	return ""
+}
+
+func (x *ConsulDiscovery) GetZoneKey() string {
+	if x != nil {
+		return x.ZoneKey
+	}
+	return ""
+}
+
+// KubernetesDiscovery watches the EndpointSlices of a service. An agent in a cluster finds the API server and its rights by
+// itself; elsewhere it is started with the path of a kubeconfig.
+type KubernetesDiscovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The namespace. Default "default".
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The name of the service there.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// The name or the number of the port. It may be left out if the service has one.
+	Port          string `protobuf:"bytes,3,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KubernetesDiscovery) Reset() {
+	*x = KubernetesDiscovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KubernetesDiscovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KubernetesDiscovery) ProtoMessage() {}
+
+func (x *KubernetesDiscovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KubernetesDiscovery.ProtoReflect.Descriptor instead.
+func (*KubernetesDiscovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *KubernetesDiscovery) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *KubernetesDiscovery) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *KubernetesDiscovery) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+// FileDiscovery reads a file whenever it changes: a list in YAML or JSON of {address: "host:port", weight, zone}.
+type FileDiscovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A path below the folder that the agent was started with for such files; without one, none is read.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileDiscovery) Reset() {
+	*x = FileDiscovery{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileDiscovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileDiscovery) ProtoMessage() {}
+
+func (x *FileDiscovery) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileDiscovery.ProtoReflect.Descriptor instead.
+func (*FileDiscovery) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FileDiscovery) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// LoadBalancing says how a target is chosen.
+type LoadBalancing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "round_robin" (the default), "random", "least_request" (the less busy of two random targets), "ewma" (the one of two
+	// random targets that promises the shorter wait: its latency, exponentially weighted, times its requests), "ring_hash" or
+	// "maglev" (the same target for the same key, with few moves when targets come and go). All heed weights.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What ring_hash and maglev hash. Requests without it go to a random target.
+	HashOn *HashOn `protobuf:"bytes,2,opt,name=hash_on,json=hashOn,proto3" json:"hash_on,omitempty"`
+	// Sends requests to targets of the agent's own zone as long as enough of them are usable.
+	ZoneAwareness *ZoneAwareness `protobuf:"bytes,3,opt,name=zone_awareness,json=zoneAwareness,proto3" json:"zone_awareness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoadBalancing) Reset() {
+	*x = LoadBalancing{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoadBalancing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoadBalancing) ProtoMessage() {}
+
+func (x *LoadBalancing) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoadBalancing.ProtoReflect.Descriptor instead.
+func (*LoadBalancing) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LoadBalancing) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *LoadBalancing) GetHashOn() *HashOn {
+	if x != nil {
+		return x.HashOn
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetZoneAwareness() *ZoneAwareness {
+	if x != nil {
+		return x.ZoneAwareness
+	}
+	return nil
+}
+
+// HashOn is the part of a request that decides its target.
+type HashOn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Key:
+	//
+	//	*HashOn_Header
+	//	*HashOn_Cookie
+	//	*HashOn_Address
+	//	*HashOn_Consumer
+	Key           isHashOn_Key `protobuf_oneof:"key"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HashOn) Reset() {
+	*x = HashOn{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HashOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HashOn) ProtoMessage() {}
+
+func (x *HashOn) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HashOn.ProtoReflect.Descriptor instead.
+func (*HashOn) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HashOn) GetKey() isHashOn_Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *HashOn) GetHeader() string {
+	if x != nil {
+		if x, ok := x.Key.(*HashOn_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *HashOn) GetCookie() string {
+	if x != nil {
+		if x, ok := x.Key.(*HashOn_Cookie); ok {
+			return x.Cookie
+		}
+	}
+	return ""
+}
+
+func (x *HashOn) GetAddress() bool {
+	if x != nil {
+		if x, ok := x.Key.(*HashOn_Address); ok {
+			return x.Address
+		}
+	}
+	return false
+}
+
+func (x *HashOn) GetConsumer() bool {
+	if x != nil {
+		if x, ok := x.Key.(*HashOn_Consumer); ok {
+			return x.Consumer
+		}
+	}
+	return false
+}
+
+type isHashOn_Key interface {
+	isHashOn_Key()
+}
+
+type HashOn_Header struct {
+	// The value of a header.
+	Header string `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type HashOn_Cookie struct {
+	// The value of a cookie.
+	Cookie string `protobuf:"bytes,2,opt,name=cookie,proto3,oneof"`
+}
+
+type HashOn_Address struct {
+	// True: the client's address.
+	Address bool `protobuf:"varint,3,opt,name=address,proto3,oneof"`
+}
+
+type HashOn_Consumer struct {
+	// True: the consumer.
+	Consumer bool `protobuf:"varint,4,opt,name=consumer,proto3,oneof"`
+}
+
+func (*HashOn_Header) isHashOn_Key() {}
+
+func (*HashOn_Cookie) isHashOn_Key() {}
+
+func (*HashOn_Address) isHashOn_Key() {}
+
+func (*HashOn_Consumer) isHashOn_Key() {}
+
+// ZoneAwareness keeps traffic in the agent's zone.
+type ZoneAwareness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The share of the zone's own targets that must be usable; below it, all targets are used. Default 70.
+	MinUsablePercent uint32 `protobuf:"varint,1,opt,name=min_usable_percent,json=minUsablePercent,proto3" json:"min_usable_percent,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ZoneAwareness) Reset() {
+	*x = ZoneAwareness{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneAwareness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneAwareness) ProtoMessage() {}
+
+func (x *ZoneAwareness) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneAwareness.ProtoReflect.Descriptor instead.
+func (*ZoneAwareness) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ZoneAwareness) GetMinUsablePercent() uint32 {
+	if x != nil {
+		return x.MinUsablePercent
+	}
+	return 0
+}
+
+// CircuitBreaker refuses requests at once, with 503 and Retry-After, instead of adding to an upstream's trouble. While it is
+// open nothing is sent; then a few requests try whether it is better. It opens when any of its conditions holds.
+type CircuitBreaker struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So many failed requests in a row (no connection, reset, timeout, statuses of the class 5xx). Default: not counted.
+	ConsecutiveFailures uint32 `protobuf:"varint,1,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
+	// This share of the requests of the last window failed. Default: not counted.
+	FailurePercent uint32 `protobuf:"varint,2,opt,name=failure_percent,json=failurePercent,proto3" json:"failure_percent,omitempty"`
+	// The share counts only from so many requests in the window on. Default 20.
+	MinRequests uint32 `protobuf:"varint,3,opt,name=min_requests,json=minRequests,proto3" json:"min_requests,omitempty"`
+	// How far back the share looks. Default 10s.
+	Window string `protobuf:"bytes,4,opt,name=window,proto3" json:"window,omitempty"`
+	// How long it stays open. Default 5s.
+	Open string `protobuf:"bytes,5,opt,name=open,proto3" json:"open,omitempty"`
+	// So many requests must succeed, one beside the other at most so many, before it closes. Default 3.
+	TrialRequests uint32 `protobuf:"varint,6,opt,name=trial_requests,json=trialRequests,proto3" json:"trial_requests,omitempty"`
+	// The most exchanges that run at once; more are refused as overloaded. Default: no limit.
+	MaxConcurrent uint32 `protobuf:"varint,7,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
+	// The most exchanges that wait for a connection, if connection_pool.max_open bounds those. Default 1024.
+	MaxPending    uint32 `protobuf:"varint,8,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CircuitBreaker) Reset() {
+	*x = CircuitBreaker{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CircuitBreaker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CircuitBreaker) ProtoMessage() {}
+
+func (x *CircuitBreaker) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CircuitBreaker.ProtoReflect.Descriptor instead.
+func (*CircuitBreaker) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CircuitBreaker) GetConsecutiveFailures() uint32 {
+	if x != nil {
+		return x.ConsecutiveFailures
+	}
+	return 0
+}
+
+func (x *CircuitBreaker) GetFailurePercent() uint32 {
+	if x != nil {
+		return x.FailurePercent
+	}
+	return 0
+}
+
+func (x *CircuitBreaker) GetMinRequests() uint32 {
+	if x != nil {
+		return x.MinRequests
+	}
+	return 0
+}
+
+func (x *CircuitBreaker) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+func (x *CircuitBreaker) GetOpen() string {
+	if x != nil {
+		return x.Open
+	}
+	return ""
+}
+
+func (x *CircuitBreaker) GetTrialRequests() uint32 {
+	if x != nil {
+		return x.TrialRequests
+	}
+	return 0
+}
+
+func (x *CircuitBreaker) GetMaxConcurrent() uint32 {
+	if x != nil {
+		return x.MaxConcurrent
+	}
+	return 0
+}
+
+func (x *CircuitBreaker) GetMaxPending() uint32 {
+	if x != nil {
+		return x.MaxPending
+	}
+	return 0
+}
+
+// Hedging sends a request that may be repeated (see Retries) to a second target when the first takes long, and uses the answer
+// that comes first. It counts against the budget of retries.
+type Hedging struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long the first may take before the second is asked.
+	After         string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hedging) Reset() {
+	*x = Hedging{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hedging) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hedging) ProtoMessage() {}
+
+func (x *Hedging) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hedging.ProtoReflect.Descriptor instead.
+func (*Hedging) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Hedging) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+// AdaptiveConcurrency bounds how many exchanges with a service run at once. The bound rises as long as they take no longer, and
+// falls when they do. What is above it waits a moment, then is refused as overloaded: first what a route calls sheddable.
+type AdaptiveConcurrency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bound never falls below this. Default 4.
+	MinLimit uint32 `protobuf:"varint,1,opt,name=min_limit,json=minLimit,proto3" json:"min_limit,omitempty"`
+	// The bound never rises above this. Default 10000.
+	MaxLimit      uint32 `protobuf:"varint,2,opt,name=max_limit,json=maxLimit,proto3" json:"max_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdaptiveConcurrency) Reset() {
+	*x = AdaptiveConcurrency{}
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdaptiveConcurrency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdaptiveConcurrency) ProtoMessage() {}
+
+func (x *AdaptiveConcurrency) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdaptiveConcurrency.ProtoReflect.Descriptor instead.
+func (*AdaptiveConcurrency) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AdaptiveConcurrency) GetMinLimit() uint32 {
+	if x != nil {
+		return x.MinLimit
+	}
+	return 0
+}
+
+func (x *AdaptiveConcurrency) GetMaxLimit() uint32 {
+	if x != nil {
+		return x.MaxLimit
+	}
+	return 0
+}
+
 // Timeouts bound the phases of one exchange. An empty field takes the service's value, then the default.
 type Timeouts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -231,7 +1260,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +1272,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +1285,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Timeouts) GetConnect() string {
@@ -302,7 +1331,7 @@ type UpstreamTls struct {
 
 func (x *UpstreamTls) Reset() {
 	*x = UpstreamTls{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +1343,7 @@ func (x *UpstreamTls) String() string {
 func (*UpstreamTls) ProtoMessage() {}
 
 func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +1356,7 @@ func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamTls.ProtoReflect.Descriptor instead.
 func (*UpstreamTls) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpstreamTls) GetServerName() string {
@@ -357,14 +1386,16 @@ type ConnectionPool struct {
 	// Idle connections kept for reuse. Default 128.
 	MaxIdle uint32 `protobuf:"varint,1,opt,name=max_idle,json=maxIdle,proto3" json:"max_idle,omitempty"`
 	// How long an idle connection is kept. Default 60s.
-	IdleTimeout   string `protobuf:"bytes,2,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	IdleTimeout string `protobuf:"bytes,2,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	// The most connections that an agent opens to a target. Default: no limit.
+	MaxOpen       uint32 `protobuf:"varint,3,opt,name=max_open,json=maxOpen,proto3" json:"max_open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConnectionPool) Reset() {
 	*x = ConnectionPool{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +1407,7 @@ func (x *ConnectionPool) String() string {
 func (*ConnectionPool) ProtoMessage() {}
 
 func (x *ConnectionPool) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +1420,7 @@ func (x *ConnectionPool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionPool.ProtoReflect.Descriptor instead.
 func (*ConnectionPool) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ConnectionPool) GetMaxIdle() uint32 {
@@ -404,6 +1435,13 @@ func (x *ConnectionPool) GetIdleTimeout() string {
 		return x.IdleTimeout
 	}
 	return ""
+}
+
+func (x *ConnectionPool) GetMaxOpen() uint32 {
+	if x != nil {
+		return x.MaxOpen
+	}
+	return 0
 }
 
 // Retries says when a request is tried again. It never is once a byte of the response was passed on. A request that may have
@@ -427,7 +1465,7 @@ type Retries struct {
 
 func (x *Retries) Reset() {
 	*x = Retries{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -439,7 +1477,7 @@ func (x *Retries) String() string {
 func (*Retries) ProtoMessage() {}
 
 func (x *Retries) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -452,7 +1490,7 @@ func (x *Retries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retries.ProtoReflect.Descriptor instead.
 func (*Retries) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Retries) GetAttempts() uint32 {
@@ -508,7 +1546,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +1558,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +1571,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HealthCheck) GetType() string {
@@ -611,7 +1649,7 @@ type OutlierDetection struct {
 
 func (x *OutlierDetection) Reset() {
 	*x = OutlierDetection{}
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +1661,7 @@ func (x *OutlierDetection) String() string {
 func (*OutlierDetection) ProtoMessage() {}
 
 func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_service_proto_msgTypes[7]
+	mi := &file_tidegate_config_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +1674,7 @@ func (x *OutlierDetection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutlierDetection.ProtoReflect.Descriptor instead.
 func (*OutlierDetection) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_config_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OutlierDetection) GetConsecutiveFailures() uint32 {
@@ -671,7 +1709,8 @@ var File_tidegate_config_v1_service_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\n" +
-	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x90\a\n" +
+	" tidegate/config/v1/service.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xeb\n" +
+	"\n" +
 	"\aService\x12\xbd\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\xaa\x01\xbaH\xa6\x01\xba\x01\x9a\x01\n" +
 	"\vservice.url\x12Hmust be http:// or https:// with a host, without user, query or fragment\x1aAthis == '' || this.matches('^https?://[^/?#@\\\\s]+(/[^?#\\\\s]*)?$')\xd8\x01\x01r\x03\x18\x80\x10R\x03url\x12?\n" +
@@ -686,13 +1725,93 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\x11outlier_detection\x18\n" +
 	" \x01(\v2$.tidegate.config.v1.OutlierDetectionR\x10outlierDetection\x12(\n" +
 	"\n" +
-	"slow_start\x18\v \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\tslowStart:n\xbaHk\x1ai\n" +
-	"\x13service.destination\x12#give exactly one of url and targets\x1a-(this.url != '') != (this.targets.size() > 0)\"\xdc\x01\n" +
+	"slow_start\x18\v \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\tslowStart\x12;\n" +
+	"\tdiscovery\x18\f \x01(\v2\x1d.tidegate.config.v1.DiscoveryR\tdiscovery\x12H\n" +
+	"\x0eload_balancing\x18\r \x01(\v2!.tidegate.config.v1.LoadBalancingR\rloadBalancing\x12K\n" +
+	"\x0fcircuit_breaker\x18\x0e \x01(\v2\".tidegate.config.v1.CircuitBreakerR\x0ecircuitBreaker\x125\n" +
+	"\ahedging\x18\x0f \x01(\v2\x1b.tidegate.config.v1.HedgingR\ahedging\x12Z\n" +
+	"\x14adaptive_concurrency\x18\x10 \x01(\v2'.tidegate.config.v1.AdaptiveConcurrencyR\x13adaptiveConcurrency\x122\n" +
+	"\x0fdeadline_header\x18\x11 \x01(\tB\t\xbaH\x06r\x04\xd8\xe4\x1d\x01R\x0edeadlineHeader:\xad\x01\xbaH\xa9\x01\x1a\xa6\x01\n" +
+	"\x13service.destination\x12.give exactly one of url, targets and discovery\x1a_[this.url != '', this.targets.size() > 0, has(this.discovery)].filter(given, given).size() == 1\"\xfa\x01\n" +
 	"\x06Target\x12\xae\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\x9b\x01\xbaH\x97\x01\xba\x01\x8b\x01\n" +
 	"\n" +
 	"target.url\x12Hmust be http:// or https:// with a host, without user, query or fragment\x1a3this.matches('^https?://[^/?#@\\\\s]+(/[^?#\\\\s]*)?$')\xc8\x01\x01r\x03\x18\x80\x10R\x03url\x12!\n" +
-	"\x06weight\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x06weight\"\xa3\x01\n" +
+	"\x06weight\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x06weight\x12\x1c\n" +
+	"\x04zone\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04zone\"\xb1\x03\n" +
+	"\tDiscovery\x124\n" +
+	"\x03dns\x18\x01 \x01(\v2 .tidegate.config.v1.DnsDiscoveryH\x00R\x03dns\x12>\n" +
+	"\adns_srv\x18\x02 \x01(\v2#.tidegate.config.v1.DnsSrvDiscoveryH\x00R\x06dnsSrv\x12=\n" +
+	"\x06consul\x18\x03 \x01(\v2#.tidegate.config.v1.ConsulDiscoveryH\x00R\x06consul\x12I\n" +
+	"\n" +
+	"kubernetes\x18\x04 \x01(\v2'.tidegate.config.v1.KubernetesDiscoveryH\x00R\n" +
+	"kubernetes\x127\n" +
+	"\x04file\x18\x05 \x01(\v2!.tidegate.config.v1.FileDiscoveryH\x00R\x04file\x12,\n" +
+	"\x06scheme\x18\x06 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x04httpR\x05httpsR\x06scheme\x12,\n" +
+	"\x04path\x18\a \x01(\tB\x18\xbaH\x15\xd8\x01\x01r\x10\x18\x80\b2\v^/[^?#\\s]*$R\x04pathB\x0f\n" +
+	"\x06source\x12\x05\xbaH\x02\b\x01\"\x81\x02\n" +
+	"\fDnsDiscovery\x12\x1e\n" +
+	"\x04host\x18\x01 \x01(\tB\n" +
+	"\xbaH\a\xc8\x01\x01r\x02h\x01R\x04host\x12\x1f\n" +
+	"\x04port\x18\x02 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\x03(\x01R\x04port\x12/\n" +
+	"\x06family\x18\x03 \x01(\tB\x17\xbaH\x14r\x12R\x00R\x02ipR\x04ipv4R\x04ipv6R\x06family\x12'\n" +
+	"\bresolver\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\bresolver\x12*\n" +
+	"\vmin_refresh\x18\x05 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\n" +
+	"minRefresh\x12*\n" +
+	"\vmax_refresh\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\n" +
+	"maxRefresh\"\xc6\x01\n" +
+	"\x0fDnsSrvDiscovery\x122\n" +
+	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1b\xc8\x01\x01r\x16\x18\xfd\x012\x11^[0-9A-Za-z_.-]+$R\x04name\x12'\n" +
+	"\bresolver\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\bresolver\x12*\n" +
+	"\vmin_refresh\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\n" +
+	"minRefresh\x12*\n" +
+	"\vmax_refresh\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\n" +
+	"maxRefresh\"\x90\x02\n" +
+	"\x0fConsulDiscovery\x12%\n" +
+	"\aservice\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\xfd\x01R\aservice\x12\x1c\n" +
+	"\x04tags\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x04tags\x12(\n" +
+	"\n" +
+	"datacenter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\n" +
+	"datacenter\x12;\n" +
+	"\aaddress\x18\x04 \x01(\tB!\xbaH\x1e\xd8\x01\x01r\x192\x17^https?://[^/?#@\\s]+/?$R\aaddress\x12,\n" +
+	"\ftoken_secret\x18\x05 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\vtokenSecret\x12#\n" +
+	"\bzone_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\azoneKey\"\xca\x01\n" +
+	"\x13KubernetesDiscovery\x12L\n" +
+	"\tnamespace\x18\x01 \x01(\tB.\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\tnamespace\x12H\n" +
+	"\aservice\x18\x02 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\aservice\x12\x1b\n" +
+	"\x04port\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04port\"\xbc\x01\n" +
+	"\rFileDiscovery\x12\xaa\x01\n" +
+	"\x04path\x18\x01 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x85\x01\n" +
+	"\tfile.path\x12$must be a relative path without '..'\x1aR!this.startsWith('/') && !this.split('/').exists(part, part == '..' || part == '')\xc8\x01\x01r\x03\x18\x80\x04R\x04path\"\xfc\x02\n" +
+	"\rLoadBalancing\x12\\\n" +
+	"\x06policy\x18\x01 \x01(\tBD\xbaHAr?R\x00R\vround_robinR\x06randomR\rleast_requestR\x04ewmaR\tring_hashR\x06maglevR\x06policy\x123\n" +
+	"\ahash_on\x18\x02 \x01(\v2\x1a.tidegate.config.v1.HashOnR\x06hashOn\x12H\n" +
+	"\x0ezone_awareness\x18\x03 \x01(\v2!.tidegate.config.v1.ZoneAwarenessR\rzoneAwareness:\x8d\x01\xbaH\x89\x01\x1a\x86\x01\n" +
+	"\x13load_balancing.hash\x120ring_hash and maglev need hash_on, and only they\x1a=(this.policy in ['ring_hash', 'maglev']) == has(this.hash_on)\"\xb0\x01\n" +
+	"\x06HashOn\x12%\n" +
+	"\x06header\x18\x01 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06header\x12%\n" +
+	"\x06cookie\x18\x02 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06cookie\x12#\n" +
+	"\aaddress\x18\x03 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\aaddress\x12%\n" +
+	"\bconsumer\x18\x04 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\bconsumerB\f\n" +
+	"\x03key\x12\x05\xbaH\x02\b\x01\"F\n" +
+	"\rZoneAwareness\x125\n" +
+	"\x12min_usable_percent\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18dR\x10minUsablePercent\"\xff\x02\n" +
+	"\x0eCircuitBreaker\x12<\n" +
+	"\x14consecutive_failures\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x13consecutiveFailures\x120\n" +
+	"\x0ffailure_percent\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18dR\x0efailurePercent\x12,\n" +
+	"\fmin_requests\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\vminRequests\x12!\n" +
+	"\x06window\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x06window\x12\x1d\n" +
+	"\x04open\x18\x05 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x04open\x12/\n" +
+	"\x0etrial_requests\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\rtrialRequests\x120\n" +
+	"\x0emax_concurrent\x18\a \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\rmaxConcurrent\x12*\n" +
+	"\vmax_pending\x18\b \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
+	"maxPending\"-\n" +
+	"\aHedging\x12\"\n" +
+	"\x05after\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xc8\xe4\x1d\x01R\x05after\"\xea\x01\n" +
+	"\x13AdaptiveConcurrency\x12&\n" +
+	"\tmin_limit\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\bminLimit\x12&\n" +
+	"\tmax_limit\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\bmaxLimit:\x82\x01\xbaH\x7f\x1a}\n" +
+	"\x1aadaptive_concurrency.range\x12%max_limit must not be below min_limit\x1a8this.max_limit == 0u || this.max_limit >= this.min_limit\"\xa3\x01\n" +
 	"\bTimeouts\x12#\n" +
 	"\aconnect\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\aconnect\x122\n" +
 	"\x0fresponse_header\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x0eresponseHeader\x12\x1d\n" +
@@ -702,10 +1821,11 @@ const file_tidegate_config_v1_service_proto_rawDesc = "" +
 	"\vserver_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\n" +
 	"serverName\x12 \n" +
 	"\x06ca_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x05caPem\x120\n" +
-	"\x14insecure_skip_verify\x18\x03 \x01(\bR\x12insecureSkipVerify\"d\n" +
+	"\x14insecure_skip_verify\x18\x03 \x01(\bR\x12insecureSkipVerify\"\x8a\x01\n" +
 	"\x0eConnectionPool\x12$\n" +
 	"\bmax_idle\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\amaxIdle\x12,\n" +
-	"\fidle_timeout\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\vidleTimeout\"\xd4\x01\n" +
+	"\fidle_timeout\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\vidleTimeout\x12$\n" +
+	"\bmax_open\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80\x04R\amaxOpen\"\xd4\x01\n" +
 	"\aRetries\x12#\n" +
 	"\battempts\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18\n" +
 	"R\battempts\x12\"\n" +
@@ -739,30 +1859,54 @@ func file_tidegate_config_v1_service_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_service_proto_rawDescData
 }
 
-var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tidegate_config_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tidegate_config_v1_service_proto_goTypes = []any{
-	(*Service)(nil),          // 0: tidegate.config.v1.Service
-	(*Target)(nil),           // 1: tidegate.config.v1.Target
-	(*Timeouts)(nil),         // 2: tidegate.config.v1.Timeouts
-	(*UpstreamTls)(nil),      // 3: tidegate.config.v1.UpstreamTls
-	(*ConnectionPool)(nil),   // 4: tidegate.config.v1.ConnectionPool
-	(*Retries)(nil),          // 5: tidegate.config.v1.Retries
-	(*HealthCheck)(nil),      // 6: tidegate.config.v1.HealthCheck
-	(*OutlierDetection)(nil), // 7: tidegate.config.v1.OutlierDetection
+	(*Service)(nil),             // 0: tidegate.config.v1.Service
+	(*Target)(nil),              // 1: tidegate.config.v1.Target
+	(*Discovery)(nil),           // 2: tidegate.config.v1.Discovery
+	(*DnsDiscovery)(nil),        // 3: tidegate.config.v1.DnsDiscovery
+	(*DnsSrvDiscovery)(nil),     // 4: tidegate.config.v1.DnsSrvDiscovery
+	(*ConsulDiscovery)(nil),     // 5: tidegate.config.v1.ConsulDiscovery
+	(*KubernetesDiscovery)(nil), // 6: tidegate.config.v1.KubernetesDiscovery
+	(*FileDiscovery)(nil),       // 7: tidegate.config.v1.FileDiscovery
+	(*LoadBalancing)(nil),       // 8: tidegate.config.v1.LoadBalancing
+	(*HashOn)(nil),              // 9: tidegate.config.v1.HashOn
+	(*ZoneAwareness)(nil),       // 10: tidegate.config.v1.ZoneAwareness
+	(*CircuitBreaker)(nil),      // 11: tidegate.config.v1.CircuitBreaker
+	(*Hedging)(nil),             // 12: tidegate.config.v1.Hedging
+	(*AdaptiveConcurrency)(nil), // 13: tidegate.config.v1.AdaptiveConcurrency
+	(*Timeouts)(nil),            // 14: tidegate.config.v1.Timeouts
+	(*UpstreamTls)(nil),         // 15: tidegate.config.v1.UpstreamTls
+	(*ConnectionPool)(nil),      // 16: tidegate.config.v1.ConnectionPool
+	(*Retries)(nil),             // 17: tidegate.config.v1.Retries
+	(*HealthCheck)(nil),         // 18: tidegate.config.v1.HealthCheck
+	(*OutlierDetection)(nil),    // 19: tidegate.config.v1.OutlierDetection
 }
 var file_tidegate_config_v1_service_proto_depIdxs = []int32{
-	1, // 0: tidegate.config.v1.Service.targets:type_name -> tidegate.config.v1.Target
-	2, // 1: tidegate.config.v1.Service.timeouts:type_name -> tidegate.config.v1.Timeouts
-	3, // 2: tidegate.config.v1.Service.tls:type_name -> tidegate.config.v1.UpstreamTls
-	4, // 3: tidegate.config.v1.Service.connection_pool:type_name -> tidegate.config.v1.ConnectionPool
-	5, // 4: tidegate.config.v1.Service.retries:type_name -> tidegate.config.v1.Retries
-	6, // 5: tidegate.config.v1.Service.health_check:type_name -> tidegate.config.v1.HealthCheck
-	7, // 6: tidegate.config.v1.Service.outlier_detection:type_name -> tidegate.config.v1.OutlierDetection
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1,  // 0: tidegate.config.v1.Service.targets:type_name -> tidegate.config.v1.Target
+	14, // 1: tidegate.config.v1.Service.timeouts:type_name -> tidegate.config.v1.Timeouts
+	15, // 2: tidegate.config.v1.Service.tls:type_name -> tidegate.config.v1.UpstreamTls
+	16, // 3: tidegate.config.v1.Service.connection_pool:type_name -> tidegate.config.v1.ConnectionPool
+	17, // 4: tidegate.config.v1.Service.retries:type_name -> tidegate.config.v1.Retries
+	18, // 5: tidegate.config.v1.Service.health_check:type_name -> tidegate.config.v1.HealthCheck
+	19, // 6: tidegate.config.v1.Service.outlier_detection:type_name -> tidegate.config.v1.OutlierDetection
+	2,  // 7: tidegate.config.v1.Service.discovery:type_name -> tidegate.config.v1.Discovery
+	8,  // 8: tidegate.config.v1.Service.load_balancing:type_name -> tidegate.config.v1.LoadBalancing
+	11, // 9: tidegate.config.v1.Service.circuit_breaker:type_name -> tidegate.config.v1.CircuitBreaker
+	12, // 10: tidegate.config.v1.Service.hedging:type_name -> tidegate.config.v1.Hedging
+	13, // 11: tidegate.config.v1.Service.adaptive_concurrency:type_name -> tidegate.config.v1.AdaptiveConcurrency
+	3,  // 12: tidegate.config.v1.Discovery.dns:type_name -> tidegate.config.v1.DnsDiscovery
+	4,  // 13: tidegate.config.v1.Discovery.dns_srv:type_name -> tidegate.config.v1.DnsSrvDiscovery
+	5,  // 14: tidegate.config.v1.Discovery.consul:type_name -> tidegate.config.v1.ConsulDiscovery
+	6,  // 15: tidegate.config.v1.Discovery.kubernetes:type_name -> tidegate.config.v1.KubernetesDiscovery
+	7,  // 16: tidegate.config.v1.Discovery.file:type_name -> tidegate.config.v1.FileDiscovery
+	9,  // 17: tidegate.config.v1.LoadBalancing.hash_on:type_name -> tidegate.config.v1.HashOn
+	10, // 18: tidegate.config.v1.LoadBalancing.zone_awareness:type_name -> tidegate.config.v1.ZoneAwareness
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_service_proto_init() }
@@ -771,13 +1915,26 @@ func file_tidegate_config_v1_service_proto_init() {
 		return
 	}
 	file_tidegate_config_v1_rules_proto_init()
+	file_tidegate_config_v1_service_proto_msgTypes[2].OneofWrappers = []any{
+		(*Discovery_Dns)(nil),
+		(*Discovery_DnsSrv)(nil),
+		(*Discovery_Consul)(nil),
+		(*Discovery_Kubernetes)(nil),
+		(*Discovery_File)(nil),
+	}
+	file_tidegate_config_v1_service_proto_msgTypes[9].OneofWrappers = []any{
+		(*HashOn_Header)(nil),
+		(*HashOn_Cookie)(nil),
+		(*HashOn_Address)(nil),
+		(*HashOn_Consumer)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_service_proto_rawDesc), len(file_tidegate_config_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

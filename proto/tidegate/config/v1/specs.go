@@ -52,6 +52,9 @@ func References(spec proto.Message) []Reference {
 		for i, backend := range s.GetBackends() {
 			add(fmt.Sprintf("backends[%d].service", i), Kind_KIND_SERVICE, backend.GetService())
 		}
+		add("mirror.service", Kind_KIND_SERVICE, s.GetMirror().GetService())
+	case *Service:
+		add("discovery.consul.token_secret", Kind_KIND_SECRET, s.GetDiscovery().GetConsul().GetTokenSecret())
 	case *Consumer:
 		add("plan", Kind_KIND_PLAN, s.GetPlan())
 	case *Plugin:

@@ -915,6 +915,23 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * @description Acme says where a certificate is obtained. The names are proved by HTTP-01: each must resolve to the agents, and port 80 of it
+         *     must reach their HTTP listener. To use it is to agree to the authority's terms of service.
+         */
+        Acme: {
+            /** @description The certificates, in PEM, by which the directory's own https is trusted, for a private authority. Empty: the system's. */
+            ca_pem?: string;
+            /**
+             * @description "letsencrypt" (the default), "letsencrypt-staging" for trying (nobody trusts its certificates), or the https URL of another
+             *     authority's directory.
+             */
+            directory?: string;
+            /** @description Where the authority may write to about the account. Certificates with the same directory and email share an account. */
+            email?: string;
+            /** @description A profile that the directory offers, such as "shortlived" of Let's Encrypt. Empty: the authority's default. */
+            profile?: string;
+        };
+        /**
          * @description AdaptiveConcurrency bounds how many exchanges with a service run at once. The bound rises as long as they take no longer, and
          *     falls when they do. What is above it waits a moment, then is refused as overloaded: first what a route calls sheddable.
          */
@@ -1009,6 +1026,8 @@ export interface components {
         Certificate: {
             /** @description Changes with every change; for If-Match. */
             readonly etag?: string;
+            /** @description How obtaining it stands, of a certificate with acme. */
+            readonly issuance?: components["schemas"]["Issuance"];
             /** @description For people and filters. Agents never see them. */
             labels?: {
                 [key: string]: string;
@@ -1032,13 +1051,21 @@ export interface components {
             /** Format: date-time */
             readonly update_time?: string;
         };
-        /** @description Certificate is what the proxy's TLS listeners show for some server names. It travels in the fast lane. */
+        /**
+         * @description Certificate is what the proxy's TLS listeners show for some server names. It travels in the fast lane. Either it is given
+         *     (certificate_pem and private_key_pem), or the control plane obtains and renews it (acme).
+         */
         CertificateSpec: {
+            /** @description Obtain it by ACME (RFC 8555), and renew it in time. */
+            acme?: components["schemas"]["Acme"];
             /** @description The chain in PEM, the leaf first. */
-            certificate_pem: string;
+            certificate_pem?: string;
             /** @description The private key in PEM. Input only: it is encrypted at rest and never shown. */
             private_key_pem?: string;
-            /** @description The names it is shown for, exact or "*.example.com". Empty: those in the certificate itself. */
+            /**
+             * @description The names it is shown for, exact or "*.example.com". Empty: those in the certificate itself. With acme: the names that it
+             *     is obtained for, at least one, without wildcards.
+             */
             server_names?: string[];
         };
         /** @description ChangeSet is a draft. */
@@ -1446,6 +1473,38 @@ export interface components {
         Hedging: {
             /** @description How long the first may take before the second is asked. */
             after: string;
+        };
+        /** @description Issuance is how obtaining a certificate by ACME stands. */
+        Issuance: {
+            /** @description Why the last attempt failed and what to do about it. Empty after one that succeeded. */
+            error?: string;
+            /**
+             * Format: int32
+             * @description How many attempts have failed since the last that succeeded.
+             */
+            failures?: number;
+            /**
+             * Format: date-time
+             * @description When the certificate that agents show was obtained.
+             */
+            issue_time?: string;
+            /** @description Who certified it: the issuer's common name. */
+            issuer?: string;
+            /**
+             * Format: date-time
+             * @description When something is tried next: a renewal, another attempt, or asking the authority whether to renew earlier.
+             */
+            next_attempt_time?: string;
+            /**
+             * Format: date-time
+             * @description When it is due to be renewed, as the authority suggests (RFC 9773), or else when two thirds of its life are over.
+             */
+            renew_time?: string;
+            /**
+             * @description "pending": it is being obtained for the first time, or for other names. "issued": agents show it. "failed": the last
+             *     attempt failed; agents go on showing what was obtained before, if not_after says that there is such.
+             */
+            state?: string;
         };
         /** @description Key is one API key, without the key. */
         Key: {

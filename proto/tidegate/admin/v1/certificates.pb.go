@@ -44,7 +44,9 @@ type Certificate struct {
 	// "rolling_out", "serving", "rejected" or "pending".
 	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	// When the leaf stops being valid.
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// How obtaining it stands, of a certificate with acme.
+	Issuance      *Issuance `protobuf:"bytes,9,opt,name=issuance,proto3" json:"issuance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,6 +137,114 @@ func (x *Certificate) GetNotAfter() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Certificate) GetIssuance() *Issuance {
+	if x != nil {
+		return x.Issuance
+	}
+	return nil
+}
+
+// Issuance is how obtaining a certificate by ACME stands.
+type Issuance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "pending": it is being obtained for the first time, or for other names. "issued": agents show it. "failed": the last
+	// attempt failed; agents go on showing what was obtained before, if not_after says that there is such.
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// Why the last attempt failed and what to do about it. Empty after one that succeeded.
+	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// How many attempts have failed since the last that succeeded.
+	Failures int32 `protobuf:"varint,3,opt,name=failures,proto3" json:"failures,omitempty"`
+	// When the certificate that agents show was obtained.
+	IssueTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
+	// When it is due to be renewed, as the authority suggests (RFC 9773), or else when two thirds of its life are over.
+	RenewTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=renew_time,json=renewTime,proto3" json:"renew_time,omitempty"`
+	// When something is tried next: a renewal, another attempt, or asking the authority whether to renew earlier.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	// Who certified it: the issuer's common name.
+	Issuer        string `protobuf:"bytes,7,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issuance) Reset() {
+	*x = Issuance{}
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issuance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issuance) ProtoMessage() {}
+
+func (x *Issuance) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issuance.ProtoReflect.Descriptor instead.
+func (*Issuance) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Issuance) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Issuance) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Issuance) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Issuance) GetIssueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssueTime
+	}
+	return nil
+}
+
+func (x *Issuance) GetRenewTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RenewTime
+	}
+	return nil
+}
+
+func (x *Issuance) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
+func (x *Issuance) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
 type ListCertificatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -152,7 +262,7 @@ type ListCertificatesRequest struct {
 
 func (x *ListCertificatesRequest) Reset() {
 	*x = ListCertificatesRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[1]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +274,7 @@ func (x *ListCertificatesRequest) String() string {
 func (*ListCertificatesRequest) ProtoMessage() {}
 
 func (x *ListCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[1]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +287,7 @@ func (x *ListCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*ListCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListCertificatesRequest) GetFleet() string {
@@ -225,7 +335,7 @@ type ListCertificatesResponse struct {
 
 func (x *ListCertificatesResponse) Reset() {
 	*x = ListCertificatesResponse{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +347,7 @@ func (x *ListCertificatesResponse) String() string {
 func (*ListCertificatesResponse) ProtoMessage() {}
 
 func (x *ListCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +360,7 @@ func (x *ListCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*ListCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListCertificatesResponse) GetCertificates() []*Certificate {
@@ -279,7 +389,7 @@ type GetCertificateRequest struct {
 
 func (x *GetCertificateRequest) Reset() {
 	*x = GetCertificateRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +401,7 @@ func (x *GetCertificateRequest) String() string {
 func (*GetCertificateRequest) ProtoMessage() {}
 
 func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +414,7 @@ func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateRequest.ProtoReflect.Descriptor instead.
 func (*GetCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetCertificateRequest) GetFleet() string {
@@ -340,7 +450,7 @@ type CreateCertificateRequest struct {
 
 func (x *CreateCertificateRequest) Reset() {
 	*x = CreateCertificateRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +462,7 @@ func (x *CreateCertificateRequest) String() string {
 func (*CreateCertificateRequest) ProtoMessage() {}
 
 func (x *CreateCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +475,7 @@ func (x *CreateCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCertificateRequest.ProtoReflect.Descriptor instead.
 func (*CreateCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateCertificateRequest) GetFleet() string {
@@ -402,7 +512,7 @@ type UpdateCertificateRequest struct {
 
 func (x *UpdateCertificateRequest) Reset() {
 	*x = UpdateCertificateRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +524,7 @@ func (x *UpdateCertificateRequest) String() string {
 func (*UpdateCertificateRequest) ProtoMessage() {}
 
 func (x *UpdateCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +537,7 @@ func (x *UpdateCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCertificateRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *UpdateCertificateRequest) GetFleet() string {
@@ -477,7 +587,7 @@ type UpsertCertificateRequest struct {
 
 func (x *UpsertCertificateRequest) Reset() {
 	*x = UpsertCertificateRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +599,7 @@ func (x *UpsertCertificateRequest) String() string {
 func (*UpsertCertificateRequest) ProtoMessage() {}
 
 func (x *UpsertCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +612,7 @@ func (x *UpsertCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertCertificateRequest.ProtoReflect.Descriptor instead.
 func (*UpsertCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpsertCertificateRequest) GetFleet() string {
@@ -544,7 +654,7 @@ type DeleteCertificateRequest struct {
 
 func (x *DeleteCertificateRequest) Reset() {
 	*x = DeleteCertificateRequest{}
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +666,7 @@ func (x *DeleteCertificateRequest) String() string {
 func (*DeleteCertificateRequest) ProtoMessage() {}
 
 func (x *DeleteCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +679,7 @@ func (x *DeleteCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCertificateRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteCertificateRequest) GetFleet() string {
@@ -597,7 +707,7 @@ var File_tidegate_admin_v1_certificates_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_certificates_proto_rawDesc = "" +
 	"\n" +
-	"$tidegate/admin/v1/certificates.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidegate/config/v1/certificate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xd8\x03\n" +
+	"$tidegate/admin/v1/certificates.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidegate/config/v1/certificate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x96\x04\n" +
 	"\vCertificate\x12 \n" +
 	"\x04name\x18\x01 \x01(\tB\f\xe0A\b\xbaH\x06r\x04\xd0\xe4\x1d\x01R\x04name\x12Z\n" +
 	"\x06labels\x18\x02 \x03(\v2*.tidegate.admin.v1.Certificate.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x05r\x03\x18\x80\x01*\x05r\x03\x18\x80\x02R\x06labels\x12;\n" +
@@ -607,10 +717,21 @@ const file_tidegate_admin_v1_certificates_proto_rawDesc = "" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x19\n" +
 	"\x05state\x18\a \x01(\tB\x03\xe0A\x03R\x05state\x12<\n" +
-	"\tnot_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bnotAfter\x1a9\n" +
+	"\tnot_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bnotAfter\x12<\n" +
+	"\bissuance\x18\t \x01(\v2\x1b.tidegate.admin.v1.IssuanceB\x03\xe0A\x03R\bissuance\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x02\n" +
+	"\bIssuance\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1a\n" +
+	"\bfailures\x18\x03 \x01(\x05R\bfailures\x129\n" +
+	"\n" +
+	"issue_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\x129\n" +
+	"\n" +
+	"renew_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\trenewTime\x12F\n" +
+	"\x11next_attempt_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x16\n" +
+	"\x06issuer\x18\a \x01(\tR\x06issuer\"\xc4\x01\n" +
 	"\x17ListCertificatesRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -670,49 +791,54 @@ func file_tidegate_admin_v1_certificates_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_certificates_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_certificates_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tidegate_admin_v1_certificates_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tidegate_admin_v1_certificates_proto_goTypes = []any{
 	(*Certificate)(nil),              // 0: tidegate.admin.v1.Certificate
-	(*ListCertificatesRequest)(nil),  // 1: tidegate.admin.v1.ListCertificatesRequest
-	(*ListCertificatesResponse)(nil), // 2: tidegate.admin.v1.ListCertificatesResponse
-	(*GetCertificateRequest)(nil),    // 3: tidegate.admin.v1.GetCertificateRequest
-	(*CreateCertificateRequest)(nil), // 4: tidegate.admin.v1.CreateCertificateRequest
-	(*UpdateCertificateRequest)(nil), // 5: tidegate.admin.v1.UpdateCertificateRequest
-	(*UpsertCertificateRequest)(nil), // 6: tidegate.admin.v1.UpsertCertificateRequest
-	(*DeleteCertificateRequest)(nil), // 7: tidegate.admin.v1.DeleteCertificateRequest
-	nil,                              // 8: tidegate.admin.v1.Certificate.LabelsEntry
-	(*v1.Certificate)(nil),           // 9: tidegate.config.v1.Certificate
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 11: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 12: google.protobuf.Empty
+	(*Issuance)(nil),                 // 1: tidegate.admin.v1.Issuance
+	(*ListCertificatesRequest)(nil),  // 2: tidegate.admin.v1.ListCertificatesRequest
+	(*ListCertificatesResponse)(nil), // 3: tidegate.admin.v1.ListCertificatesResponse
+	(*GetCertificateRequest)(nil),    // 4: tidegate.admin.v1.GetCertificateRequest
+	(*CreateCertificateRequest)(nil), // 5: tidegate.admin.v1.CreateCertificateRequest
+	(*UpdateCertificateRequest)(nil), // 6: tidegate.admin.v1.UpdateCertificateRequest
+	(*UpsertCertificateRequest)(nil), // 7: tidegate.admin.v1.UpsertCertificateRequest
+	(*DeleteCertificateRequest)(nil), // 8: tidegate.admin.v1.DeleteCertificateRequest
+	nil,                              // 9: tidegate.admin.v1.Certificate.LabelsEntry
+	(*v1.Certificate)(nil),           // 10: tidegate.config.v1.Certificate
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 12: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),            // 13: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_certificates_proto_depIdxs = []int32{
-	8,  // 0: tidegate.admin.v1.Certificate.labels:type_name -> tidegate.admin.v1.Certificate.LabelsEntry
-	9,  // 1: tidegate.admin.v1.Certificate.spec:type_name -> tidegate.config.v1.Certificate
-	10, // 2: tidegate.admin.v1.Certificate.update_time:type_name -> google.protobuf.Timestamp
-	10, // 3: tidegate.admin.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
-	0,  // 4: tidegate.admin.v1.ListCertificatesResponse.certificates:type_name -> tidegate.admin.v1.Certificate
-	0,  // 5: tidegate.admin.v1.CreateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
-	0,  // 6: tidegate.admin.v1.UpdateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
-	11, // 7: tidegate.admin.v1.UpdateCertificateRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 8: tidegate.admin.v1.UpsertCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
-	1,  // 9: tidegate.admin.v1.CertificateService.ListCertificates:input_type -> tidegate.admin.v1.ListCertificatesRequest
-	3,  // 10: tidegate.admin.v1.CertificateService.GetCertificate:input_type -> tidegate.admin.v1.GetCertificateRequest
-	4,  // 11: tidegate.admin.v1.CertificateService.CreateCertificate:input_type -> tidegate.admin.v1.CreateCertificateRequest
-	5,  // 12: tidegate.admin.v1.CertificateService.UpdateCertificate:input_type -> tidegate.admin.v1.UpdateCertificateRequest
-	6,  // 13: tidegate.admin.v1.CertificateService.UpsertCertificate:input_type -> tidegate.admin.v1.UpsertCertificateRequest
-	7,  // 14: tidegate.admin.v1.CertificateService.DeleteCertificate:input_type -> tidegate.admin.v1.DeleteCertificateRequest
-	2,  // 15: tidegate.admin.v1.CertificateService.ListCertificates:output_type -> tidegate.admin.v1.ListCertificatesResponse
-	0,  // 16: tidegate.admin.v1.CertificateService.GetCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 17: tidegate.admin.v1.CertificateService.CreateCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 18: tidegate.admin.v1.CertificateService.UpdateCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 19: tidegate.admin.v1.CertificateService.UpsertCertificate:output_type -> tidegate.admin.v1.Certificate
-	12, // 20: tidegate.admin.v1.CertificateService.DeleteCertificate:output_type -> google.protobuf.Empty
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 0: tidegate.admin.v1.Certificate.labels:type_name -> tidegate.admin.v1.Certificate.LabelsEntry
+	10, // 1: tidegate.admin.v1.Certificate.spec:type_name -> tidegate.config.v1.Certificate
+	11, // 2: tidegate.admin.v1.Certificate.update_time:type_name -> google.protobuf.Timestamp
+	11, // 3: tidegate.admin.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
+	1,  // 4: tidegate.admin.v1.Certificate.issuance:type_name -> tidegate.admin.v1.Issuance
+	11, // 5: tidegate.admin.v1.Issuance.issue_time:type_name -> google.protobuf.Timestamp
+	11, // 6: tidegate.admin.v1.Issuance.renew_time:type_name -> google.protobuf.Timestamp
+	11, // 7: tidegate.admin.v1.Issuance.next_attempt_time:type_name -> google.protobuf.Timestamp
+	0,  // 8: tidegate.admin.v1.ListCertificatesResponse.certificates:type_name -> tidegate.admin.v1.Certificate
+	0,  // 9: tidegate.admin.v1.CreateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
+	0,  // 10: tidegate.admin.v1.UpdateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
+	12, // 11: tidegate.admin.v1.UpdateCertificateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 12: tidegate.admin.v1.UpsertCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
+	2,  // 13: tidegate.admin.v1.CertificateService.ListCertificates:input_type -> tidegate.admin.v1.ListCertificatesRequest
+	4,  // 14: tidegate.admin.v1.CertificateService.GetCertificate:input_type -> tidegate.admin.v1.GetCertificateRequest
+	5,  // 15: tidegate.admin.v1.CertificateService.CreateCertificate:input_type -> tidegate.admin.v1.CreateCertificateRequest
+	6,  // 16: tidegate.admin.v1.CertificateService.UpdateCertificate:input_type -> tidegate.admin.v1.UpdateCertificateRequest
+	7,  // 17: tidegate.admin.v1.CertificateService.UpsertCertificate:input_type -> tidegate.admin.v1.UpsertCertificateRequest
+	8,  // 18: tidegate.admin.v1.CertificateService.DeleteCertificate:input_type -> tidegate.admin.v1.DeleteCertificateRequest
+	3,  // 19: tidegate.admin.v1.CertificateService.ListCertificates:output_type -> tidegate.admin.v1.ListCertificatesResponse
+	0,  // 20: tidegate.admin.v1.CertificateService.GetCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 21: tidegate.admin.v1.CertificateService.CreateCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 22: tidegate.admin.v1.CertificateService.UpdateCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 23: tidegate.admin.v1.CertificateService.UpsertCertificate:output_type -> tidegate.admin.v1.Certificate
+	13, // 24: tidegate.admin.v1.CertificateService.DeleteCertificate:output_type -> google.protobuf.Empty
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_certificates_proto_init() }
@@ -726,7 +852,7 @@ func file_tidegate_admin_v1_certificates_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_certificates_proto_rawDesc), len(file_tidegate_admin_v1_certificates_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -126,6 +126,7 @@ type LaneEntry struct {
 	//	*LaneEntry_Key
 	//	*LaneEntry_Certificate
 	//	*LaneEntry_Secret
+	//	*LaneEntry_AcmeChallenge
 	Material      isLaneEntry_Material `protobuf_oneof:"material"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -232,6 +233,15 @@ func (x *LaneEntry) GetSecret() *SecretMaterial {
 	return nil
 }
 
+func (x *LaneEntry) GetAcmeChallenge() *AcmeChallengeMaterial {
+	if x != nil {
+		if x, ok := x.Material.(*LaneEntry_AcmeChallenge); ok {
+			return x.AcmeChallenge
+		}
+	}
+	return nil
+}
+
 type isLaneEntry_Material interface {
 	isLaneEntry_Material()
 }
@@ -252,6 +262,10 @@ type LaneEntry_Secret struct {
 	Secret *SecretMaterial `protobuf:"bytes,8,opt,name=secret,proto3,oneof"`
 }
 
+type LaneEntry_AcmeChallenge struct {
+	AcmeChallenge *AcmeChallengeMaterial `protobuf:"bytes,9,opt,name=acme_challenge,json=acmeChallenge,proto3,oneof"`
+}
+
 func (*LaneEntry_Consumer) isLaneEntry_Material() {}
 
 func (*LaneEntry_Key) isLaneEntry_Material() {}
@@ -259,6 +273,8 @@ func (*LaneEntry_Key) isLaneEntry_Material() {}
 func (*LaneEntry_Certificate) isLaneEntry_Material() {}
 
 func (*LaneEntry_Secret) isLaneEntry_Material() {}
+
+func (*LaneEntry_AcmeChallenge) isLaneEntry_Material() {}
 
 // ConsumerMaterial is what an agent knows of a consumer.
 type ConsumerMaterial struct {
@@ -444,6 +460,60 @@ func (x *CertificateMaterial) GetPrivateKeyPem() string {
 	return ""
 }
 
+// AcmeChallengeMaterial is what an agent answers under /.well-known/acme-challenge/{name of the entry} (RFC 8555, section 8.3).
+type AcmeChallengeMaterial struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	KeyAuthorization string                 `protobuf:"bytes,1,opt,name=key_authorization,json=keyAuthorization,proto3" json:"key_authorization,omitempty"`
+	// Seconds since 1970, after which it is not answered any more.
+	ExpiresAt     int64 `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcmeChallengeMaterial) Reset() {
+	*x = AcmeChallengeMaterial{}
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcmeChallengeMaterial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcmeChallengeMaterial) ProtoMessage() {}
+
+func (x *AcmeChallengeMaterial) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcmeChallengeMaterial.ProtoReflect.Descriptor instead.
+func (*AcmeChallengeMaterial) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AcmeChallengeMaterial) GetKeyAuthorization() string {
+	if x != nil {
+		return x.KeyAuthorization
+	}
+	return ""
+}
+
+func (x *AcmeChallengeMaterial) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
 type SecretMaterial struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
@@ -453,7 +523,7 @@ type SecretMaterial struct {
 
 func (x *SecretMaterial) Reset() {
 	*x = SecretMaterial{}
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +535,7 @@ func (x *SecretMaterial) String() string {
 func (*SecretMaterial) ProtoMessage() {}
 
 func (x *SecretMaterial) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +548,7 @@ func (x *SecretMaterial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretMaterial.ProtoReflect.Descriptor instead.
 func (*SecretMaterial) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SecretMaterial) GetValue() string {
@@ -499,7 +569,7 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x10through_sequence\x18\x03 \x01(\x03R\x0fthroughSequence\x12\x14\n" +
 	"\x05reset\x18\x04 \x01(\bR\x05reset\x126\n" +
 	"\aentries\x18\x05 \x03(\v2\x1c.tidegate.agent.v1.LaneEntryR\aentries\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\"\x8f\x03\n" +
+	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\"\xe2\x03\n" +
 	"\tLaneEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.tidegate.config.v1.KindR\x04kind\x12\x12\n" +
@@ -508,7 +578,8 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\bconsumer\x18\x05 \x01(\v2#.tidegate.agent.v1.ConsumerMaterialH\x00R\bconsumer\x122\n" +
 	"\x03key\x18\x06 \x01(\v2\x1e.tidegate.agent.v1.KeyMaterialH\x00R\x03key\x12J\n" +
 	"\vcertificate\x18\a \x01(\v2&.tidegate.agent.v1.CertificateMaterialH\x00R\vcertificate\x12;\n" +
-	"\x06secret\x18\b \x01(\v2!.tidegate.agent.v1.SecretMaterialH\x00R\x06secretB\n" +
+	"\x06secret\x18\b \x01(\v2!.tidegate.agent.v1.SecretMaterialH\x00R\x06secret\x12Q\n" +
+	"\x0eacme_challenge\x18\t \x01(\v2(.tidegate.agent.v1.AcmeChallengeMaterialH\x00R\racmeChallengeB\n" +
 	"\n" +
 	"\bmaterial\"B\n" +
 	"\x10ConsumerMaterial\x12\x12\n" +
@@ -523,7 +594,11 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x13CertificateMaterial\x12!\n" +
 	"\fserver_names\x18\x01 \x03(\tR\vserverNames\x12'\n" +
 	"\x0fcertificate_pem\x18\x02 \x01(\tR\x0ecertificatePem\x12&\n" +
-	"\x0fprivate_key_pem\x18\x03 \x01(\tR\rprivateKeyPem\"&\n" +
+	"\x0fprivate_key_pem\x18\x03 \x01(\tR\rprivateKeyPem\"c\n" +
+	"\x15AcmeChallengeMaterial\x12+\n" +
+	"\x11key_authorization\x18\x01 \x01(\tR\x10keyAuthorization\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\x03R\texpiresAt\"&\n" +
 	"\x0eSecretMaterial\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05valueB.Z,tidegate.dev/proto/tidegate/agent/v1;agentv1b\x06proto3"
 
@@ -539,28 +614,30 @@ func file_tidegate_agent_v1_lane_proto_rawDescGZIP() []byte {
 	return file_tidegate_agent_v1_lane_proto_rawDescData
 }
 
-var file_tidegate_agent_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tidegate_agent_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tidegate_agent_v1_lane_proto_goTypes = []any{
-	(*LaneBatch)(nil),           // 0: tidegate.agent.v1.LaneBatch
-	(*LaneEntry)(nil),           // 1: tidegate.agent.v1.LaneEntry
-	(*ConsumerMaterial)(nil),    // 2: tidegate.agent.v1.ConsumerMaterial
-	(*KeyMaterial)(nil),         // 3: tidegate.agent.v1.KeyMaterial
-	(*CertificateMaterial)(nil), // 4: tidegate.agent.v1.CertificateMaterial
-	(*SecretMaterial)(nil),      // 5: tidegate.agent.v1.SecretMaterial
-	(v1.Kind)(0),                // 6: tidegate.config.v1.Kind
+	(*LaneBatch)(nil),             // 0: tidegate.agent.v1.LaneBatch
+	(*LaneEntry)(nil),             // 1: tidegate.agent.v1.LaneEntry
+	(*ConsumerMaterial)(nil),      // 2: tidegate.agent.v1.ConsumerMaterial
+	(*KeyMaterial)(nil),           // 3: tidegate.agent.v1.KeyMaterial
+	(*CertificateMaterial)(nil),   // 4: tidegate.agent.v1.CertificateMaterial
+	(*AcmeChallengeMaterial)(nil), // 5: tidegate.agent.v1.AcmeChallengeMaterial
+	(*SecretMaterial)(nil),        // 6: tidegate.agent.v1.SecretMaterial
+	(v1.Kind)(0),                  // 7: tidegate.config.v1.Kind
 }
 var file_tidegate_agent_v1_lane_proto_depIdxs = []int32{
 	1, // 0: tidegate.agent.v1.LaneBatch.entries:type_name -> tidegate.agent.v1.LaneEntry
-	6, // 1: tidegate.agent.v1.LaneEntry.kind:type_name -> tidegate.config.v1.Kind
+	7, // 1: tidegate.agent.v1.LaneEntry.kind:type_name -> tidegate.config.v1.Kind
 	2, // 2: tidegate.agent.v1.LaneEntry.consumer:type_name -> tidegate.agent.v1.ConsumerMaterial
 	3, // 3: tidegate.agent.v1.LaneEntry.key:type_name -> tidegate.agent.v1.KeyMaterial
 	4, // 4: tidegate.agent.v1.LaneEntry.certificate:type_name -> tidegate.agent.v1.CertificateMaterial
-	5, // 5: tidegate.agent.v1.LaneEntry.secret:type_name -> tidegate.agent.v1.SecretMaterial
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 5: tidegate.agent.v1.LaneEntry.secret:type_name -> tidegate.agent.v1.SecretMaterial
+	5, // 6: tidegate.agent.v1.LaneEntry.acme_challenge:type_name -> tidegate.agent.v1.AcmeChallengeMaterial
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_lane_proto_init() }
@@ -573,6 +650,7 @@ func file_tidegate_agent_v1_lane_proto_init() {
 		(*LaneEntry_Key)(nil),
 		(*LaneEntry_Certificate)(nil),
 		(*LaneEntry_Secret)(nil),
+		(*LaneEntry_AcmeChallenge)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -580,7 +658,7 @@ func file_tidegate_agent_v1_lane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_lane_proto_rawDesc), len(file_tidegate_agent_v1_lane_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

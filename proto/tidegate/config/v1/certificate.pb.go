@@ -22,15 +22,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Certificate is what the proxy's TLS listeners show for some server names. It travels in the fast lane.
+// Certificate is what the proxy's TLS listeners show for some server names. It travels in the fast lane. Either it is given
+// (certificate_pem and private_key_pem), or the control plane obtains and renews it (acme).
 type Certificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The names it is shown for, exact or "*.example.com". Empty: those in the certificate itself.
+	// The names it is shown for, exact or "*.example.com". Empty: those in the certificate itself. With acme: the names that it
+	// is obtained for, at least one, without wildcards.
 	ServerNames []string `protobuf:"bytes,1,rep,name=server_names,json=serverNames,proto3" json:"server_names,omitempty"`
 	// The chain in PEM, the leaf first.
 	CertificatePem string `protobuf:"bytes,2,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
 	// The private key in PEM. Input only: it is encrypted at rest and never shown.
 	PrivateKeyPem string `protobuf:"bytes,3,opt,name=private_key_pem,json=privateKeyPem,proto3" json:"private_key_pem,omitempty"`
+	// Obtain it by ACME (RFC 8555), and renew it in time.
+	Acme          *Acme `protobuf:"bytes,6,opt,name=acme,proto3" json:"acme,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -86,6 +90,88 @@ func (x *Certificate) GetPrivateKeyPem() string {
 	return ""
 }
 
+func (x *Certificate) GetAcme() *Acme {
+	if x != nil {
+		return x.Acme
+	}
+	return nil
+}
+
+// Acme says where a certificate is obtained. The names are proved by HTTP-01: each must resolve to the agents, and port 80 of it
+// must reach their HTTP listener. To use it is to agree to the authority's terms of service.
+type Acme struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "letsencrypt" (the default), "letsencrypt-staging" for trying (nobody trusts its certificates), or the https URL of another
+	// authority's directory.
+	Directory string `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	// Where the authority may write to about the account. Certificates with the same directory and email share an account.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// The certificates, in PEM, by which the directory's own https is trusted, for a private authority. Empty: the system's.
+	CaPem string `protobuf:"bytes,3,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// A profile that the directory offers, such as "shortlived" of Let's Encrypt. Empty: the authority's default.
+	Profile       string `protobuf:"bytes,4,opt,name=profile,proto3" json:"profile,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Acme) Reset() {
+	*x = Acme{}
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Acme) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Acme) ProtoMessage() {}
+
+func (x *Acme) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Acme.ProtoReflect.Descriptor instead.
+func (*Acme) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Acme) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *Acme) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *Acme) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *Acme) GetProfile() string {
+	if x != nil {
+		return x.Profile
+	}
+	return ""
+}
+
 // Secret is a value that plugins use and nobody sees. It travels in the fast lane.
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -97,7 +183,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +195,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +208,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Secret) GetValue() string {
@@ -136,11 +222,22 @@ var File_tidegate_config_v1_certificate_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_certificate_proto_rawDesc = "" +
 	"\n" +
-	"$tidegate/config/v1/certificate.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\"\xae\x01\n" +
+	"$tidegate/config/v1/certificate.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\"\xf9\x01\n" +
 	"\vCertificate\x125\n" +
-	"\fserver_names\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01\x18\xfd\x01R\vserverNames\x125\n" +
-	"\x0fcertificate_pem\x18\x02 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\x18\x80\x80\x10R\x0ecertificatePem\x121\n" +
-	"\x0fprivate_key_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\rprivateKeyPem\")\n" +
+	"\fserver_names\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01\x18\xfd\x01R\vserverNames\x122\n" +
+	"\x0fcertificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x0ecertificatePem\x121\n" +
+	"\x0fprivate_key_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\rprivateKeyPem\x12,\n" +
+	"\x04acme\x18\x06 \x01(\v2\x18.tidegate.config.v1.AcmeR\x04acme:\x1e\xbaH\x1b\"\x19\n" +
+	"\x0fcertificate_pem\n" +
+	"\x04acme\x10\x01\"\xa2\x03\n" +
+	"\x04Acme\x12\xf2\x01\n" +
+	"\tdirectory\x18\x01 \x01(\tB\xd3\x01\xbaH\xcf\x01\xba\x01\xc6\x01\n" +
+	"\x0eacme.directory\x12Omust be letsencrypt, letsencrypt-staging, or the https URL of an ACME directory\x1acthis in ['', 'letsencrypt', 'letsencrypt-staging'] || (this.isUri() && this.startsWith('https://'))r\x03\x18\x80\x10R\tdirectory\x12`\n" +
+	"\x05email\x18\x02 \x01(\tBJ\xbaHG\xba\x01D\n" +
+	"\n" +
+	"acme.email\x12\x18must be an email address\x1a\x1cthis == '' || this.isEmail()R\x05email\x12 \n" +
+	"\x06ca_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x05caPem\x12!\n" +
+	"\aprofile\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aprofile\")\n" +
 	"\x06Secret\x12\x1f\n" +
 	"\x05value\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05valueB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
@@ -156,17 +253,19 @@ func file_tidegate_config_v1_certificate_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_certificate_proto_rawDescData
 }
 
-var file_tidegate_config_v1_certificate_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_tidegate_config_v1_certificate_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tidegate_config_v1_certificate_proto_goTypes = []any{
 	(*Certificate)(nil), // 0: tidegate.config.v1.Certificate
-	(*Secret)(nil),      // 1: tidegate.config.v1.Secret
+	(*Acme)(nil),        // 1: tidegate.config.v1.Acme
+	(*Secret)(nil),      // 2: tidegate.config.v1.Secret
 }
 var file_tidegate_config_v1_certificate_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1, // 0: tidegate.config.v1.Certificate.acme:type_name -> tidegate.config.v1.Acme
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_certificate_proto_init() }
@@ -180,7 +279,7 @@ func file_tidegate_config_v1_certificate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_certificate_proto_rawDesc), len(file_tidegate_config_v1_certificate_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

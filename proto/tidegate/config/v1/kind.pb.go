@@ -37,6 +37,10 @@ const (
 	Kind_KIND_KEY         Kind = 17
 	Kind_KIND_CERTIFICATE Kind = 18
 	Kind_KIND_SECRET      Kind = 19
+	// What the control plane obtained for a certificate with acme, under the certificate's name. No resource of the API.
+	Kind_KIND_ISSUED_CERTIFICATE Kind = 20
+	// A challenge that an ACME authority is about to ask for, under its token. No resource of the API.
+	Kind_KIND_ACME_CHALLENGE Kind = 21
 )
 
 // Enum value maps for Kind.
@@ -51,17 +55,21 @@ var (
 		17: "KIND_KEY",
 		18: "KIND_CERTIFICATE",
 		19: "KIND_SECRET",
+		20: "KIND_ISSUED_CERTIFICATE",
+		21: "KIND_ACME_CHALLENGE",
 	}
 	Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_SERVICE":     1,
-		"KIND_ROUTE":       2,
-		"KIND_PLUGIN":      3,
-		"KIND_PLAN":        4,
-		"KIND_CONSUMER":    16,
-		"KIND_KEY":         17,
-		"KIND_CERTIFICATE": 18,
-		"KIND_SECRET":      19,
+		"KIND_UNSPECIFIED":        0,
+		"KIND_SERVICE":            1,
+		"KIND_ROUTE":              2,
+		"KIND_PLUGIN":             3,
+		"KIND_PLAN":               4,
+		"KIND_CONSUMER":           16,
+		"KIND_KEY":                17,
+		"KIND_CERTIFICATE":        18,
+		"KIND_SECRET":             19,
+		"KIND_ISSUED_CERTIFICATE": 20,
+		"KIND_ACME_CHALLENGE":     21,
 	}
 )
 
@@ -96,7 +104,7 @@ var File_tidegate_config_v1_kind_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_kind_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xa6\x01\n" +
+	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xdc\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SERVICE\x10\x01\x12\x0e\n" +
@@ -107,7 +115,9 @@ const file_tidegate_config_v1_kind_proto_rawDesc = "" +
 	"\rKIND_CONSUMER\x10\x10\x12\f\n" +
 	"\bKIND_KEY\x10\x11\x12\x14\n" +
 	"\x10KIND_CERTIFICATE\x10\x12\x12\x0f\n" +
-	"\vKIND_SECRET\x10\x13B0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
+	"\vKIND_SECRET\x10\x13\x12\x1b\n" +
+	"\x17KIND_ISSUED_CERTIFICATE\x10\x14\x12\x17\n" +
+	"\x13KIND_ACME_CHALLENGE\x10\x15B0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
 var (
 	file_tidegate_config_v1_kind_proto_rawDescOnce sync.Once

@@ -15,6 +15,8 @@ const (
 	metricRequests    = "requests"
 	metricUpstream5xx = "upstream_5xx"
 	gatewayPrefix     = "gateway."
+	// slowerPrefix is followed by the quantile of stable's durations that requests were slower than.
+	slowerPrefix = "slower."
 	// metricErrors is 5xx and what the gateway answered itself, together: what a route without control is judged by.
 	metricErrors = "errors"
 )
@@ -183,9 +185,12 @@ func (j *judging) places() (metrics, routes map[string]bool) {
 			continue
 		}
 		for _, count := range shares {
-			if c.route == "" {
+			switch {
+			case c.route == "":
 				byMetric[c.metric] += count.candidate + count.control
-			} else {
+			case c.metric == slowerPrefix+"p50", c.metric == slowerPrefix+"p95":
+				// Every busy route has such requests. They do not take the place of routes where something goes wrong.
+			default:
 				byRoute[c.route] += count.candidate + count.control
 			}
 		}
@@ -251,9 +256,10 @@ func (j *judging) judgeAlone(c comparison) Verdict {
 			continue
 		}
 		for _, count := range shares {
-			if other.metric == metricRequests {
+			switch {
+			case other.metric == metricRequests:
 				arm.Requests += unsigned(count.candidate)
-			} else {
+			case !strings.HasPrefix(other.metric, slowerPrefix):
 				arm.Bad += unsigned(count.candidate)
 			}
 		}
@@ -289,6 +295,9 @@ func (c comparison) label() string {
 	label := strings.TrimPrefix(c.metric, gatewayPrefix)
 	if c.metric == metricUpstream5xx {
 		label = "5xx"
+	}
+	if quantile, ok := strings.CutPrefix(c.metric, slowerPrefix); ok {
+		label = "slower than stable's " + quantile
 	}
 	if c.route != "" {
 		label += " on route " + c.route

@@ -96,6 +96,8 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 			Revision: 1, Arm: arm, RolloutId: fmt.Sprint(rollout), SharePpm: share, StatusClass: class, Route: route, Reason: reason, Requests: requests,
 		}
 	}
+	slow := cell(candidate, 500_000, 2, "orders", "", 5)
+	slow.Slower = []uint64{5, 2, 0}
 	collector := i.replica()
 	reports := i.connect(collector, agent)
 	reports.send("boot", 1,
@@ -105,7 +107,7 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 		cell(stable, 0, 5, "orders", "", 1000), cell(candidate, 1_000_000, 5, "orders", "", 1000), // no coin
 		&agentv1.Cell{Arm: stable, Route: "orders", StatusClass: 5, Requests: 1000, SharePpm: 100_000}, // no rollout
 		&agentv1.Cell{Arm: candidate, RolloutId: "999999", StatusClass: 5, Requests: 1000, SharePpm: 100_000})
-	reports.send("boot", 2, cell(candidate, 500_000, 2, "orders", "", 5))
+	reports.send("boot", 2, slow)
 	reports.stored("boot", 2)
 	foreign := i.connect(collector, outsider)
 	foreign.send("boot", 1, cell(candidate, 100_000, 5, "orders", "", 1000))
@@ -117,6 +119,8 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 		"gateway.upstream_timeout  100000": "2 0", "gateway.upstream_timeout orders 100000": "2 0",
 		"gateway.no_route  100000": "0 4",
 		"requests  500000":         "5 0", "requests orders 500000": "5 0",
+		"slower.p50  500000": "5 0", "slower.p50 orders 500000": "5 0",
+		"slower.p95  500000": "2 0", "slower.p95 orders 500000": "2 0",
 	}
 	if got := i.evidence(rollout); !maps.Equal(got, want) {
 		t.Errorf("the evidence is\n%v, want\n%v", got, want)
@@ -134,6 +138,8 @@ func TestReportsThatAreNoneEndTheStream(t *testing.T) {
 		"zero byte":   {BootId: "b\x00", Sequence: 1},
 		"torn":        {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Buckets: []uint32{1}}}},
 		"bucket 96":   {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Buckets: []uint32{96}, BucketCounts: []uint64{1}}}},
+		"slower":      {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, Slower: []uint64{2, 0, 0}}}},
+		"quantiles":   {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, Slower: []uint64{1, 0}}}},
 		"huge":        {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1 << 63}}},
 		"share":       {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{SharePpm: 1_000_001}}},
 		"class 6":     {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{StatusClass: 6}}},

@@ -13,7 +13,11 @@ const (
 	metricRequests    = "requests"
 	metricUpstream5xx = "upstream_5xx"
 	metricGateway     = "gateway."
+	metricSlower      = "slower."
 )
+
+// quantiles are those of Cell.slower, in its order.
+var quantiles = [...]string{"p50", "p95", "p99"}
 
 // merged is what several reports come to.
 type merged struct {
@@ -70,23 +74,31 @@ func (m *merged) addEvidence(fleetID int64, agentID string, cell *agentv1.Cell) 
 	if rollout == 0 || !m.holders[store.CandidateHolder{RolloutID: rollout, AgentID: agentID}] {
 		return
 	}
-	var arms store.EvidenceArms
-	switch cell.GetArm() {
-	case agentv1.Arm_ARM_CANDIDATE:
-		arms.Candidate = int64(cell.GetRequests())
-	case agentv1.Arm_ARM_STABLE:
-		arms.Control = int64(cell.GetRequests())
-	default:
+	if cell.GetArm() != agentv1.Arm_ARM_CANDIDATE && cell.GetArm() != agentv1.Arm_ARM_STABLE {
 		return
 	}
 	m.fleets[fleetID] = true
 	for _, metric := range metricsOf(cell) {
-		key := store.EvidenceKey{RolloutID: rollout, Metric: metric, SharePPM: int32(cell.GetSharePpm())}
-		m.addSum(key, arms)
-		if cell.GetRoute() != "" {
-			key.Route = cell.GetRoute()
-			m.addSum(key, arms)
+		m.addBoth(rollout, metric, cell, cell.GetRequests())
+	}
+	for i, slower := range cell.GetSlower() {
+		if slower > 0 {
+			m.addBoth(rollout, metricSlower+quantiles[i], cell, slower)
 		}
+	}
+}
+
+// addBoth counts requests in total, and on their route.
+func (m *merged) addBoth(rollout int64, metric string, cell *agentv1.Cell, requests uint64) {
+	arms := store.EvidenceArms{Control: int64(requests)}
+	if cell.GetArm() == agentv1.Arm_ARM_CANDIDATE {
+		arms = store.EvidenceArms{Candidate: int64(requests)}
+	}
+	key := store.EvidenceKey{RolloutID: rollout, Metric: metric, SharePPM: int32(cell.GetSharePpm())}
+	m.addSum(key, arms)
+	if cell.GetRoute() != "" {
+		key.Route = cell.GetRoute()
+		m.addSum(key, arms)
 	}
 }
 

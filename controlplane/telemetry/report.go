@@ -70,6 +70,14 @@ func checkCell(cell *agentv1.Cell) error {
 	case len(cell.GetBuckets()) != len(cell.GetBucketCounts()):
 		return errors.New("its histogram is torn")
 	}
+	if n := len(cell.GetSlower()); n != 0 && n != len(quantiles) {
+		return errors.New("it counts slow requests by other quantiles")
+	}
+	for _, slower := range cell.GetSlower() {
+		if slower > cell.GetRequests() {
+			return errors.New("more of its requests are slow than there are")
+		}
+	}
 	for i, bucket := range cell.GetBuckets() {
 		if bucket >= store.HistogramBuckets || cell.GetBucketCounts()[i] > countLimit {
 			return errors.New("its histogram is out of range")

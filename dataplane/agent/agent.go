@@ -97,6 +97,7 @@ type Agent struct {
 	journal   *journal.Journal
 	probation *probation
 	guard     *guard.Guard
+	baseline  *telemetry.Baseline
 	link      *link
 	welcomed  bool
 	away      time.Time // since when there is no control plane; zero: there is one
@@ -116,16 +117,18 @@ type Agent struct {
 // New makes an agent. It does nothing before Recover or Run.
 func New(config Config) *Agent {
 	config = config.withDefaults()
+	baseline := telemetry.NewBaseline(config.Counters)
 	a := &Agent{
-		config: config,
-		bootID: uuid.NewString(),
-		log:    config.Log,
-		events: make(chan event),
-		jobs:   make(chan job, 1),
-		done:   make(chan outcome),
-		asks:   make(chan ask),
-		ended:  make(chan struct{}),
-		guard:  guard.New(config.Counters),
+		config:   config,
+		bootID:   uuid.NewString(),
+		log:      config.Log,
+		events:   make(chan event),
+		jobs:     make(chan job, 1),
+		done:     make(chan outcome),
+		asks:     make(chan ask),
+		ended:    make(chan struct{}),
+		guard:    guard.New(config.Counters, baseline),
+		baseline: baseline,
 
 		heartbeat: time.Second,
 		away:      time.Now(),
@@ -173,7 +176,7 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) reporter() *reporter.Reporter {
 	return reporter.New(reporter.Config{
 		StateDir: a.config.StateDir, BootID: a.bootID, Connection: a.config.Connection,
-		Counters: a.config.Counters, KeyUses: a.config.KeyUses, Log: a.log,
+		Counters: a.config.Counters, Baseline: a.baseline, KeyUses: a.config.KeyUses, Log: a.log,
 	})
 }
 

@@ -38,7 +38,7 @@ type Candidate struct {
 // Finding is why a candidate must go.
 type Finding struct {
 	RolloutID string
-	// Metric is "upstream_5xx", "gateway.<reason>" or, of the absolute gate, "bad". Route is empty for the total.
+	// Metric is "upstream_5xx", "gateway.<reason>", "slower.<quantile>" or, of the absolute gate, "bad". Route is empty for the total.
 	Metric, Route string
 	// Explanation is a line for people.
 	Explanation string
@@ -50,18 +50,29 @@ type Finding struct {
 // Guard watches one candidate at a time. It is for one goroutine.
 type Guard struct {
 	counters *telemetry.Counters
+	baseline *telemetry.Baseline
 
 	candidate Candidate
 	test      *evidence.Test
 	since     time.Time
-	seen      map[telemetry.CellKey]uint64
-	total     *scope
-	routes    map[string]*scope
-	found     *Finding
+	seen      map[telemetry.CellKey]*reading
+	// lines are those that were there before what is counted next.
+	lines  *telemetry.Lines
+	total  *scope
+	routes map[string]*scope
+	found  *Finding
 }
 
-// New makes a guard that watches nothing yet.
-func New(counters *telemetry.Counters) *Guard { return &Guard{counters: counters} }
+// reading is what a cell had counted when it was last read.
+type reading struct {
+	requests uint64
+	buckets  [telemetry.Buckets]uint64
+}
+
+// New makes a guard that watches nothing yet. Somebody else keeps the baseline up to date.
+func New(counters *telemetry.Counters, baseline *telemetry.Baseline) *Guard {
+	return &Guard{counters: counters, baseline: baseline}
+}
 
 // Watch begins to judge a candidate. Of the same rollout the evidence is kept, since it is spent once and not once a step.
 func (g *Guard) Watch(candidate Candidate, now time.Time) error {
@@ -71,14 +82,15 @@ func (g *Guard) Watch(candidate Candidate, now time.Time) error {
 	}
 	if candidate.RolloutID != g.candidate.RolloutID {
 		g.since, g.found = now, nil
-		g.seen, g.total, g.routes = make(map[telemetry.CellKey]uint64), newScope(""), make(map[string]*scope)
+		g.seen, g.total, g.routes = make(map[telemetry.CellKey]*reading), newScope(""), make(map[string]*scope)
+		g.lines = g.baseline.Lines()
 	}
 	g.candidate, g.test = candidate, test
 	return nil
 }
 
 // Rest ends the watch.
-func (g *Guard) Rest() { *g = Guard{counters: g.counters} }
+func (g *Guard) Rest() { *g = Guard{counters: g.counters, baseline: g.baseline} }
 
 // Look reads the counters and judges. It returns a finding when the candidate must go, and the same one ever after; nil:
 // nothing speaks against it, or nothing is watched.
@@ -87,6 +99,7 @@ func (g *Guard) Look(now time.Time) *Finding {
 		return g.found
 	}
 	g.counters.Each(g.count)
+	g.lines = g.baseline.Lines()
 	if g.found = g.judge(g.total); g.found == nil {
 		for _, route := range g.routes {
 			if g.found = g.judge(route); g.found != nil {
@@ -101,20 +114,26 @@ func (g *Guard) Look(now time.Time) *Finding {
 }
 
 // count adds what a cell counted since the last look to the comparisons that it belongs to.
-func (g *Guard) count(key telemetry.CellKey, requests uint64, _ *[telemetry.Buckets]uint64) {
+func (g *Guard) count(key telemetry.CellKey, requests uint64, buckets *[telemetry.Buckets]uint64) {
 	if key.RolloutID != g.candidate.RolloutID {
 		return
 	}
-	fresh := requests - min(requests, g.seen[key])
-	if fresh == 0 {
+	before := g.seen[key]
+	if before == nil {
+		before = new(reading)
+		g.seen[key] = before
+	}
+	if requests <= before.requests {
 		return
 	}
-	g.seen[key] = requests
+	slower, _ := g.lines.Count(key, buckets, &before.buckets)
+	fresh := requests - before.requests
+	before.requests, before.buckets = requests, *buckets
 	if !g.candidate.NewRoutes[key.Route] {
-		g.total.add(key, fresh)
+		g.total.add(key, fresh, slower)
 	}
 	if route := g.route(key.Route); route != nil {
-		route.add(key, fresh)
+		route.add(key, fresh, slower)
 	}
 }
 

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // traffic is two arms of one rollout and the coin between them.
 type traffic struct {
 	counters          *telemetry.Counters
+	baseline          *telemetry.Baseline
 	stable, candidate *telemetry.Arm
 	coin              *rand.Rand
 	share             uint32
@@ -38,6 +40,7 @@ func newTraffic(share uint32) *traffic {
 		counters: telemetry.NewCounters([]string{"", "no_route", "upstream_timeout"}),
 		coin:     rand.New(rand.NewPCG(1, uint64(share))), numbers: map[string]uint32{},
 	}
+	t.baseline = telemetry.NewBaseline(t.counters)
 	t.setShare(share)
 	return t
 }
@@ -52,13 +55,20 @@ func (t *traffic) setShare(share uint32) {
 }
 
 func (t *traffic) request(route string, outcome func(candidate bool) (class, reason uint8)) {
+	t.timed(route, func(candidate bool) (class, reason uint8, took time.Duration) {
+		class, reason = outcome(candidate)
+		return class, reason, time.Millisecond
+	})
+}
+
+func (t *traffic) timed(route string, outcome func(candidate bool) (class, reason uint8, took time.Duration)) {
 	candidate := uint32(t.coin.IntN(1_000_000)) < t.share
 	arm := t.stable
 	if candidate {
 		arm = t.candidate
 		t.candidateRequests++
 	}
-	class, reason := outcome(candidate)
+	class, reason, took := outcome(candidate)
 	number := uint32(0)
 	if route != "" {
 		if t.numbers[route] == 0 {
@@ -66,7 +76,7 @@ func (t *traffic) request(route string, outcome func(candidate bool) (class, rea
 		}
 		number = t.numbers[route]
 	}
-	arm.Record(number, route, class, reason, time.Millisecond)
+	arm.Record(number, route, class, reason, took)
 }
 
 func (t *traffic) fails(rate float64) bool { return t.coin.Float64() < rate }
@@ -86,7 +96,7 @@ func watch(t *testing.T, g *guard.Guard, c guard.Candidate) {
 func TestACandidateThatFailsEverythingGoesAfterAFewRequests(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(10_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	watch(t, g, guard.Candidate{})
 	for i := range 100_000 {
 		traffic.request("orders", func(candidate bool) (uint8, uint8) {
@@ -114,7 +124,7 @@ func TestACandidateThatFailsEverythingGoesAfterAFewRequests(t *testing.T) {
 func TestWhatHitsBothArmsAlikeIsNotTheCandidates(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(100_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	watch(t, g, guard.Candidate{})
 	for i := range 200_000 {
 		down := i > 50_000 && i < 100_000
@@ -135,7 +145,7 @@ func TestWhatHitsBothArmsAlikeIsNotTheCandidates(t *testing.T) {
 func TestReasonsOfTheGatewayAreJudgedOneByOne(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(500_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	watch(t, g, guard.Candidate{})
 	for range 2_000 {
 		// The candidate lost a route: 404 by the gateway where stable is answered by the upstream.
@@ -151,10 +161,68 @@ func TestReasonsOfTheGatewayAreJudgedOneByOne(t *testing.T) {
 	}
 }
 
+// milliseconds is a duration as upstreams take them: mostly short, with a long tail.
+func (t *traffic) milliseconds(median float64) time.Duration {
+	return time.Duration(median * math.Exp(0.6*t.coin.NormFloat64()) * float64(time.Millisecond))
+}
+
+func TestACandidateThatIsSlowerOnOneRouteGoes(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name            string
+		share           uint32
+		median, added   float64
+		goes            bool
+		atMostCandidate int
+	}{
+		{"20 ms on a quick route", 10_000, 3, 20, true, 30},
+		{"20 ms on a route that takes 40 ms", 100_000, 40, 20, true, 600},
+		{"ten times slower", 10_000, 5, 45, true, 20},
+		{"1 ms", 100_000, 3, 1, false, 0},
+		{"nothing", 500_000, 30, 0, false, 0},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			traffic := newTraffic(each.share)
+			g := guard.New(traffic.counters, traffic.baseline)
+			watch(t, g, guard.Candidate{})
+			now := start
+			for i := range 60_000 {
+				if i%200 == 0 { // the tenth of a second
+					now = now.Add(100 * time.Millisecond)
+					if i%2000 == 0 {
+						traffic.baseline.Update(now)
+					}
+					if finding := g.Look(now); finding != nil {
+						warm := traffic.candidateRequests - int(10_000*float64(each.share)/1e6)
+						if !each.goes || !strings.HasPrefix(finding.Metric, "slower.") {
+							t.Fatalf("finding %+v", finding)
+						}
+						if warm > each.atMostCandidate {
+							t.Errorf("it took %d candidate requests after the warm-up: %s", warm, finding.Explanation)
+						}
+						return
+					}
+				}
+				traffic.timed("orders", func(candidate bool) (uint8, uint8, time.Duration) {
+					took := traffic.milliseconds(each.median)
+					if candidate {
+						took += time.Duration(each.added * float64(time.Millisecond))
+					}
+					return 2, noReason, took
+				})
+			}
+			if each.goes {
+				t.Error("it is still there")
+			}
+		})
+	}
+}
+
 func TestOneBadRouteAmongManyIsFound(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(100_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	watch(t, g, guard.Candidate{})
 	// The total is noisy: other routes fail often, on both arms.
 	for i := range 100_000 {
@@ -200,7 +268,7 @@ func TestANewRouteHasAnAbsoluteGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			traffic := newTraffic(999_999)
-			g := guard.New(traffic.counters)
+			g := guard.New(traffic.counters, traffic.baseline)
 			watch(t, g, guard.Candidate{NewRoutes: map[string]bool{"new": true}})
 			for i := range tt.requests {
 				traffic.request("new", func(bool) (uint8, uint8) {
@@ -220,7 +288,7 @@ func TestANewRouteHasAnAbsoluteGate(t *testing.T) {
 func TestEvidenceIsKeptFromStepToStepAndNotFromRolloutToRollout(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(10_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	watch(t, g, guard.Candidate{})
 	bad := func(n int) {
 		for range n {
@@ -258,7 +326,7 @@ func TestEvidenceIsKeptFromStepToStepAndNotFromRolloutToRollout(t *testing.T) {
 func TestWithoutAThresholdNothingFails(t *testing.T) {
 	t.Parallel()
 	traffic := newTraffic(500_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	if err := g.Watch(guard.Candidate{RolloutID: "r"}, start); err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +340,8 @@ func TestWithoutAThresholdNothingFails(t *testing.T) {
 
 func TestATestThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
-	if err := guard.New(telemetry.NewCounters([]string{""})).Watch(guard.Candidate{RolloutID: "r", Tolerance: 0.5}, start); err == nil {
+	nothing := telemetry.NewCounters([]string{""})
+	if err := guard.New(nothing, telemetry.NewBaseline(nothing)).Watch(guard.Candidate{RolloutID: "r", Tolerance: 0.5}, start); err == nil {
 		t.Error("a tolerance below 1 was taken")
 	}
 }
@@ -280,7 +349,7 @@ func TestATestThatMakesNoSenseIsRefused(t *testing.T) {
 // BenchmarkLook has 1,000 routes with traffic in both arms, a tenth of them with errors.
 func BenchmarkLook(b *testing.B) {
 	traffic := newTraffic(100_000)
-	g := guard.New(traffic.counters)
+	g := guard.New(traffic.counters, traffic.baseline)
 	if err := g.Watch(guard.Candidate{RolloutID: "r", Threshold: 1e9, Routes: 1000}, start); err != nil {
 		b.Fatal(err)
 	}

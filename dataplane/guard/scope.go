@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"strings"
+
 	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/proto/evidence"
 )
@@ -38,12 +40,22 @@ func metricOf(key telemetry.CellKey) string {
 	}
 }
 
-func (s *scope) add(key telemetry.CellKey, requests uint64) {
-	metric := metricOf(key)
+// slowerPrefix begins the metrics of requests that were slower than a quantile of stable's.
+const slowerPrefix = "slower."
+
+func (s *scope) add(key telemetry.CellKey, requests uint64, slower telemetry.Slower) {
 	s.requests.Add(batch(key, evidence.Arm{Requests: requests}))
-	if metric == "" {
-		return
+	if metric := metricOf(key); metric != "" {
+		s.addBad(metric, key, requests)
 	}
+	for i, n := range slower {
+		if n > 0 {
+			s.addBad(slowerPrefix+telemetry.Quantiles[i].Name, key, n)
+		}
+	}
+}
+
+func (s *scope) addBad(metric string, key telemetry.CellKey, requests uint64) {
 	c := s.metrics[metric]
 	if c == nil {
 		c = new(comparison)
@@ -82,7 +94,10 @@ func (s *scope) compare(test *evidence.Test, alpha float64) *Finding {
 // judgeAlone holds a route that only the candidate has against the absolute gate.
 func (s *scope) judgeAlone() *Finding {
 	arm, _ := s.requests.Arms()
-	for _, c := range s.metrics {
+	for metric, c := range s.metrics {
+		if strings.HasPrefix(metric, slowerPrefix) {
+			continue
+		}
 		bad, _ := c.bad.Arms()
 		arm.Bad += bad.Bad
 	}
@@ -94,9 +109,14 @@ func (s *scope) judgeAlone() *Finding {
 }
 
 func (s *scope) finding(metric string, decision evidence.Decision) *Finding {
-	where := metric + " in total"
-	if s.route != "" {
-		where = metric + " on routes/" + s.route
+	where := metric
+	if quantile, ok := strings.CutPrefix(metric, slowerPrefix); ok {
+		where = "slower than stable's " + quantile
+	}
+	if s.route == "" {
+		where += " in total"
+	} else {
+		where += " on routes/" + s.route
 	}
 	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: decision.Explain(where + ":")}
 }

@@ -1316,7 +1316,7 @@ export interface components {
              */
             evidence?: number;
             explanation?: string;
-            /** @description "upstream_5xx", or "gateway." and the reason. */
+            /** @description "upstream_5xx", "gateway." and the reason, or "slower." and the quantile of stable's durations: "slower.p95". */
             metric?: string;
             /**
              * Format: double

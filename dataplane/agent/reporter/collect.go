@@ -21,6 +21,9 @@ const (
 type tally struct {
 	requests uint64
 	buckets  [telemetry.Buckets]uint64
+	slower   telemetry.Slower
+	// timed says that slower was counted.
+	timed bool
 }
 
 func (t *tally) add(requests uint64, buckets, before *[telemetry.Buckets]uint64) {
@@ -40,6 +43,7 @@ type reading struct {
 type collector struct {
 	counters *telemetry.Counters
 	uses     *telemetry.KeyUses
+	baseline *telemetry.Baseline
 	bootID   string
 
 	last     map[telemetry.CellKey]*reading
@@ -49,18 +53,20 @@ type collector struct {
 	lost     uint64
 	since    time.Time
 	sequence int64
+	// lines are those that were there before what is counted next.
+	lines *telemetry.Lines
 }
 
 func newCollector(c Config, now time.Time) *collector {
 	return &collector{
-		counters: c.Counters, uses: c.KeyUses, bootID: c.BootID,
+		counters: c.Counters, uses: c.KeyUses, baseline: c.Baseline, bootID: c.BootID, lines: c.Baseline.Lines(),
 		last: make(map[telemetry.CellKey]*reading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
 		since: now,
 	}
 }
 
 // collect adds what was counted since the last call to what is pending.
-func (c *collector) collect() {
+func (c *collector) collect(now time.Time) {
 	c.round++
 	c.counters.Each(func(key telemetry.CellKey, requests uint64, buckets *[telemetry.Buckets]uint64) {
 		before := c.last[key]
@@ -71,10 +77,12 @@ func (c *collector) collect() {
 		before.round = c.round
 		if requests > before.requests {
 			c.keep(key, requests-before.requests, buckets, &before.buckets)
-			before.tally = tally{requests, *buckets}
+			before.requests, before.buckets = requests, *buckets
 		}
 	})
 	maps.DeleteFunc(c.last, func(_ telemetry.CellKey, r *reading) bool { return r.round != c.round })
+	c.baseline.Update(now)
+	c.lines = c.baseline.Lines()
 	if c.uses == nil {
 		return
 	}
@@ -86,6 +94,7 @@ func (c *collector) collect() {
 }
 
 func (c *collector) keep(key telemetry.CellKey, requests uint64, buckets, before *[telemetry.Buckets]uint64) {
+	slower, timed := c.lines.Count(key, buckets, before)
 	key.Opening = 0
 	sum := c.pending[key]
 	if sum == nil {
@@ -97,6 +106,10 @@ func (c *collector) keep(key telemetry.CellKey, requests uint64, buckets, before
 		c.pending[key] = sum
 	}
 	sum.add(requests, buckets, before)
+	sum.timed = sum.timed || timed
+	for i, n := range slower {
+		sum.slower[i] += n
+	}
 }
 
 // cut makes reports of what is pending; none if there is nothing to tell.
@@ -130,6 +143,9 @@ func cellOf(key telemetry.CellKey, sum *tally) *agentv1.Cell {
 	cell := &agentv1.Cell{
 		Revision: key.Revision, Arm: agentv1.Arm(key.Arm), RolloutId: key.RolloutID, SharePpm: key.SharePPM,
 		Route: key.Route, StatusClass: uint32(key.StatusClass), Reason: key.Reason, Requests: sum.requests,
+	}
+	if sum.timed {
+		cell.Slower = sum.slower[:]
 	}
 	used := 0
 	for _, count := range sum.buckets {

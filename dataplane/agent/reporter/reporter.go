@@ -26,8 +26,10 @@ type Config struct {
 	BootID     string
 	Connection grpc.ClientConnInterface
 	Counters   *telemetry.Counters
-	KeyUses    *telemetry.KeyUses
-	Log        *slog.Logger
+	// Baseline is kept up to date by the reporter.
+	Baseline *telemetry.Baseline
+	KeyUses  *telemetry.KeyUses
+	Log      *slog.Logger
 
 	// Interval is the time that a report covers; 0: one second.
 	Interval time.Duration
@@ -102,7 +104,7 @@ func (r *Reporter) collectAll(ctx context.Context, q *queue) {
 			ended = true
 		case <-ticks.C:
 		}
-		c.collect()
+		c.collect(time.Now())
 		if !q.hasRoom() {
 			continue // the next report covers more time
 		}

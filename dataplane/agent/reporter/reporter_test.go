@@ -57,7 +57,7 @@ func newRig(t *testing.T) *rig {
 		}
 	})
 	r.config = reporter.Config{
-		StateDir: dir, BootID: "boot-1", Connection: conn, Counters: r.counters, KeyUses: r.uses,
+		StateDir: dir, BootID: "boot-1", Connection: conn, Counters: r.counters, Baseline: telemetry.NewBaseline(r.counters), KeyUses: r.uses,
 		Log: slog.New(slog.DiscardHandler), Interval: 20 * time.Millisecond,
 	}
 	return r

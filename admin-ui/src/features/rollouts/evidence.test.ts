@@ -32,6 +32,7 @@ test('what failed comes first, then what is nearest to failing, then totals befo
 
 test.each([
   ['upstream_5xx', '5xx from the upstream'],
+  ['slower.p95', "slower than stable's p95"],
   ['gateway.key_missing', 'key missing (by the gateway)'],
   ['something_new', 'something_new'],
 ])('%s is %s', (metric, words) => {

@@ -25,6 +25,7 @@ export function nearness(evidence = 0, threshold = 0): number {
 /** What a metric counts, in words. */
 export function metricWords(metric = ''): string {
   if (metric === 'upstream_5xx') return '5xx from the upstream';
+  if (metric.startsWith('slower.')) return `slower than stable's ${metric.slice('slower.'.length)}`;
   const reason = metric.startsWith('gateway.') ? metric.slice('gateway.'.length) : undefined;
   return reason === undefined ? metric : `${reason.replaceAll('_', ' ')} (by the gateway)`;
 }

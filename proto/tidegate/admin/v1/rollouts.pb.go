@@ -389,7 +389,7 @@ func (x *RolloutAgent) GetError() string {
 // Evidence is one comparison of the candidate with the control at the same time.
 type Evidence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "upstream_5xx", or "gateway." and the reason.
+	// "upstream_5xx", "gateway." and the reason, or "slower." and the quantile of stable's durations: "slower.p95".
 	Metric string `protobuf:"bytes,1,opt,name=metric,proto3" json:"metric,omitempty"`
 	// Empty: all routes together.
 	Route          string `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`

@@ -240,8 +240,11 @@ type Cell struct {
 	Requests uint64 `protobuf:"varint,8,opt,name=requests,proto3" json:"requests,omitempty"`
 	// The histogram of durations, sparse. Bucket i counts durations of at most 50 µs × 2^(i/4) that no lower one counts,
 	// i from 0 to 95; the last has no bound.
-	Buckets       []uint32 `protobuf:"varint,9,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
-	BucketCounts  []uint64 `protobuf:"varint,10,rep,packed,name=bucket_counts,json=bucketCounts,proto3" json:"bucket_counts,omitempty"`
+	Buckets      []uint32 `protobuf:"varint,9,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
+	BucketCounts []uint64 `protobuf:"varint,10,rep,packed,name=bucket_counts,json=bucketCounts,proto3" json:"bucket_counts,omitempty"`
+	// How many of the requests were slower than stable's p50, p95 and p99 of the minutes before (by a quarter and 5 ms at
+	// least); empty when that is not known.
+	Slower        []uint64 `protobuf:"varint,11,rep,packed,name=slower,proto3" json:"slower,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +349,13 @@ func (x *Cell) GetBucketCounts() []uint64 {
 	return nil
 }
 
+func (x *Cell) GetSlower() []uint64 {
+	if x != nil {
+		return x.Slower
+	}
+	return nil
+}
+
 type KeyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -416,7 +426,7 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"lost_cells\x18\a \x01(\x04R\tlostCells\"g\n" +
 	"\x17ReportTelemetryResponse\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x123\n" +
-	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\xb4\x02\n" +
+	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\xcc\x02\n" +
 	"\x04Cell\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12(\n" +
 	"\x03arm\x18\x02 \x01(\x0e2\x16.tidegate.agent.v1.ArmR\x03arm\x12\x1d\n" +
@@ -429,7 +439,8 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\brequests\x18\b \x01(\x04R\brequests\x12\x18\n" +
 	"\abuckets\x18\t \x03(\rR\abuckets\x12#\n" +
 	"\rbucket_counts\x18\n" +
-	" \x03(\x04R\fbucketCounts\"7\n" +
+	" \x03(\x04R\fbucketCounts\x12\x16\n" +
+	"\x06slower\x18\v \x03(\x04R\x06slower\"7\n" +
 	"\x06KeyUse\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1b\n" +
 	"\tlast_used\x18\x02 \x01(\x03R\blastUsed*=\n" +

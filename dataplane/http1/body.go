@@ -45,6 +45,13 @@ type Body struct {
 	waiter  Waiter
 	// before is called before the first read that may wait: a client may have to be told to go on.
 	before func() error
+
+	// origin is where the body began; see Rewind. What was read is in kept as long as keep is above 0, and what is behind
+	// replay is read once more.
+	origin origin
+	keep   int
+	kept   []byte
+	replay int
 }
 
 func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
@@ -53,6 +60,7 @@ func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
 	*b = Body{stream: s, limits: limits, kind: kind, left: length, Trailer: trailer}
 	b.done = kind == noBody
 	b.budget = limits.BodyGrace
+	b.origin = origin{b.mark(), s.received, s.moved}
 }
 
 // Done tells whether the body was read to its end.
@@ -60,7 +68,16 @@ func (b *Body) Done() bool { return b.done }
 
 // Read implements io.Reader.
 func (b *Body) Read(p []byte) (int, error) {
+	if b.err == nil && b.replay < len(b.kept) {
+		n := copy(p, b.kept[b.replay:])
+		b.replay += n
+		if b.done && b.replay == len(b.kept) {
+			return n, io.EOF
+		}
+		return n, nil
+	}
 	n, err := b.read(p)
+	b.remember(p[:n])
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}
@@ -197,6 +214,12 @@ func (b *Body) next(wait bool) (piece []byte, err error) {
 	switch {
 	case b.err != nil:
 		return nil, b.err
+	case b.replay < len(b.kept):
+		piece, b.replay = b.kept[b.replay:], len(b.kept)
+		if b.done {
+			err = io.EOF
+		}
+		return piece, err
 	case b.done:
 		return nil, io.EOF
 	}
@@ -212,10 +235,12 @@ func (b *Body) next(wait bool) (piece []byte, err error) {
 	default:
 		if piece, err = b.take(wait); err == nil && b.left == 0 {
 			b.done = true
-			return piece, io.EOF
+			err = io.EOF
+		} else {
+			err = unexpected(err)
 		}
-		err = unexpected(err)
 	}
+	b.remember(piece)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errNotBuffered) {
 		b.err = err
 	}
@@ -270,24 +295,6 @@ func (b *Body) nextChunked(wait bool) (piece []byte, err error) {
 	return piece, nil
 }
 
-// mark is a place in a body of which nothing was read from the connection since.
-type mark struct {
-	r, excess, size int
-	left            int64
-	chunks          chunkState
-	done            bool
-}
-
-func (b *Body) mark() mark {
-	return mark{b.stream.r, b.excess, b.size, b.left, b.chunks, b.done}
-}
-
-// rewind goes back to a mark.
-func (b *Body) rewind(m mark) {
-	b.Trailer.Reset()
-	b.stream.r, b.excess, b.size, b.left, b.chunks, b.done = m.r, m.excess, m.size, m.left, m.chunks, m.done
-}
-
 // whole tells whether the rest of a body of known length has arrived.
 func (b *Body) whole() bool {
 	return b.done || b.kind == lengthBody && b.left <= int64(b.stream.w-b.stream.r)
@@ -299,6 +306,7 @@ func (b *Body) discard(limit int64) bool {
 		return false
 	}
 	var scratch [512]byte
+	b.keep, b.replay = 0, len(b.kept)
 	for !b.done && limit >= 0 {
 		n, err := b.Read(scratch[:])
 		if limit -= int64(n); err != nil {

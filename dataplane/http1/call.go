@@ -30,8 +30,13 @@ type Call struct {
 	Trailer func() *Header
 	// Upgrade asks to switch to a protocol.
 	Upgrade string
+	// Trailers says that trailers are welcome in the response (RFC 9110, section 10.1.4).
+	Trailers bool
 
-	// HeaderTimeout bounds the wait for the head of the response, from when the request was written. 0 means no bound.
+	// ConnectTimeout bounds opening a connection, if one is opened. 0 means the pool's.
+	ConnectTimeout time.Duration
+	// HeaderTimeout bounds the wait for the head of the response, from when the request was written; as long as the client
+	// is waited for to send its body, nothing counts. 0 means no bound.
 	HeaderTimeout time.Duration
 	// Idle bounds the silence within the response's body. 0 means no bound.
 	Idle time.Duration
@@ -44,8 +49,17 @@ type Call struct {
 // valid tells whether the request line and the fields that this package writes will be valid.
 func (call *Call) valid() bool {
 	origin := call.Target != "" && call.Target[0] == '/' || call.Target == "*"
-	return call.Method != "" && allString(call.Method, tokenByte) && origin && allString(call.Target, targetByte) &&
-		allString(call.Host, valueByte) && allString(call.Upgrade, valueByte)
+	return call.Method != "" && all(call.Method, tokenByte) && origin && all(call.Target, targetByte) &&
+		all(call.Host, valueByte) && all(call.Upgrade, valueByte)
+}
+
+// rewind makes the body ready to be sent again, if that can be done.
+func (call *Call) rewind() bool {
+	if call.Body == nil || call.ContentLength == 0 {
+		return true
+	}
+	own, ok := call.Body.(*Body)
+	return ok && own.Rewind()
 }
 
 // waiter is who waits for the response, nil if nobody does who could go away.

@@ -40,16 +40,7 @@ func makeClasses() (table [256]uint8) {
 	return table
 }
 
-func all(text []byte, class uint8) bool {
-	for _, c := range text {
-		if classes[c]&class == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func allString(text string, class uint8) bool {
+func all[T []byte | string](text T, class uint8) bool {
 	for i := range len(text) {
 		if classes[text[i]]&class == 0 {
 			return false

@@ -28,6 +28,7 @@ type connection struct {
 	rawReader  rawReader
 	first      [1]byte
 	idle       atomic.Bool
+	serial     atomic.Uint32 // counts the exchanges, and their ends
 	requests   int
 }
 
@@ -193,6 +194,7 @@ func (c *connection) refusal(x *Exchange, err *Error) {
 // survive contains a panic of the handler.
 func (c *connection) survive(x *Exchange) {
 	cause := recover()
+	c.serial.Add(1)
 	if cause == nil {
 		return
 	}

@@ -37,8 +37,12 @@ type progress struct {
 
 func (x *Exchange) reset(c *connection) {
 	x.Request.reset()
-	x.Body.stream, x.Body.before = nil, nil
+	x.Body.stream, x.Body.before, x.Body.kept = nil, nil, nil
 	x.connection, x.progress = c, progress{}
+	if c != nil {
+		c.serial.Add(1)
+		c.patience = c.server.limits.Silence
+	}
 }
 
 // RemoteAddr is the address of the peer.
@@ -66,6 +70,20 @@ func (x *Exchange) CloseAfter() { x.closes = true }
 // within a Tick at most. There is a moment to answer, if nothing was answered yet. Any goroutine may call it while the
 // exchange lasts.
 func (x *Exchange) Sever(cause error) { x.connection.sever(cause, lastWords) }
+
+// Severer returns what Sever does, for whoever may call it when the exchange is over; then it does nothing.
+func (x *Exchange) Severer() func(cause error) {
+	c := x.connection
+	serial := c.serial.Load()
+	return func(cause error) {
+		if c.serial.Load() == serial {
+			c.sever(cause, lastWords)
+		}
+	}
+}
+
+// Patience sets how long a piece of the response may wait for the client to take it, for this exchange.
+func (x *Exchange) Patience(silence time.Duration) { x.connection.patience = silence }
 
 // lastWords is how long writing to a client may take whose exchange was severed.
 const lastWords = 250 * time.Millisecond

@@ -79,6 +79,7 @@ func (s *stream) peekEncrypted() peeked {
 	if s.ended {
 		return finished
 	}
+	s.moved++
 	if s.r == s.w {
 		s.r, s.w = s.floor, s.floor
 	}

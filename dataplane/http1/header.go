@@ -15,9 +15,10 @@ type received struct {
 	gone        bool
 }
 
-// added is a field that somebody set here.
+// added is a field that somebody set here. Its value is a string, or bytes that lie in the header.
 type added struct {
 	name, value string
+	bytes       span
 	id          nameID
 }
 
@@ -32,6 +33,8 @@ type Header struct {
 
 	fields []received
 	own    []added
+	// kept holds the values that were set as bytes.
+	kept []byte
 	// present says which known names may be among the fields.
 	present nameSet
 	// values is where the answers of Values lie.
@@ -40,13 +43,13 @@ type Header struct {
 
 // Reset empties the header and keeps its memory, unless it is much.
 func (h *Header) Reset() {
-	if cap(h.fields) > 256 || cap(h.own) > 256 || cap(h.values) > 256 {
+	if cap(h.fields) > 256 || cap(h.own) > 256 || cap(h.values) > 256 || cap(h.kept) > 4<<10 {
 		*h = Header{}
 		return
 	}
 	clear(h.own)
 	clear(h.values)
-	*h = Header{fields: h.fields[:0], own: h.own[:0], values: h.values[:0]}
+	*h = Header{fields: h.fields[:0], own: h.own[:0], values: h.values[:0], kept: h.kept[:0]}
 }
 
 func (h *Header) bytes(s span) []byte { return h.head[s.start:s.end] }
@@ -86,7 +89,7 @@ func (h *Header) Lookup(name string) (value string, ok bool) {
 	}
 	for i := range h.own {
 		if h.own[i].is(id, name) {
-			return h.own[i].value, true
+			return h.ownValue(&h.own[i]), true
 		}
 	}
 	return "", false
@@ -125,7 +128,7 @@ func (h *Header) Values(name string) []string {
 	}
 	for i := range h.own {
 		if h.own[i].is(id, name) {
-			h.values = append(h.values, h.own[i].value)
+			h.values = append(h.values, h.ownValue(&h.own[i]))
 		}
 	}
 	if begin == len(h.values) {
@@ -144,7 +147,26 @@ func (h *Header) Set(name, value string) {
 func (h *Header) Add(name, value string) {
 	id := identify(name)
 	h.present |= 1 << id
-	h.own = append(h.own, added{name, value, id})
+	h.own = append(h.own, added{name: name, value: value, id: id})
+}
+
+// SetBytes replaces all values of a field by one that is copied into the header, so that a value made for one message costs no
+// allocation.
+func (h *Header) SetBytes(name string, value []byte) {
+	h.Del(name)
+	id := identify(name)
+	h.present |= 1 << id
+	begin := uint32(len(h.kept))
+	h.kept = append(h.kept, value...)
+	h.own = append(h.own, added{name: name, bytes: span{begin, uint32(len(h.kept))}, id: id})
+}
+
+// ownValue makes a string of a value that was set as bytes, when somebody wants it.
+func (h *Header) ownValue(a *added) string {
+	if a.bytes.end > a.bytes.start {
+		a.value, a.bytes = string(h.kept[a.bytes.start:a.bytes.end]), span{}
+	}
+	return a.value
 }
 
 // Del takes a field out.
@@ -191,7 +213,7 @@ func (h *Header) Each(see func(name, value string) bool) {
 		}
 	}
 	for i := range h.own {
-		if !see(h.own[i].name, h.own[i].value) {
+		if !see(h.own[i].name, h.ownValue(&h.own[i])) {
 			return
 		}
 	}
@@ -238,7 +260,7 @@ func (h *Header) HasToken(name, token string) bool {
 		}
 	}
 	for i := range h.own {
-		if h.own[i].is(id, name) && listHas(h.own[i].value, token) {
+		if h.own[i].is(id, name) && listHas(h.ownValue(&h.own[i]), token) {
 			return true
 		}
 	}

@@ -113,7 +113,11 @@ func (p *Pool) pop() (*carrier, *Failure) {
 
 // dial opens a connection, which pop has counted.
 func (p *Pool) dial(call *Call, now time.Time) (*carrier, *Failure) {
-	deadline := now.Add(p.config.DialTimeout)
+	timeout := p.config.DialTimeout
+	if call.ConnectTimeout > 0 {
+		timeout = call.ConnectTimeout
+	}
+	deadline := now.Add(timeout)
 	reason := Unreachable
 	if !call.Deadline.IsZero() && call.Deadline.Before(deadline) {
 		deadline, reason = call.Deadline, TimedOut

@@ -34,6 +34,14 @@ func (r *Response) Minor() int { return int(r.head.minor) }
 // Reused tells whether the connection had carried another exchange before.
 func (r *Response) Reused() bool { return r.carrier.reused }
 
+// Fault is why the request's body ended the exchange, nil if it did not: then the response breaks off because of the client.
+func (r *Response) Fault() error {
+	if cause := r.carrier.cause(); cause != nil && !errors.Is(cause, errHalted) {
+		return cause
+	}
+	return nil
+}
+
 // Upgraded hands the connection over after 101 (Switching Protocols). The caller closes it.
 func (r *Response) Upgraded() (net.Conn, error) {
 	if r.Status != 101 || r.taken {
@@ -97,18 +105,11 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	r.carrier, r.upload, r.taken, r.Status = c, nil, false, 0
 	r.toHead = call.Method == http.MethodHead
 	c.nextHead()
-	own, _ := call.Body.(*Body)
-	var beginning mark
-	if own != nil {
-		beginning = own.mark()
-	}
 	rest, failure := c.compose(call)
 	if failure != nil {
 		return nil, failure
 	}
 	received := c.received
-	// A body that was read from the buffer alone can be read again.
-	spent := call.Body != nil && call.ContentLength != 0 && (own == nil || rest != nil)
 	waits := rest != nil && expects(rest)
 	until := c.patienceFor(call, now)
 	if failure = c.send(call, rest, now, until); failure == nil {
@@ -128,11 +129,8 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 		}
 		r.upload = nil
 	}
-	if failure.Reason == Broken && c.reused && c.received == received && !spent {
+	if failure.Reason == Broken && c.reused && c.received == received && call.rewind() {
 		failure.Retry = RetryReused
-		if own != nil {
-			own.rewind(beginning)
-		}
 	}
 	return nil, failure
 }
@@ -172,10 +170,21 @@ func (c *carrier) compose(call *Call) (rest io.Reader, failure *Failure) {
 	if err != nil {
 		return nil, &Failure{Unsendable, Gateway, RetryNever, err}
 	}
+	switch {
+	case call.Upgrade != "" && call.Trailers:
+		out = append(out, "Connection: Upgrade, TE\r\n"...)
+	case call.Upgrade != "":
+		out = append(out, "Connection: Upgrade\r\n"...)
+	case call.Trailers:
+		out = append(out, "Connection: TE\r\n"...)
+	}
 	if call.Upgrade != "" {
-		out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+		out = append(out, "Upgrade: "...)
 		out = append(out, call.Upgrade...)
 		out = append(out, "\r\n"...)
+	}
+	if call.Trailers {
+		out = append(out, "TE: trailers\r\n"...)
 	}
 	if body != nil && expects(body) {
 		out = append(out, "Expect: 100-continue\r\n"...)
@@ -271,7 +280,14 @@ func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader)
 			if err := c.proceed(call, rest); err != nil {
 				return &Failure{Abandoned, Client, RetryNever, err}
 			}
+			until = c.patienceFor(call, time.Now())
 			continue
+		}
+		if errors.Is(err, ErrTimeout) && r.upload != nil {
+			if later := r.upload.extend(call, time.Now()); later.After(until) {
+				until = later
+				continue
+			}
 		}
 		if err != nil {
 			return c.failure(err)
@@ -286,6 +302,7 @@ func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader)
 		case r.head.status == 100 && waits:
 			waits = false
 			err = c.proceed(call, rest)
+			until = c.patienceFor(call, time.Now())
 		case r.head.status == 100 || call.Downstream == nil:
 		default:
 			r.head.Header.RemoveHopByHop()

@@ -56,6 +56,7 @@ type stream struct {
 	armed    time.Time // the deadline that the connection has
 	ended    bool      // the peer will send no more
 	received int64
+	moved    int  // how often the buffer was made ready for more
 	full     bool // the last read filled the buffer
 	emptied  bool // the last read left nothing in the socket
 
@@ -194,6 +195,7 @@ func (s *stream) read(p []byte) (int, error) {
 
 // fill reads more into the buffer. Room is made by taking what was read, but no byte below the floor moves.
 func (s *stream) fill() error {
+	s.moved++
 	if s.r == s.w {
 		s.r, s.w = s.floor, s.floor
 	}

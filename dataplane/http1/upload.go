@@ -19,8 +19,11 @@ type upload struct {
 	trailer func() *Header
 	left    int64
 
-	// Atomic: the body was read to its end, and its last piece is being sent.
-	read atomic.Bool
+	// Atomic: the body was read to its end, and its last piece is being sent; the client is waited for; when the last piece
+	// was sent, in nanoseconds since 1970.
+	read      atomic.Bool
+	receiving atomic.Bool
+	sentAt    atomic.Int64
 
 	done chan struct{}
 	// Valid when done is closed: err is why the body could not be read, and whole whether all of it was sent.
@@ -48,7 +51,9 @@ func (u *upload) run() {
 	defer u.giveBack()
 	s := &u.carrier.stream
 	for {
+		u.receiving.Store(true)
 		n, err := u.body.Read(buffer[:])
+		u.receiving.Store(false)
 		ended := errors.Is(err, io.EOF)
 		if lerr := u.account(int64(n), ended); lerr != nil {
 			err, ended = lerr, false
@@ -74,6 +79,7 @@ func (u *upload) run() {
 		if werr := s.flush(nil); werr != nil {
 			return
 		}
+		u.sentAt.Store(time.Now().UnixNano())
 		if ended {
 			u.whole = true
 			return
@@ -87,6 +93,22 @@ func (u *upload) run() {
 			return
 		}
 	}
+}
+
+// extend is until when the head of the response may take, now that the time is over which began when nothing was sent.
+func (u *upload) extend(call *Call, now time.Time) time.Time {
+	if call.HeaderTimeout == 0 || !call.Deadline.IsZero() && !now.Before(call.Deadline) {
+		return time.Time{}
+	}
+	since := time.Unix(0, u.sentAt.Load())
+	if u.receiving.Load() {
+		since = now
+	}
+	until := since.Add(call.HeaderTimeout)
+	if !call.Deadline.IsZero() && call.Deadline.Before(until) {
+		return call.Deadline
+	}
+	return until
 }
 
 // account checks that the body is as long as was announced.

@@ -6,8 +6,8 @@ import (
 )
 
 // appendField writes a field line, and refuses what would not be one.
-func appendField(out []byte, name, value string) ([]byte, error) {
-	if name == "" || !allString(name, tokenByte) || !allString(value, valueByte) {
+func appendField[T []byte | string](out []byte, name string, value T) ([]byte, error) {
+	if name == "" || !all(name, tokenByte) || !all(value, valueByte) {
 		return out, ErrInvalidField
 	}
 	out = append(out, name...)
@@ -33,10 +33,16 @@ func (h *Header) appendTo(out []byte, without nameSet) ([]byte, error) {
 	}
 	var err error
 	for i := range h.own {
-		if without.has(h.own[i].id) {
+		a := &h.own[i]
+		if without.has(a.id) {
 			continue
 		}
-		if out, err = appendField(out, h.own[i].name, h.own[i].value); err != nil {
+		if a.bytes.end > a.bytes.start {
+			out, err = appendField(out, a.name, h.kept[a.bytes.start:a.bytes.end])
+		} else {
+			out, err = appendField(out, a.name, a.value)
+		}
+		if err != nil {
 			return out, err
 		}
 	}

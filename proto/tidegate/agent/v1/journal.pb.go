@@ -32,6 +32,7 @@ type JournalRecord struct {
 	//	*JournalRecord_Lane
 	//	*JournalRecord_Dropped
 	//	*JournalRecord_KeyHashKey
+	//	*JournalRecord_SessionTicketSecret
 	Record        isJournalRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -128,6 +129,15 @@ func (x *JournalRecord) GetKeyHashKey() []byte {
 	return nil
 }
 
+func (x *JournalRecord) GetSessionTicketSecret() []byte {
+	if x != nil {
+		if x, ok := x.Record.(*JournalRecord_SessionTicketSecret); ok {
+			return x.SessionTicketSecret
+		}
+	}
+	return nil
+}
+
 type isJournalRecord_Record interface {
 	isJournalRecord_Record()
 }
@@ -162,6 +172,11 @@ type JournalRecord_KeyHashKey struct {
 	KeyHashKey []byte `protobuf:"bytes,6,opt,name=key_hash_key,json=keyHashKey,proto3,oneof"`
 }
 
+type JournalRecord_SessionTicketSecret struct {
+	// What the keys of TLS session tickets are derived from.
+	SessionTicketSecret []byte `protobuf:"bytes,7,opt,name=session_ticket_secret,json=sessionTicketSecret,proto3,oneof"`
+}
+
 func (*JournalRecord_Header) isJournalRecord_Record() {}
 
 func (*JournalRecord_Content) isJournalRecord_Record() {}
@@ -173,6 +188,8 @@ func (*JournalRecord_Lane) isJournalRecord_Record() {}
 func (*JournalRecord_Dropped) isJournalRecord_Record() {}
 
 func (*JournalRecord_KeyHashKey) isJournalRecord_Record() {}
+
+func (*JournalRecord_SessionTicketSecret) isJournalRecord_Record() {}
 
 type JournalHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -315,7 +332,7 @@ var File_tidegate_agent_v1_journal_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_journal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftidegate/agent/v1/journal.proto\x12\x11tidegate.agent.v1\x1a\x1ctidegate/agent/v1/lane.proto\x1a\x1etidegate/agent/v1/stream.proto\"\xe8\x02\n" +
+	"\x1ftidegate/agent/v1/journal.proto\x12\x11tidegate.agent.v1\x1a\x1ctidegate/agent/v1/lane.proto\x1a\x1etidegate/agent/v1/stream.proto\"\x9e\x03\n" +
 	"\rJournalRecord\x12:\n" +
 	"\x06header\x18\x01 \x01(\v2 .tidegate.agent.v1.JournalHeaderH\x00R\x06header\x12<\n" +
 	"\acontent\x18\x02 \x01(\v2 .tidegate.agent.v1.ContentRecordH\x00R\acontent\x12;\n" +
@@ -323,7 +340,8 @@ const file_tidegate_agent_v1_journal_proto_rawDesc = "" +
 	"\x04lane\x18\x04 \x01(\v2\x1c.tidegate.agent.v1.LaneBatchH\x00R\x04lane\x12>\n" +
 	"\adropped\x18\x05 \x01(\v2\".tidegate.agent.v1.DroppedRevisionH\x00R\adropped\x12\"\n" +
 	"\fkey_hash_key\x18\x06 \x01(\fH\x00R\n" +
-	"keyHashKeyB\b\n" +
+	"keyHashKey\x124\n" +
+	"\x15session_ticket_secret\x18\a \x01(\fH\x00R\x13sessionTicketSecretB\b\n" +
 	"\x06record\"t\n" +
 	"\rJournalHeader\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x19\n" +
@@ -391,6 +409,7 @@ func file_tidegate_agent_v1_journal_proto_init() {
 		(*JournalRecord_Lane)(nil),
 		(*JournalRecord_Dropped)(nil),
 		(*JournalRecord_KeyHashKey)(nil),
+		(*JournalRecord_SessionTicketSecret)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

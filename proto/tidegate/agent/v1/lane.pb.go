@@ -405,8 +405,14 @@ type CertificateMaterial struct {
 	ServerNames    []string               `protobuf:"bytes,1,rep,name=server_names,json=serverNames,proto3" json:"server_names,omitempty"`
 	CertificatePem string                 `protobuf:"bytes,2,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
 	PrivateKeyPem  string                 `protobuf:"bytes,3,opt,name=private_key_pem,json=privateKeyPem,proto3" json:"private_key_pem,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The authorities of clients' certificates; empty: clients are not asked for any.
+	ClientCaPem string `protobuf:"bytes,4,opt,name=client_ca_pem,json=clientCaPem,proto3" json:"client_ca_pem,omitempty"`
+	// Nobody is served without a certificate.
+	ClientCertificateRequired bool `protobuf:"varint,5,opt,name=client_certificate_required,json=clientCertificateRequired,proto3" json:"client_certificate_required,omitempty"`
+	// An OCSP response, DER, to staple until it expires.
+	OcspResponse  []byte `protobuf:"bytes,6,opt,name=ocsp_response,json=ocspResponse,proto3" json:"ocsp_response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CertificateMaterial) Reset() {
@@ -458,6 +464,27 @@ func (x *CertificateMaterial) GetPrivateKeyPem() string {
 		return x.PrivateKeyPem
 	}
 	return ""
+}
+
+func (x *CertificateMaterial) GetClientCaPem() string {
+	if x != nil {
+		return x.ClientCaPem
+	}
+	return ""
+}
+
+func (x *CertificateMaterial) GetClientCertificateRequired() bool {
+	if x != nil {
+		return x.ClientCertificateRequired
+	}
+	return false
+}
+
+func (x *CertificateMaterial) GetOcspResponse() []byte {
+	if x != nil {
+		return x.OcspResponse
+	}
+	return nil
 }
 
 // AcmeChallengeMaterial is what an agent answers under /.well-known/acme-challenge/{name of the entry} (RFC 8555, section 8.3).
@@ -590,11 +617,14 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1d\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\x03R\texpiresAt\x12\x16\n" +
-	"\x06scopes\x18\x04 \x03(\tR\x06scopes\"\x89\x01\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\"\x92\x02\n" +
 	"\x13CertificateMaterial\x12!\n" +
 	"\fserver_names\x18\x01 \x03(\tR\vserverNames\x12'\n" +
 	"\x0fcertificate_pem\x18\x02 \x01(\tR\x0ecertificatePem\x12&\n" +
-	"\x0fprivate_key_pem\x18\x03 \x01(\tR\rprivateKeyPem\"c\n" +
+	"\x0fprivate_key_pem\x18\x03 \x01(\tR\rprivateKeyPem\x12\"\n" +
+	"\rclient_ca_pem\x18\x04 \x01(\tR\vclientCaPem\x12>\n" +
+	"\x1bclient_certificate_required\x18\x05 \x01(\bR\x19clientCertificateRequired\x12#\n" +
+	"\rocsp_response\x18\x06 \x01(\fR\focspResponse\"c\n" +
 	"\x15AcmeChallengeMaterial\x12+\n" +
 	"\x11key_authorization\x18\x01 \x01(\tR\x10keyAuthorization\x12\x1d\n" +
 	"\n" +

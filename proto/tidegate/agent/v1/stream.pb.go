@@ -423,9 +423,11 @@ type Welcome struct {
 	// The key of the keyed hash (HMAC-SHA-256) of API keys.
 	KeyHashKey []byte `protobuf:"bytes,2,opt,name=key_hash_key,json=keyHashKey,proto3" json:"key_hash_key,omitempty"`
 	// The keys to verify with from now on.
-	Authorities   [][]byte `protobuf:"bytes,3,rep,name=authorities,proto3" json:"authorities,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Authorities [][]byte `protobuf:"bytes,3,rep,name=authorities,proto3" json:"authorities,omitempty"`
+	// What the agents of the fleet derive the keys of TLS session tickets from, so that a client may resume with any of them.
+	SessionTicketSecret []byte `protobuf:"bytes,4,opt,name=session_ticket_secret,json=sessionTicketSecret,proto3" json:"session_ticket_secret,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -475,6 +477,13 @@ func (x *Welcome) GetKeyHashKey() []byte {
 func (x *Welcome) GetAuthorities() [][]byte {
 	if x != nil {
 		return x.Authorities
+	}
+	return nil
+}
+
+func (x *Welcome) GetSessionTicketSecret() []byte {
+	if x != nil {
+		return x.SessionTicketSecret
 	}
 	return nil
 }
@@ -1339,12 +1348,13 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	" \x03(\v2$.tidegate.agent.v1.Hello.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x01\n" +
 	"\aWelcome\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x01 \x01(\rR\x13heartbeatIntervalMs\x12 \n" +
 	"\fkey_hash_key\x18\x02 \x01(\fR\n" +
 	"keyHashKey\x12 \n" +
-	"\vauthorities\x18\x03 \x03(\fR\vauthorities\"h\n" +
+	"\vauthorities\x18\x03 \x03(\fR\vauthorities\x122\n" +
+	"\x15session_ticket_secret\x18\x04 \x01(\fR\x13sessionTicketSecret\"h\n" +
 	"\x11RevisionReference\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\fR\x04root\x12#\n" +

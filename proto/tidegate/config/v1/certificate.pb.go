@@ -33,6 +33,10 @@ type Certificate struct {
 	CertificatePem string `protobuf:"bytes,2,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
 	// The private key in PEM. Input only: it is encrypted at rest and never shown.
 	PrivateKeyPem string `protobuf:"bytes,3,opt,name=private_key_pem,json=privateKeyPem,proto3" json:"private_key_pem,omitempty"`
+	// Who may connect to these names: clients with certificates of their own. Absent: anybody.
+	ClientAuth *ClientAuth `protobuf:"bytes,4,opt,name=client_auth,json=clientAuth,proto3" json:"client_auth,omitempty"`
+	// An OCSP response for the certificate (RFC 6960), DER, that is stapled until it expires.
+	OcspResponse []byte `protobuf:"bytes,5,opt,name=ocsp_response,json=ocspResponse,proto3" json:"ocsp_response,omitempty"`
 	// Obtain it by ACME (RFC 8555), and renew it in time.
 	Acme          *Acme `protobuf:"bytes,6,opt,name=acme,proto3" json:"acme,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -90,11 +94,81 @@ func (x *Certificate) GetPrivateKeyPem() string {
 	return ""
 }
 
+func (x *Certificate) GetClientAuth() *ClientAuth {
+	if x != nil {
+		return x.ClientAuth
+	}
+	return nil
+}
+
+func (x *Certificate) GetOcspResponse() []byte {
+	if x != nil {
+		return x.OcspResponse
+	}
+	return nil
+}
+
 func (x *Certificate) GetAcme() *Acme {
 	if x != nil {
 		return x.Acme
 	}
 	return nil
+}
+
+// ClientAuth asks clients for certificates (mutual TLS). What a connection proved for one name is never used for another.
+type ClientAuth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The authorities that sign clients' certificates, in PEM.
+	CaPem string `protobuf:"bytes,1,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
+	// "require" (the default) serves nobody without a certificate; "request" serves them without identity, for policies to judge.
+	// A certificate that the authorities did not sign is always refused.
+	Mode          string `protobuf:"bytes,2,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientAuth) Reset() {
+	*x = ClientAuth{}
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientAuth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientAuth) ProtoMessage() {}
+
+func (x *ClientAuth) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientAuth.ProtoReflect.Descriptor instead.
+func (*ClientAuth) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ClientAuth) GetCaPem() string {
+	if x != nil {
+		return x.CaPem
+	}
+	return ""
+}
+
+func (x *ClientAuth) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
 }
 
 // Acme says where a certificate is obtained. The names are proved by HTTP-01: each must resolve to the agents, and port 80 of it
@@ -116,7 +190,7 @@ type Acme struct {
 
 func (x *Acme) Reset() {
 	*x = Acme{}
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -128,7 +202,7 @@ func (x *Acme) String() string {
 func (*Acme) ProtoMessage() {}
 
 func (x *Acme) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -141,7 +215,7 @@ func (x *Acme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acme.ProtoReflect.Descriptor instead.
 func (*Acme) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Acme) GetDirectory() string {
@@ -183,7 +257,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +269,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_certificate_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +282,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_certificate_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Secret) GetValue() string {
@@ -222,14 +296,21 @@ var File_tidegate_config_v1_certificate_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_certificate_proto_rawDesc = "" +
 	"\n" +
-	"$tidegate/config/v1/certificate.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\"\xf9\x01\n" +
+	"$tidegate/config/v1/certificate.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\"\xea\x02\n" +
 	"\vCertificate\x125\n" +
 	"\fserver_names\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x80\x02\"\ar\x05\x10\x01\x18\xfd\x01R\vserverNames\x122\n" +
 	"\x0fcertificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x0ecertificatePem\x121\n" +
-	"\x0fprivate_key_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\rprivateKeyPem\x12,\n" +
+	"\x0fprivate_key_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\rprivateKeyPem\x12?\n" +
+	"\vclient_auth\x18\x04 \x01(\v2\x1e.tidegate.config.v1.ClientAuthR\n" +
+	"clientAuth\x12.\n" +
+	"\rocsp_response\x18\x05 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80\x04R\focspResponse\x12,\n" +
 	"\x04acme\x18\x06 \x01(\v2\x18.tidegate.config.v1.AcmeR\x04acme:\x1e\xbaH\x1b\"\x19\n" +
 	"\x0fcertificate_pem\n" +
-	"\x04acme\x10\x01\"\xa2\x03\n" +
+	"\x04acme\x10\x01\"`\n" +
+	"\n" +
+	"ClientAuth\x12#\n" +
+	"\x06ca_pem\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\x18\x80\x80\x10R\x05caPem\x12-\n" +
+	"\x04mode\x18\x02 \x01(\tB\x19\xbaH\x16r\x14R\x00R\arequireR\arequestR\x04mode\"\xa2\x03\n" +
 	"\x04Acme\x12\xf2\x01\n" +
 	"\tdirectory\x18\x01 \x01(\tB\xd3\x01\xbaH\xcf\x01\xba\x01\xc6\x01\n" +
 	"\x0eacme.directory\x12Omust be letsencrypt, letsencrypt-staging, or the https URL of an ACME directory\x1acthis in ['', 'letsencrypt', 'letsencrypt-staging'] || (this.isUri() && this.startsWith('https://'))r\x03\x18\x80\x10R\tdirectory\x12`\n" +
@@ -253,19 +334,21 @@ func file_tidegate_config_v1_certificate_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_certificate_proto_rawDescData
 }
 
-var file_tidegate_config_v1_certificate_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tidegate_config_v1_certificate_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_tidegate_config_v1_certificate_proto_goTypes = []any{
 	(*Certificate)(nil), // 0: tidegate.config.v1.Certificate
-	(*Acme)(nil),        // 1: tidegate.config.v1.Acme
-	(*Secret)(nil),      // 2: tidegate.config.v1.Secret
+	(*ClientAuth)(nil),  // 1: tidegate.config.v1.ClientAuth
+	(*Acme)(nil),        // 2: tidegate.config.v1.Acme
+	(*Secret)(nil),      // 3: tidegate.config.v1.Secret
 }
 var file_tidegate_config_v1_certificate_proto_depIdxs = []int32{
-	1, // 0: tidegate.config.v1.Certificate.acme:type_name -> tidegate.config.v1.Acme
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 0: tidegate.config.v1.Certificate.client_auth:type_name -> tidegate.config.v1.ClientAuth
+	2, // 1: tidegate.config.v1.Certificate.acme:type_name -> tidegate.config.v1.Acme
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_certificate_proto_init() }
@@ -279,7 +362,7 @@ func file_tidegate_config_v1_certificate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_certificate_proto_rawDesc), len(file_tidegate_config_v1_certificate_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

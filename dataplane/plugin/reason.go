@@ -30,6 +30,7 @@ const (
 	ReasonUpstreamUnreachable
 	ReasonUpstreamProtocol
 	ReasonUpstreamAborted
+	ReasonCircuitOpen
 	ReasonClientClosed
 	ReasonInternal
 	reasonCount
@@ -73,6 +74,7 @@ var reasons = [reasonCount]ReasonInfo{
 	ReasonUpstreamUnreachable: {"upstream_unreachable", 502, 14, "The upstream cannot be reached"},
 	ReasonUpstreamProtocol:    {"upstream_protocol", 502, 13, "The upstream did not answer properly"},
 	ReasonUpstreamAborted:     {"upstream_aborted", 502, 14, "The upstream broke off its answer"},
+	ReasonCircuitOpen:         {"circuit_open", 503, 14, "The upstream failed too often and is left alone for a while"},
 	ReasonClientClosed:        {"client_closed", 499, 1, "The client went away"},
 	ReasonInternal:            {"internal", 500, 13, "The gateway failed"},
 }

@@ -38,10 +38,13 @@ type exchange struct {
 	request    *http.Request
 
 	// Set when they are known.
-	snapshot  *snapshot.Snapshot
-	arm       *telemetry.Arm
-	route     *snapshot.Route
+	snapshot *snapshot.Snapshot
+	arm      *telemetry.Arm
+	route    *snapshot.Route
+	// target is that of the last try; the exchange runs on it, or not any more. permit is the leave to use its service.
 	target    *upstream.Target
+	running   bool
+	permit    upstream.Permit
 	requestID string
 	trace     string
 	// undecided says that the backend is chosen when it is known who calls, stickyCookie is what the client should bring back.
@@ -200,6 +203,7 @@ func (x *exchange) end() {
 		x.watchdog.stop()
 		x.watchdog.cancel(context.Canceled)
 	}
+	x.leaveUpstream()
 	x.record()
 	if x.body != nil {
 		x.body.leave(x.control, x.request.ProtoMajor == 1)

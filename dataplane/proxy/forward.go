@@ -17,51 +17,38 @@ import (
 func (x *exchange) forward() (*http.Response, plugin.Verdict) {
 	service, window := x.route.Upstream, x.window()
 	x.openBody()
+	if verdict := x.enter(); verdict.Refused() {
+		return nil, verdict
+	}
 	out, interim := x.outgoing()
 	defer interim.close()
-	service.Begin(window)
-	x.target = service.Pick(window, x.Started, nil)
+	if !x.pick(x.Started) {
+		return nil, noTarget
+	}
 	for tried := 1; ; tried++ {
+		began := time.Now()
 		response, failure, err := x.try(out, tried)
-		x.report(window, failure)
+		known := x.report(failure, time.Since(began))
 		if failure == upstream.FailureNone {
+			x.permit.Settle(known)
 			return response, plugin.Continue()
 		}
 		pause, again := time.Duration(0), false
 		if x.ctx.Err() == nil && x.repeatable(failure, interim) {
 			pause, again = service.Retry(window, tried, failure)
 		}
-		switch {
-		case again:
-		case response != nil:
-			return response, plugin.Continue()
-		default:
+		if !again {
+			x.permit.Settle(known)
+			if response != nil {
+				return response, plugin.Continue()
+			}
 			return nil, x.failure(err)
 		}
 		discard(response)
 		if !x.wait(pause) {
 			return nil, x.cut(context.Cause(x.ctx))
 		}
-		x.target = service.Pick(window, time.Now(), x.target)
-	}
-}
-
-// window is where the exchange's failures are counted.
-func (x *exchange) window() upstream.Window {
-	if x.arm == nil {
-		return 0
-	}
-	return upstream.Window(x.arm.Arm)
-}
-
-// report tells how the target did. What the client brought about is not its fault.
-func (x *exchange) report(window upstream.Window, failure upstream.Failure) {
-	if failure == upstream.FailureNone || x.ctx.Err() == nil && (x.body == nil || !x.body.failed.Load() && !x.watchdog.receiving.Load()) {
-		x.route.Upstream.Report(window, x.target, failure)
-		return
-	}
-	if errors.Is(context.Cause(x.ctx), errResponseHeaderTimeout) {
-		x.route.Upstream.Report(window, x.target, upstream.FailureTimeout)
+		x.pick(time.Now())
 	}
 }
 

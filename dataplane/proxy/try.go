@@ -45,12 +45,12 @@ func (x *exchange) roundTrip(request *http.Request) (*http.Response, error) {
 	service := x.route.Upstream
 	attempts, perTry := service.Retries()
 	if perTry == 0 || attempts < 2 || x.upgrade != "" || !x.mayRepeat() || request.ContentLength < 0 || request.ContentLength > longestRepeat {
-		return service.RoundTrip(request)
+		return service.RoundTrip(x.target, request)
 	}
 	// The end of the exchange's context ends this one.
 	ctx, cancel := context.WithCancelCause(request.Context())
 	timer := time.AfterFunc(perTry, func() { cancel(errTryTimeout) })
-	response, err := service.RoundTrip(request.WithContext(ctx))
+	response, err := service.RoundTrip(x.target, request.WithContext(ctx))
 	intime := timer.Stop()
 	switch {
 	case err == nil && intime:

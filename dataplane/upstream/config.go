@@ -34,12 +34,18 @@ type Config struct {
 	MaxIdle int
 	// IdleTimeout is how long one is kept. 0 means a minute.
 	IdleTimeout time.Duration
-	TLS         TLSConfig
-	Retry       RetryConfig
-	Health      HealthConfig
-	Outlier     OutlierConfig
+	// MaxOpen is how many connections to a target there may be. 0 is no bound.
+	MaxOpen int
+	TLS     TLSConfig
+	Retry   RetryConfig
+	Health  HealthConfig
+	Outlier OutlierConfig
 	// SlowStart is how long a target that comes back takes to get its full share. 0 means no time.
 	SlowStart time.Duration
+	Balancing BalancingConfig
+	Breaker   BreakerConfig
+	// HedgeAfter is how long the first try may take before a second is made beside it. 0 makes none.
+	HedgeAfter time.Duration
 }
 
 // TargetConfig is one destination.
@@ -48,6 +54,8 @@ type TargetConfig struct {
 	URL string
 	// Weight is the share of requests, relative to the others. 0 counts as 1.
 	Weight uint32
+	// Zone is where the target runs.
+	Zone string
 }
 
 // TLSConfig shapes TLS to https targets.
@@ -91,6 +99,8 @@ func (c Config) withDefaults() Config {
 	c.Retry = c.Retry.withDefaults()
 	c.Health = c.Health.withDefaults()
 	c.Outlier = c.Outlier.withDefaults()
+	c.Balancing = c.Balancing.withDefaults()
+	c.Breaker = c.Breaker.withDefaults()
 	return c
 }
 
@@ -99,28 +109,32 @@ func (c Config) identity() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%#v", c))
 }
 
-func parseTarget(c TargetConfig, protocol Protocol) (*Target, error) {
-	u, err := url.Parse(c.URL)
+// target is the key of one of the service's targets.
+func (c *Config) target(at string) (targetKey, error) {
+	protocol := c.Protocol
+	u, err := url.Parse(at)
 	switch {
 	case err != nil:
-		return nil, errors.New("is not a URL")
+		return targetKey{}, errors.New("is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("has the scheme %q, not http or https", u.Scheme)
+		return targetKey{}, fmt.Errorf("has the scheme %q, not http or https", u.Scheme)
 	case u.Hostname() == "":
-		return nil, errors.New("has no host")
+		return targetKey{}, errors.New("has no host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, errors.New("has more than a scheme, a host and a path")
+		return targetKey{}, errors.New("has more than a scheme, a host and a path")
 	case protocol == HTTP2 && u.Scheme == "http":
-		return nil, errors.New("is http, but the protocol h2 needs https; in clear text it is h2c")
+		return targetKey{}, errors.New("is http, but the protocol h2 needs https; in clear text it is h2c")
 	case protocol == HTTP2Cleartext && u.Scheme == "https":
-		return nil, errors.New("is https, but the protocol h2c is in clear text; over TLS it is h2")
+		return targetKey{}, errors.New("is https, but the protocol h2c is in clear text; over TLS it is h2")
 	}
-	return &Target{
-		scheme: u.Scheme,
-		host:   u.Host,
-		prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
-		weight: max(1, c.Weight),
-	}, nil
+	key := targetKey{
+		service: c.Name, scheme: u.Scheme, host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
+		protocol: protocol, maxIdle: c.MaxIdle, maxOpen: c.MaxOpen, idleTimeout: c.IdleTimeout,
+	}
+	if u.Scheme == "https" {
+		key.tls = c.TLS
+	}
+	return key, nil
 }
 
 func (c TLSConfig) build() (*tls.Config, error) {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -76,6 +77,7 @@ type proberKey struct {
 type prober struct {
 	// Set once.
 	key       proberKey
+	clock     clock
 	dialer    *dialer
 	transport *http.Transport
 	// turns bounds how many probers ask at the same time.
@@ -85,26 +87,24 @@ type prober struct {
 	// holders is guarded by the registry's mu.
 	holders int
 
-	// Atomic: recovered is when the target was last found up after it was down, in nanoseconds since 1970.
+	// Atomic: recovered is when the target was last found up after it was down, 0 for never.
 	healthy   atomic.Bool
 	recovered atomic.Int64
 }
 
-// newProber makes a prober, and starts it. It ends by stop.
-func newProber(key proberKey, d *dialer, turns chan struct{}) (*prober, error) {
-	tlsConfig, err := key.tls.build()
-	if err != nil {
-		return nil, err
-	}
-	p := &prober{key: key, dialer: d, turns: turns}
+// newProber makes a prober, which runs until stop is called.
+func (r *Registry) newProber(key proberKey, tlsConfig *tls.Config) *prober {
+	p := &prober{key: key, clock: r.clock, dialer: r.dialer, turns: r.turns}
 	p.healthy.Store(true)
 	if key.health.Type != HealthTCP {
-		p.transport = newTransport(Config{Protocol: p.protocol(), ConnectTimeout: key.health.Timeout}.withDefaults(), d, tlsConfig)
+		p.transport = newTransport(targetKey{protocol: p.protocol()}, r.dialer, tlsConfig.Clone())
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	p.stop = stop
-	go p.run(ctx)
-	return p, nil
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(r.lifetime)
+	if !r.closed {
+		r.running.Go(func() { p.run(ctx) })
+	}
+	return p
 }
 
 // protocol is the service's, except that gRPC is always HTTP/2.
@@ -149,7 +149,7 @@ func (p *prober) judge(good, bad int) {
 	case healthy && bad >= p.key.health.UnhealthyAfter:
 		p.healthy.Store(false)
 	case !healthy && good >= p.key.health.HealthyAfter:
-		p.recovered.Store(time.Now().UnixNano())
+		p.recovered.Store(p.clock.now())
 		p.healthy.Store(true)
 	}
 }

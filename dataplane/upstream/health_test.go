@@ -133,7 +133,7 @@ func TestOneProberATarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first == second || first.Targets()[0].prober != second.Targets()[1].prober || len(r.probers) != 1 {
+	if first == second || first.current.Load().members[0].prober != second.current.Load().members[1].prober || len(r.probers) != 1 {
 		t.Error("each has a prober of its own:", len(r.probers))
 	}
 	first.Release()

@@ -38,102 +38,124 @@ type outlierWindow struct {
 	// failures in a row, and ejections since the last success.
 	failures  atomic.Int32
 	ejections atomic.Int32
-	// until is when the target may be tried again, in nanoseconds since 1970; 0 if it is not ejected.
+	// until is when the target may be tried again; 0 if it is not ejected.
 	until atomic.Int64
 	// trying says that one request has been let through to find out.
 	trying atomic.Bool
 	// recovered is when it came back, 0 for never.
 	recovered atomic.Int64
+	// total counts the ejections ever.
+	total atomic.Uint64
 }
 
 // trialLease is how long the one request that tries a target has, before another may.
 const trialLease = time.Second
 
 // admits tells whether the target may be chosen. Of those who ask after an ejection, it admits one.
-func (w *outlierWindow) admits(now time.Time) bool {
+func (w *outlierWindow) admits(now int64) bool {
 	until := w.until.Load()
 	if until == 0 {
 		return true
 	}
-	at := now.UnixNano()
-	if at < until || !w.until.CompareAndSwap(until, at+int64(trialLease)) {
+	if now < until || !w.until.CompareAndSwap(until, now+int64(trialLease)) {
 		return false
 	}
 	w.trying.Store(true)
 	return true
 }
 
-// Report says how a target did. Most reports are of a success after others, and then this only reads.
-func (s *Service) Report(window Window, t *Target, failure Failure) {
-	s.reportAt(window, t, failure, time.Now)
+// success says that the target answered.
+func (w *outlierWindow) success(now int64) {
+	if w.failures.Load() != 0 {
+		w.failures.Store(0)
+	}
+	if w.until.Load() != 0 {
+		w.ejections.Store(0)
+		w.recovered.Store(now)
+		w.until.Store(0)
+	}
 }
 
-func (s *Service) reportAt(window Window, t *Target, failure Failure, now func() time.Time) {
+// adopt takes over what another window knows.
+func (w *outlierWindow) adopt(from *outlierWindow) {
+	w.failures.Store(from.failures.Load())
+	w.ejections.Store(from.ejections.Load())
+	w.recovered.Store(from.recovered.Load())
+	w.trying.Store(from.trying.Load())
+	w.until.Store(from.until.Load())
+}
+
+// Report says how a request that [Service.Pick] gave a target went, and how long that took to know. Most reports are of a
+// success after others, and then this only reads and counts.
+func (s *Service) Report(window Window, t *Target, failure Failure, took time.Duration) {
+	s.report(window, t, failure, took, s.registry.clock.now())
+}
+
+func (s *Service) report(window Window, t *Target, failure Failure, took time.Duration, now int64) {
 	w := &t.windows[window]
+	answered := failure&(FailureConnect|FailureReset|FailureTimeout|FailureUnknown) == 0
+	w.load.answer(now, answered)
+	if answered {
+		w.load.mean.add(took, now, false)
+		if s.config.Balancing.Policy == EWMA {
+			w.load.peak.add(took, now, true)
+		}
+	}
+	s.judge(window, t, failure, now)
+}
+
+// judge leaves the target out if it failed too often.
+func (s *Service) judge(window Window, t *Target, failure Failure, now int64) {
+	w := &t.windows[window].outlier
 	switch failure {
+	case FailureUnknown:
+		return
 	case FailureNone, Failure429:
-		if w.failures.Load() != 0 {
-			w.failures.Store(0)
-		}
-		if w.until.Load() != 0 {
-			w.ejections.Store(0)
-			w.recovered.Store(now().UnixNano())
-			w.until.Store(0)
-		}
+		w.success(now)
 		return
 	}
-	if n := w.failures.Add(1); failure == FailureConnect || int(n) >= s.config.Outlier.Consecutive || w.until.Load() != 0 {
-		s.eject(window, t, now())
+	n := w.failures.Add(1)
+	if failure == FailureConnect || int(n) >= s.config.Outlier.Consecutive || w.until.Load() != 0 {
+		s.eject(window, t, now)
 	}
 }
 
 // eject leaves a target out. Requests that were under way when it was ejected do not make that longer.
-func (s *Service) eject(window Window, t *Target, now time.Time) {
-	w := &t.windows[window]
+func (s *Service) eject(window Window, t *Target, now int64) {
+	w := &t.windows[window].outlier
 	tried := w.trying.Swap(false)
-	if w.until.Load() != 0 && !tried {
-		return
-	}
-	if w.until.Load() == 0 && !s.mayEject(window) {
+	until := w.until.Load()
+	if until != 0 && !tried || until == 0 && !s.mayEject(window) {
 		return
 	}
 	c := &s.config.Outlier
 	times := w.ejections.Add(1)
-	w.until.Store(now.Add(min(c.Ejection<<min(times-1, 10), c.MaxEjection)).UnixNano())
+	w.total.Add(1)
+	w.until.Store(now + int64(min(c.Ejection<<min(times-1, 10), c.MaxEjection)))
 }
 
 // mayEject tells whether one more target may be left out.
 func (s *Service) mayEject(window Window) bool {
+	members := s.current.Load().members
 	ejected := 0
-	for _, t := range s.targets {
-		if t.windows[window].until.Load() != 0 {
+	for i := range members {
+		if members[i].target.windows[window].outlier.until.Load() != 0 {
 			ejected++
 		}
 	}
-	return ejected*100 < len(s.targets)*s.config.Outlier.MaxPercent
+	return ejected*100 < len(members)*s.config.Outlier.MaxPercent
 }
 
 // leastSlowStart is the share of its requests that a target gets in the first moment after it came back.
 const leastSlowStart = 0.1
 
-// usable tells whether a target may be chosen now.
-func (s *Service) usable(t *Target, window Window, now time.Time) bool {
-	if t.prober != nil && !t.prober.healthy.Load() {
-		return false
-	}
-	if s.config.SlowStart > 0 && !s.warm(t, window, now) {
-		return false
-	}
-	return t.windows[window].admits(now)
-}
-
 // warm lets a target that came back have a share of its requests that grows with time.
-func (s *Service) warm(t *Target, window Window, now time.Time) bool {
-	since := t.windows[window].recovered.Load()
-	if t.prober != nil {
-		since = max(since, t.prober.recovered.Load())
+func (s *Service) warm(m *member, window Window, now int64) bool {
+	since := max(m.joined, m.target.windows[window].outlier.recovered.Load())
+	if m.prober != nil {
+		since = max(since, m.prober.recovered.Load())
 	}
-	age := now.UnixNano() - since
+	age := now - since
 	if since == 0 || age >= int64(s.config.SlowStart) {
 		return true
 	}

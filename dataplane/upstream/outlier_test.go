@@ -7,14 +7,19 @@ import (
 
 func (s *Service) reportTimes(times int, window Window, t *Target, failure Failure, at time.Time) {
 	for range times {
-		s.reportAt(window, t, failure, func() time.Time { return at })
+		s.judge(window, t, failure, s.registry.clock.at(at))
 	}
+}
+
+// at chooses without an exchange that follows.
+func (s *Service) at(window Window, at time.Time, avoid *Target) *Target {
+	return s.choose(choice{service: s, avoid: avoid, now: s.registry.clock.at(at), window: window})
 }
 
 func picks(s *Service, window Window, at time.Time, times int) map[*Target]int {
 	counts := map[*Target]int{}
 	for range times {
-		counts[s.Pick(window, at, nil)]++
+		counts[s.at(window, at, nil)]++
 	}
 	return counts
 }
@@ -78,8 +83,8 @@ func TestOnlyAShareOfTheTargetsIsEjected(t *testing.T) {
 
 func TestATargetThatComesBackStartsSlowly(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
 	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1), SlowStart: 10 * time.Second})
+	now := time.Now()
 	back := s.Targets()[0]
 	s.reportTimes(1, 1, back, FailureConnect, now)
 	s.reportTimes(1, 1, back, FailureNone, now)
@@ -94,10 +99,12 @@ func TestATargetThatComesBackStartsSlowly(t *testing.T) {
 
 func BenchmarkReport(b *testing.B) {
 	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1)})
+	target := s.Targets()[0]
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s.Report(1, s.Targets()[0], FailureNone)
+			s.Report(1, target, FailureNone, time.Millisecond)
+			target.windows[1].load.begin(1)
 		}
 	})
 }

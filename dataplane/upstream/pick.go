@@ -1,93 +1,168 @@
 package upstream
 
 import (
-	"sync/atomic"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
-// rotation is weighted round robin: the targets in the order of smooth weighted round robin (as nginx has it), written down
-// once, and a position that moves by one.
-type rotation struct {
-	order    []*Target
-	position atomic.Uint64
+// Policy is how a target is chosen.
+type Policy string
+
+// The policies. All heed weights. Those with two choices take the better of two random targets (Mitzenmacher, "The Power of
+// Two Choices in Randomized Load Balancing", 2001).
+const (
+	RoundRobin   Policy = "round_robin"
+	Random       Policy = "random"
+	LeastRequest Policy = "least_request"
+	EWMA         Policy = "ewma"
+	RingHash     Policy = "ring_hash"
+	Maglev       Policy = "maglev"
+)
+
+// BalancingConfig says how targets are chosen.
+type BalancingConfig struct {
+	// Policy is RoundRobin if it is empty.
+	Policy Policy
+	// HashOn is what RingHash and Maglev hash; others ignore it.
+	HashOn HashOn
+	// ZoneAware keeps requests within the agent's zone as long as this share of its targets, in percent, is usable. 0 means 70.
+	ZoneAware        bool
+	MinUsablePercent int
 }
 
-// longestRotation bounds the order; weights are scaled down to fit.
-const longestRotation = 8192
+// HashKind is a part of a request.
+type HashKind uint8
 
-func newRotation(targets []*Target) *rotation {
-	weights := scaledWeights(targets)
-	total := int64(0)
-	for _, w := range weights {
-		total += w
+// The parts.
+const (
+	HashNothing HashKind = iota
+	HashHeader
+	HashCookie
+	HashAddress
+	HashConsumer
+)
+
+// HashOn is the part of a request that decides its target. Name is that of a header, in canonical form, or of a cookie.
+type HashOn struct {
+	Kind HashKind
+	Name string
+}
+
+const defaultMinUsablePercent = 70
+
+func (c BalancingConfig) withDefaults() BalancingConfig {
+	if c.Policy == "" {
+		c.Policy = RoundRobin
 	}
-	r := &rotation{order: make([]*Target, 0, total)}
-	current := make([]int64, len(targets))
-	for range total {
-		best := 0
-		for i := range targets {
-			current[i] += weights[i]
-			if current[i] > current[best] {
-				best = i
-			}
+	if c.MinUsablePercent == 0 {
+		c.MinUsablePercent = defaultMinUsablePercent
+	}
+	return c
+}
+
+// Hash makes a choice's Hash of the part of the request; it is the same on every agent. An empty part has none.
+func Hash(part string) uint64 {
+	if part == "" {
+		return 0
+	}
+	return max(1, xxhash.Sum64String(part))
+}
+
+// HashOn is what a choice's Hash is made of.
+func (s *Service) HashOn() HashOn { return s.config.Balancing.HashOn }
+
+// Choice is what matters for the choice of a target.
+type Choice struct {
+	Window Window
+	Now    time.Time
+	// Avoid is a target that has just failed; nil for none.
+	Avoid *Target
+	// Hash stands for the part of the request that [Service.HashOn] names; 0 if it has none.
+	Hash uint64
+}
+
+// choice is a Choice of one service.
+type choice struct {
+	service *Service
+	avoid   *Target
+	hash    uint64
+	now     int64
+	window  Window
+}
+
+func (c choice) admits(m *member) bool {
+	return m.target != c.avoid && c.service.usable(m, c.window, c.now)
+}
+
+// policy chooses among targets. pick returns nil if it finds none that is admitted; it need not look at each.
+type policy interface {
+	pick(c choice) *member
+}
+
+func newPolicy(name Policy, members []*member) policy {
+	switch name {
+	case Random:
+		return newLottery(members)
+	case LeastRequest:
+		return &twoChoices{lottery: newLottery(members), cost: runningCost}
+	case EWMA:
+		return &twoChoices{lottery: newLottery(members), cost: waitCost}
+	case RingHash:
+		return newRing(members)
+	case Maglev:
+		return newMaglev(members)
+	case RoundRobin:
+	}
+	return newRotation(members)
+}
+
+// Pick chooses the target of a request, past those that failed lately and past the one to avoid. If none is usable it makes do
+// with one that is not: serving badly is better than not serving. It returns nil if no target is known yet. Every Pick is
+// followed by one [Service.Report] and, when the exchange with the target is over, one [Target.Done].
+func (s *Service) Pick(c Choice) *Target {
+	now := s.registry.clock.at(c.Now)
+	t := s.choose(choice{s, c.Avoid, c.Hash, now, c.Window})
+	if t != nil {
+		t.windows[c.Window].load.begin(now)
+	}
+	return t
+}
+
+// Done says that an exchange with the target is over.
+func (t *Target) Done(window Window) { t.windows[window].load.end() }
+
+func (s *Service) choose(c choice) *Target {
+	set := s.current.Load()
+	switch {
+	case set == nil:
+		return nil
+	case len(set.members) == 1:
+		return set.members[0].target
+	case set.near != nil && set.zones[c.window].enough(s, set, c):
+		if m := set.near.pick(c); m != nil {
+			return m.target
 		}
-		current[best] -= total
-		r.order = append(r.order, targets[best])
 	}
-	return r
+	if m := set.all.pick(c); m != nil {
+		return m.target
+	}
+	return set.anyOf(c)
 }
 
-func scaledWeights(targets []*Target) []int64 {
-	divisor, total := int64(0), int64(0)
-	for _, t := range targets {
-		divisor = greatestDivisor(int64(t.weight), divisor)
-		total += int64(t.weight)
-	}
-	total /= divisor
-	weights := make([]int64, len(targets))
-	for i, t := range targets {
-		weights[i] = int64(t.weight) / divisor
-		if total > longestRotation {
-			weights[i] = max(1, weights[i]*longestRotation/total)
-		}
-	}
-	return weights
-}
-
-func greatestDivisor(a, b int64) int64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
-
-// longestWalk is how far along the order a usable target is looked for; it holds some targets many times.
-const longestWalk = 32
-
-// pickInTurn returns the next target that is usable and is not avoid. If none is, it returns the next one all the same: serving
-// badly is better than not serving.
-func (s *Service) pickInTurn(window Window, now time.Time, avoid *Target) *Target {
-	r := s.rotation
-	position := r.position.Add(1) - 1
-	size := uint64(len(r.order))
-	for i := range min(size, longestWalk) {
-		if t := r.order[(position+i)%size]; t != avoid && s.usable(t, window, now) {
-			return t
-		}
-	}
-	return s.pickAny(window, now, avoid, position)
-}
-
-// pickAny looks at each target, and makes do with one that is not usable.
-func (s *Service) pickAny(window Window, now time.Time, avoid *Target, position uint64) *Target {
-	size := uint64(len(s.targets))
+// anyOf looks at each target, beginning anywhere, and makes do with one that is not usable.
+func (s *set) anyOf(c choice) *Target {
+	size := len(s.members)
+	from := int(randomOf(c.hash) % uint64(size))
 	for i := range size {
-		if t := s.targets[(position+i)%size]; t != avoid && s.usable(t, window, now) {
-			return t
+		if m := &s.members[(from+i)%size]; c.admits(m) {
+			return m.target
 		}
 	}
-	if t := s.targets[position%size]; t != avoid {
-		return t
+	for i := range size {
+		if m := &s.members[(from+i)%size]; m.target != c.avoid {
+			return m.target
+		}
 	}
-	return s.targets[(position+1)%size]
+	return s.members[from].target
 }

@@ -22,6 +22,8 @@ const (
 	Failure502
 	Failure503
 	Failure504
+	// FailureUnknown is a try that ended without a word of the target: the client went away, or another try was faster.
+	FailureUnknown
 	// failureStatus is another status of the class 5xx; it is never tried again.
 	failureStatus
 
@@ -88,11 +90,26 @@ func (s *Service) Retries() (attempts int, perTry time.Duration) {
 // tried so far. It takes the retry out of the budget of the window. Whether the request is safe to send again is for the
 // caller to know.
 func (s *Service) Retry(window Window, tried int, failure Failure) (pause time.Duration, ok bool) {
-	if tried >= s.config.Retry.Attempts || s.config.Retry.On&failure == 0 || !s.budgets[window].take() {
+	w := &s.state.windows[window]
+	if tried >= s.config.Retry.Attempts || s.config.Retry.On&failure == 0 || !w.budget.take() {
 		return 0, false
 	}
+	w.retries.Add(1)
 	return backoff(tried), true
 }
+
+// Hedge tells whether a request may be sent a second time beside the first, and takes that out of the budget.
+func (s *Service) Hedge(window Window) bool {
+	w := &s.state.windows[window]
+	if !w.budget.take() {
+		return false
+	}
+	w.hedges.Add(1)
+	return true
+}
+
+// HedgeAfter is how long the first try may take before a second is made beside it; 0 means that none is.
+func (s *Service) HedgeAfter() time.Duration { return s.config.HedgeAfter }
 
 const (
 	firstBackoff   = 10 * time.Millisecond

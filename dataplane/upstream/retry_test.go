@@ -20,7 +20,7 @@ func TestBudget(t *testing.T) {
 		t.Error("the reserve is", n)
 	}
 	for range 50 {
-		s.Begin(1)
+		s.Enter(1)
 	}
 	if n := spend(1); n != 10 {
 		t.Error(n, "retries of 50 requests")
@@ -29,7 +29,7 @@ func TestBudget(t *testing.T) {
 		t.Error("the candidate's budget was spent by the stable arm")
 	}
 	for range 10_000 {
-		s.Begin(1)
+		s.Enter(1)
 	}
 	if n := spend(1); n != 100 {
 		t.Error(n, "retries were saved up")
@@ -81,12 +81,12 @@ func TestBackoffGrowsToABound(t *testing.T) {
 	}
 }
 
-func BenchmarkBegin(b *testing.B) {
+func BenchmarkEnter(b *testing.B) {
 	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1)})
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s.Begin(1)
+			s.Enter(1)
 		}
 	})
 }

@@ -6,66 +6,49 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
-// Service is a service's live state: its targets, their pools and failures. Its methods may be called by several goroutines.
+// Service is a service as its settings say, on the live state that belongs to its name and to its targets. Its methods may be
+// called by several goroutines.
 type Service struct {
 	// Set once.
-	config    Config
-	targets   []*Target
-	rotation  *rotation
-	transport *http.Transport
-	// upgrades speaks HTTP/1.1 alone, for requests that want to switch protocols; nil if the service speaks HTTP/2 alone.
-	upgrades *http.Transport
+	config   Config
 	registry *Registry
 	identity identity
+	state    *state
 
-	// Atomic.
-	budgets [Windows]budget
+	// Atomic: nil as long as no target is known.
+	current atomic.Pointer[set]
 
 	// holders is guarded by registry.mu.
 	holders int
 }
 
-func newService(c Config, d *dialer) (*Service, error) {
-	c = c.withDefaults()
-	s := &Service{config: c}
-	for i := range s.budgets {
-		s.budgets[i].tokens.Store(budgetReserve)
+// newTarget makes a target and its pools.
+func (r *Registry) newTarget(key targetKey, tlsConfig *tls.Config) *Target {
+	t := &Target{key: key}
+	if key.maxOpen > 0 && !key.multiplexes() {
+		t.slots = make(chan struct{}, key.maxOpen)
 	}
-	for i, target := range c.Targets {
-		t, err := parseTarget(target, c.Protocol)
-		if err != nil {
-			return nil, &FieldError{fmt.Sprintf("targets[%d].url", i), err}
-		}
-		s.targets = append(s.targets, t)
-	}
-	if len(s.targets) == 0 {
-		return nil, &FieldError{"targets", fmt.Errorf("there are none")}
-	}
-	tlsConfig, err := c.TLS.build()
-	if err != nil {
-		return nil, &FieldError{"tls.ca_pem", err}
-	}
-	s.rotation = newRotation(s.targets)
-	s.transport = newTransport(c, d, tlsConfig)
-	switch c.Protocol {
+	t.transport = newTransport(key, r.dialer, tlsConfig.Clone())
+	switch key.protocol {
 	case HTTP1:
-		s.upgrades = s.transport
+		t.upgrades = t.transport
 	case Automatic:
-		http1 := c
-		http1.Protocol = HTTP1
-		s.upgrades = newTransport(http1, d, tlsConfig.Clone())
+		http1 := key
+		http1.protocol = HTTP1
+		t.upgrades = newTransport(http1, r.dialer, tlsConfig.Clone())
 	case HTTP2, HTTP2Cleartext:
 	}
-	return s, nil
+	return t
 }
 
-// newTransport makes the pools, one for each target.
-func newTransport(c Config, d *dialer, tlsConfig *tls.Config) *http.Transport {
+// newTransport makes a pool.
+func newTransport(key targetKey, d *dialer, tlsConfig *tls.Config) *http.Transport {
 	protocols := new(http.Protocols)
-	switch c.Protocol {
+	switch key.protocol {
 	case HTTP1:
 		protocols.SetHTTP1(true)
 		tlsConfig.NextProtos = []string{"http/1.1"}
@@ -82,18 +65,18 @@ func newTransport(c Config, d *dialer, tlsConfig *tls.Config) *http.Transport {
 	return &http.Transport{
 		Protocols: protocols,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := connectContext(ctx, c.ConnectTimeout)
+			ctx, cancel := connectContext(ctx, defaultConnectTimeout)
 			defer cancel()
 			return d.dial(ctx, network, address)
 		},
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := connectContext(ctx, c.ConnectTimeout)
+			ctx, cancel := connectContext(ctx, defaultConnectTimeout)
 			defer cancel()
 			return d.dialTLS(ctx, network, address, tlsConfig)
 		},
 		TLSClientConfig:       tlsConfig,
-		MaxIdleConnsPerHost:   c.MaxIdle,
-		IdleConnTimeout:       c.IdleTimeout,
+		MaxIdleConnsPerHost:   key.maxIdle,
+		IdleConnTimeout:       key.idleTimeout,
 		ExpectContinueTimeout: time.Second,
 		// Bodies pass as they are.
 		DisableCompression:     true,
@@ -103,40 +86,59 @@ func newTransport(c Config, d *dialer, tlsConfig *tls.Config) *http.Transport {
 	}
 }
 
-// Begin says that a request came for the service, however often it will be tried.
-func (s *Service) Begin(window Window) { s.budgets[window].earn(s.config.Retry.BudgetPercent) }
-
-// Pick chooses the target of a request by weighted round robin, past those that failed lately and past avoid, which may be
-// nil.
-func (s *Service) Pick(window Window, now time.Time, avoid *Target) *Target {
-	if len(s.targets) == 1 {
-		return s.targets[0]
+// Targets are the service's targets now.
+func (s *Service) Targets() []*Target {
+	set := s.current.Load()
+	if set == nil {
+		return nil
 	}
-	return s.pickInTurn(window, now, avoid)
+	targets := make([]*Target, len(set.members))
+	for i := range set.members {
+		targets[i] = set.members[i].target
+	}
+	return targets
 }
 
-// Targets are the service's targets; the caller must not change the slice.
-func (s *Service) Targets() []*Target { return s.targets }
-
-// RoundTrip sends a request, whose URL names a target, and returns the head of the response. It follows no redirect. A
+// RoundTrip sends a request, whose URL names the target, and returns the head of the response. It follows no redirect. A
 // *[DialError] among the errors that it wraps means that nothing was sent.
-func (s *Service) RoundTrip(request *http.Request) (*http.Response, error) {
-	if s.upgrades != nil && len(request.Header["Upgrade"]) > 0 {
-		return s.upgrades.RoundTrip(request)
+func (s *Service) RoundTrip(t *Target, request *http.Request) (*http.Response, error) {
+	if _, ok := request.Context().Value(connectTimeoutKey{}).(time.Duration); !ok {
+		request = request.WithContext(WithConnectTimeout(request.Context(), s.config.ConnectTimeout))
 	}
-	return s.transport.RoundTrip(request)
+	if t.upgrades != nil && len(request.Header["Upgrade"]) > 0 {
+		return t.upgrades.RoundTrip(request)
+	}
+	return t.transport.RoundTrip(request)
 }
 
 // Upgrades tells whether connections to the service can switch protocols (RFC 9110, section 7.8).
-func (s *Service) Upgrades() bool { return s.upgrades != nil }
+func (s *Service) Upgrades() bool {
+	return s.config.Protocol == HTTP1 || s.config.Protocol == Automatic
+}
 
-func (s *Service) closeIdle() {
-	s.transport.CloseIdleConnections()
-	if s.upgrades != nil {
-		s.upgrades.CloseIdleConnections()
+// close closes what no exchange uses.
+func (t *Target) close() {
+	t.transport.CloseIdleConnections()
+	if t.upgrades != nil {
+		t.upgrades.CloseIdleConnections()
 	}
 }
 
-// Release gives up the caller's hold. When nobody holds the service any more, its idle connections are closed; those that
+// Release gives up the caller's hold. When nobody holds the service any more, what is only its own is closed; connections that
 // serve a request close after it.
 func (s *Service) Release() { s.registry.release(s) }
+
+func (c *Config) members() ([]targetKey, error) {
+	keys := make([]targetKey, 0, len(c.Targets))
+	for i, target := range c.Targets {
+		key, err := c.target(target.URL)
+		if err != nil {
+			return nil, &FieldError{fmt.Sprintf("targets[%d].url", i), err}
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, &FieldError{"targets", fmt.Errorf("there are none")}
+	}
+	return keys, nil
+}

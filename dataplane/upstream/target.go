@@ -1,5 +1,10 @@
 package upstream
 
+import (
+	"net/http"
+	"time"
+)
+
 // Window keeps failures apart that must not influence each other: what one user of a service makes of a target does not
 // change what another sees.
 type Window uint8
@@ -7,25 +12,56 @@ type Window uint8
 // Windows is how many windows there are.
 const Windows = 3
 
-// Target is one destination of a service.
+// Target is one destination of a service: its connections, and what is known of how its requests go. It lives as long as any
+// set of targets holds it, whatever else about the service changes.
 type Target struct {
 	// Set once.
-	scheme string
-	host   string
-	prefix string
-	weight uint32
-	// prober is nil if nobody asks how the target is.
-	prober *prober
+	key       targetKey
+	transport *http.Transport
+	// upgrades speaks HTTP/1.1 alone, for requests that want to switch protocols; nil if the target speaks HTTP/2 alone.
+	upgrades *http.Transport
+	// slots are the connections that may be in use; nil if they are not bounded.
+	slots chan struct{}
 
 	// Atomic.
-	windows [Windows]outlierWindow
+	windows [Windows]targetWindow
+
+	// holders is guarded by the registry's mu.
+	holders int
+}
+
+// targetKey is what targets are told apart by: where they are, and the settings that shape their connections.
+type targetKey struct {
+	service     string
+	scheme      string
+	host        string
+	prefix      string
+	protocol    Protocol
+	tls         TLSConfig
+	maxIdle     int
+	maxOpen     int
+	idleTimeout time.Duration
+}
+
+// targetWindow is what one window knows of a target.
+type targetWindow struct {
+	outlier outlierWindow
+	load    load
 }
 
 // Scheme is http or https.
-func (t *Target) Scheme() string { return t.scheme }
+func (t *Target) Scheme() string { return t.key.scheme }
 
 // Host is the target's authority: its host, and its port if it was given.
-func (t *Target) Host() string { return t.host }
+func (t *Target) Host() string { return t.key.host }
 
 // Prefix is the path that goes in front of a request's path; empty or with a slash at its beginning and none at its end.
-func (t *Target) Prefix() string { return t.prefix }
+func (t *Target) Prefix() string { return t.key.prefix }
+
+// multiplexes tells whether a connection to the target may carry several exchanges at once.
+func (k targetKey) multiplexes() bool {
+	return k.protocol == HTTP2 || k.protocol == HTTP2Cleartext || k.protocol == Automatic && k.scheme == "https"
+}
+
+// address is what consistent hashing tells targets apart by.
+func (k targetKey) address() string { return k.host + k.prefix }

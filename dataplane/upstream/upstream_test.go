@@ -50,7 +50,7 @@ func TestTargetsShareByWeight(t *testing.T) {
 			s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(c.weights...)})
 			var got strings.Builder
 			for range len(c.first) {
-				got.WriteString(strings.TrimPrefix(s.Pick(1, now, nil).Host(), "target"))
+				got.WriteString(strings.TrimPrefix(s.at(1, now, nil).Host(), "target"))
 			}
 			if got.String() != c.first {
 				t.Errorf("%s, want %s", got.String(), c.first)
@@ -62,7 +62,7 @@ func TestTargetsShareByWeight(t *testing.T) {
 		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1_000_000, 999_983, 1)})
 		counts := map[*Target]int{}
 		for range 100_000 {
-			counts[s.Pick(1, now, nil)]++
+			counts[s.at(1, now, nil)]++
 		}
 		for i, want := range []int{50_000, 50_000, 0} {
 			if got := counts[s.Targets()[i]]; got < want-200 || got > want+200 {
@@ -78,14 +78,14 @@ func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
 	bad, now := s.Targets()[1], time.Now()
 	picked := func(window Window, at time.Time) (n int) {
 		for range 30 {
-			if s.Pick(window, at, nil) == bad {
+			if s.at(window, at, nil) == bad {
 				n++
 			}
 		}
 		return n
 	}
 	fail := func(target *Target, at time.Time) {
-		s.reportAt(1, target, FailureConnect, func() time.Time { return at })
+		s.judge(1, target, FailureConnect, s.registry.clock.at(at))
 	}
 	// Those that were under way when it failed do not count again.
 	for range 100 {
@@ -109,17 +109,17 @@ func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
 		}
 		fail(bad, now)
 	}
-	s.Report(1, bad, FailureNone)
+	s.judge(1, bad, FailureNone, s.registry.clock.at(now))
 	if picked(1, now) != 10 {
 		t.Error("success is not noticed")
 	}
 	for _, target := range s.Targets() {
 		fail(target, now)
 	}
-	if s.Pick(1, now, nil) == nil {
+	if s.at(1, now, nil) == nil {
 		t.Error("with all failing, none is tried")
 	}
-	if s.Pick(2, now, bad) == bad {
+	if s.at(2, now, bad) == bad {
 		t.Error("the target to avoid was picked")
 	}
 }
@@ -192,7 +192,7 @@ func TestRefusedAddresses(t *testing.T) {
 	}
 	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://169.254.169.254/latest", nil)
-	response, err := s.RoundTrip(request)
+	response, err := s.RoundTrip(s.Targets()[0], request)
 	if err == nil {
 		_ = response.Body.Close()
 	}
@@ -233,7 +233,7 @@ func TestProtocols(t *testing.T) {
 				Name: "s", Targets: []TargetConfig{{URL: c.url}}, Protocol: c.protocol, TLS: TLSConfig{InsecureSkipVerify: true},
 			})
 			request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
-			response, err := s.RoundTrip(request)
+			response, err := s.RoundTrip(s.Targets()[0], request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +247,7 @@ func TestProtocols(t *testing.T) {
 		t.Parallel()
 		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
 		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, secure.URL, nil)
-		response, err := s.RoundTrip(request)
+		response, err := s.RoundTrip(s.Targets()[0], request)
 		if err == nil {
 			_ = response.Body.Close()
 			t.Error("is trusted")
@@ -265,7 +265,7 @@ func TestConnectTimeoutCoversTLS(t *testing.T) {
 	url := "https://" + silent.Addr().String()
 	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
 	request, _ := http.NewRequestWithContext(WithConnectTimeout(context.Background(), 50*time.Millisecond), http.MethodGet, url, nil)
-	response, err := s.RoundTrip(request)
+	response, err := s.RoundTrip(s.Targets()[0], request)
 	if err == nil {
 		_ = response.Body.Close()
 	}
@@ -281,7 +281,7 @@ func BenchmarkPick(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s.Pick(1, now, nil)
+			s.at(1, now, nil)
 		}
 	})
 }

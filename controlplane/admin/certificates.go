@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"tidegate.dev/controlplane/config"
+	"tidegate.dev/controlplane/store"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -23,6 +24,17 @@ func newCertificateServer(s *Server) *certificateServer {
 func showCertificate(r config.Resource, spec *configv1.Certificate) *adminv1.Certificate {
 	return &adminv1.Certificate{
 		Name: r.Name, Labels: r.Labels, Spec: spec, Etag: r.ETag, Sequence: int32(r.Sequence), UpdateTime: timestamp(r.UpdatedAt), State: r.State, NotAfter: timestamp(r.NotAfter),
+		Issuance: showIssuance(r.Issuance),
+	}
+}
+
+func showIssuance(i *store.ACMECertificate) *adminv1.Issuance {
+	if i == nil {
+		return nil
+	}
+	return &adminv1.Issuance{
+		State: i.State, Error: i.Error, Failures: int32(i.Failures), Issuer: i.Issuer, IssueTime: optionalTimestamp(i.IssuedAt),
+		RenewTime: optionalTimestamp(i.RenewAt), NextAttemptTime: timestamp(i.DueAt),
 	}
 }
 

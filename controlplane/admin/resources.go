@@ -169,7 +169,7 @@ func sameName(path, body string) error {
 // outputOnly are the fields of a resource that a client may send back as it got them.
 var outputOnly = map[string]bool{
 	"name": true, "etag": true, "revision": true, "sequence": true, "update_time": true, "state": true,
-	"phase": true, "notes": true, "not_after": true,
+	"phase": true, "notes": true, "not_after": true, "issuance": true,
 }
 
 // writable are the paths of a mask that can be written: what is output only is ignored wherever it is sent, and a free-form

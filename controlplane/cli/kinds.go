@@ -76,7 +76,17 @@ func listings() []listing {
 		{
 			collection: "certificates", kind: configv1.Kind_KIND_CERTIFICATE,
 			one: func() proto.Message { return new(adminv1.Certificate) }, list: func() proto.Message { return new(adminv1.ListCertificatesResponse) },
-			columns: []column{name, {"SERVER NAMES", "spec.server_names"}, {"EXPIRES", "not_after"}, staged, {"SEQUENCE", "sequence"}, changed},
+			columns: []column{
+				name,
+				{"SERVER NAMES", "spec.server_names"},
+				{"EXPIRES", "not_after"},
+				staged,
+				{"ACME", "issuance.state"},
+				{"RENEWS", "issuance.renew_time"},
+				{"SEQUENCE", "sequence"},
+				changed,
+				{"ERROR", "issuance.error"},
+			},
 		},
 		{
 			collection: "secrets", kind: configv1.Kind_KIND_SECRET,

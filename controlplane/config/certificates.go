@@ -15,6 +15,9 @@ import (
 
 // checkCertificate says what is wrong with a certificate and its private key.
 func checkCertificate(certificate *configv1.Certificate, now time.Time) []configv1.FieldViolation {
+	if certificate.GetAcme() != nil {
+		return checkACME(certificate)
+	}
 	if certificate.GetCertificatePem() == "" {
 		return nil // the schema's rule says so
 	}

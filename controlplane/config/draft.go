@@ -140,7 +140,7 @@ func (d *draft) formerOf(e *edit) (body []byte, labels map[string]string, exists
 func keepPrivateParts(spec, former proto.Message) {
 	switch s := spec.(type) {
 	case *configv1.Certificate:
-		if f, ok := former.(*configv1.Certificate); ok && s.GetPrivateKeyPem() == "" {
+		if f, ok := former.(*configv1.Certificate); ok && s.GetPrivateKeyPem() == "" && s.GetAcme() == nil {
 			s.PrivateKeyPem = f.GetPrivateKeyPem()
 		}
 	case *configv1.Secret:

@@ -112,6 +112,8 @@ const (
 	rulePEM              = "pem"
 	ruleKeyPair          = "certificate.key"
 	ruleExpired          = "expired"
+	ruleACME             = "certificate.acme"
+	ruleOneOf            = "message.oneof"
 	ruleRequired         = "required"
 	ruleReferenceMissing = "reference.missing"
 	ruleReferenceInUse   = "reference.in_use"

@@ -79,7 +79,7 @@ func (d *draft) stagedChanges() []store.Change {
 	return changes
 }
 
-// appendLane writes the fast part. With a consumer go its keys.
+// appendLane writes the fast part. With a consumer go its keys, and with a certificate what was obtained for it.
 func (d *draft) appendLane(ctx context.Context, actor string) (sequence int64, err error) {
 	var writes []store.LaneWrite
 	for _, e := range d.edits {
@@ -90,6 +90,13 @@ func (d *draft) appendLane(ctx context.Context, actor string) (sequence int64, e
 			if writes, err = d.appendKeyDeletes(ctx, writes, e.Name); err != nil {
 				return 0, err
 			}
+		}
+		if e.Kind == configv1.Kind_KIND_CERTIFICATE {
+			more, err := d.appendIssuance(ctx, e)
+			if err != nil {
+				return 0, err
+			}
+			writes = append(writes, more...)
 		}
 		write := store.LaneWrite{Key: e.Key, Delete: e.delete, Labels: e.labels}
 		if !e.delete {

@@ -163,7 +163,7 @@ func (s *Service) laneResources(ctx context.Context, tx *store.Tx, fleet store.F
 		}
 		resources[i] = resource
 	}
-	return resources, nil
+	return resources, s.addIssuances(ctx, tx, fleet.ID, resources)
 }
 
 // consumerState looks each plan up once; served remembers.

@@ -36,6 +36,8 @@ type Resource struct {
 	State string
 	// NotAfter is when a certificate's leaf stops being valid.
 	NotAfter time.Time
+	// Issuance is how obtaining a certificate by ACME stands; nil of every other.
+	Issuance *store.ACMECertificate
 }
 
 // States of a resource.
@@ -57,7 +59,7 @@ func stagedETag(from int64) string   { return fmt.Sprintf(`"r%d"`, from) }
 func laneETag(sequence int64) string { return fmt.Sprintf(`"s%d"`, sequence) }
 func changeSetETag(set int64) string { return fmt.Sprintf(`"v%d"`, set) }
 func sealable(kind configv1.Kind) bool {
-	return kind == configv1.Kind_KIND_CERTIFICATE || kind == configv1.Kind_KIND_SECRET
+	return kind == configv1.Kind_KIND_CERTIFICATE || kind == configv1.Kind_KIND_SECRET || kind == configv1.Kind_KIND_ISSUED_CERTIFICATE
 }
 
 // checkMatch enforces If-Match (RFC 9110, section 13.1.1): ifMatch is empty, "*" or a list of entity tags, present is the

@@ -88,10 +88,15 @@ func (l *lanes) fill(ctx context.Context, tx *store.Tx, fleetID int64, batch *ag
 			return err
 		}
 		for _, change := range changes {
-			entry, err := l.entry(fleetID, change)
+			entry, err := l.entry(ctx, tx, fleetID, change)
+			if err != nil && ctx.Err() != nil {
+				return err
+			}
 			if err != nil {
 				// One row that cannot be read must not hold back the revocations behind it.
 				l.log.Error("an entry of the fast lane is left out", "fleet_id", fleetID, "sequence", change.Sequence, "error", err)
+			}
+			if entry == nil {
 				after = change.Sequence
 				continue
 			}
@@ -110,14 +115,30 @@ func (l *lanes) fill(ctx context.Context, tx *store.Tx, fleetID int64, batch *ag
 	}
 }
 
-// entry is what an agent gets of a resource of the fast lane.
-func (l *lanes) entry(fleetID int64, change store.LaneChange) (*agentv1.LaneEntry, error) {
+// entry is what an agent gets of a resource of the fast lane; nil: nothing.
+func (l *lanes) entry(ctx context.Context, tx *store.Tx, fleetID int64, change store.LaneChange) (*agentv1.LaneEntry, error) {
 	entry := &agentv1.LaneEntry{Sequence: change.Sequence, Kind: change.Kind, Name: change.Name, Deleted: change.Body == nil}
+	if change.Kind == configv1.Kind_KIND_ISSUED_CERTIFICATE {
+		// To agents it is the certificate itself, and that alone says when it is gone.
+		entry.Kind = configv1.Kind_KIND_CERTIFICATE
+		if entry.GetDeleted() {
+			return nil, nil //nolint:nilnil // nothing for agents
+		}
+	}
 	if entry.GetDeleted() {
 		return entry, nil
 	}
-	if err := l.addMaterial(entry, fleetID, change); err != nil {
+	var err error
+	if entry.GetKind() == configv1.Kind_KIND_CERTIFICATE {
+		err = l.addCertificate(ctx, tx, entry, fleetID, change)
+	} else {
+		err = l.addMaterial(entry, fleetID, change)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading %v %q of the fast lane: %w", change.Kind, change.Name, err)
+	}
+	if entry.GetMaterial() == nil {
+		return nil, nil //nolint:nilnil // nothing for agents
 	}
 	return entry, nil
 }
@@ -135,23 +156,19 @@ func (l *lanes) addMaterial(entry *agentv1.LaneEntry, fleetID int64, change stor
 		return nil
 	case configv1.Kind_KIND_KEY:
 		return addKey(entry, change)
-	case configv1.Kind_KIND_CERTIFICATE:
-		var certificate configv1.Certificate
-		if err := l.unseal(fleetID, change, &certificate); err != nil {
-			return err
-		}
-		entry.Material = &agentv1.LaneEntry_Certificate{Certificate: &agentv1.CertificateMaterial{
-			ServerNames:    certificate.GetServerNames(),
-			CertificatePem: certificate.GetCertificatePem(),
-			PrivateKeyPem:  certificate.GetPrivateKeyPem(),
-		}}
-		return nil
 	case configv1.Kind_KIND_SECRET:
 		var secret configv1.Secret
 		if err := l.unseal(fleetID, change, &secret); err != nil {
 			return err
 		}
 		entry.Material = &agentv1.LaneEntry_Secret{Secret: &agentv1.SecretMaterial{Value: secret.GetValue()}}
+		return nil
+	case configv1.Kind_KIND_ACME_CHALLENGE:
+		var challenge agentv1.AcmeChallengeMaterial
+		if err := l.unseal(fleetID, change, &challenge); err != nil {
+			return err
+		}
+		entry.Material = &agentv1.LaneEntry_AcmeChallenge{AcmeChallenge: &challenge}
 		return nil
 	default:
 		return fmt.Errorf("kind %v does not belong there", change.Kind)

@@ -10,6 +10,31 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AcmeAccount struct {
+	Directory string
+	Email     string
+	Sealed    []byte
+	Location  string
+	CreatedAt time.Time
+}
+
+type AcmeCertificate struct {
+	FleetID   int64
+	Name      string
+	Wanted    []byte
+	Issued    []byte
+	State     string
+	Error     string
+	Attempts  int32
+	Issuer    string
+	IssuedAt  *time.Time
+	NotAfter  *time.Time
+	RenewAt   *time.Time
+	DueAt     time.Time
+	Holder    string
+	HeldUntil *time.Time
+}
+
 type Agent struct {
 	ID                   string
 	FleetID              int64

@@ -71,7 +71,7 @@ func checkResource(key revision.Key, labels map[string]string, spec proto.Messag
 		fields = append(fields, withoutRepetition(fields, wrong)...)
 		fields = append(fields, withoutRepetition(fields, checkTemplates(s, rule))...)
 	case *configv1.Certificate:
-		fields = append(nameSource(s, fields), checkCertificate(s, now)...)
+		fields = slices.Concat(nameSource(s, fields), checkCertificate(s, now), checkClientAuth(s), checkStaple(s, now))
 	case *configv1.Secret:
 		if s.GetValue() == "" {
 			fields = append(fields, configv1.FieldViolation{Field: "value", Rule: ruleRequired, Message: "value is required"})

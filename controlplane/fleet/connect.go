@@ -46,10 +46,14 @@ func (s *Server) connect(stream agentStream) error {
 		return err
 	}
 	defer session.feed.end()
+	welcome, err := s.welcome(agent.FleetID)
+	if err != nil {
+		return err
+	}
 	session.stream, session.received = stream, reading.received
 	reading.session.Store(session)
 	session.log.Info("an agent connected", "version", hello.GetVersion(), "lane_sequence", hello.GetLaneSequence())
-	err = s.attend(ctx, session)
+	err = s.attend(ctx, session, welcome)
 	session.log.Info("an agent's stream ended", "reason", err)
 	s.board.add(store.AgentReport{ID: agent.ID, Session: session.number})
 	return err
@@ -57,9 +61,9 @@ func (s *Server) connect(stream agentStream) error {
 
 // attend runs the session in a goroutine of its own, so that an agent that does not read can be left: only when the handler
 // returns does a send that is stuck end.
-func (s *Server) attend(ctx context.Context, session *session) error {
+func (s *Server) attend(ctx context.Context, session *session, welcome *agentv1.Welcome) error {
 	ended := make(chan error, 1)
-	s.goroutines.Go(func() { ended <- session.run(ctx, s.welcome()) })
+	s.goroutines.Go(func() { ended <- session.run(ctx, welcome) })
 	watchdog := time.NewTicker(sendTimeout / 10)
 	defer watchdog.Stop()
 	for {
@@ -208,10 +212,15 @@ func numbersOf(revisions []*agentv1.RevisionReference) []int64 {
 	return numbers
 }
 
-func (s *Server) welcome() *agentv1.Welcome {
+func (s *Server) welcome(fleetID int64) (*agentv1.Welcome, error) {
+	tickets, err := s.keyring.SessionTicketSecret(fleetID)
+	if err != nil {
+		return nil, err
+	}
 	return &agentv1.Welcome{
 		HeartbeatIntervalMs: uint32(heartbeatInterval.Milliseconds()),
 		KeyHashKey:          s.keyring.KeyHashKey(),
 		Authorities:         s.keyring.Authority().Certificates(),
-	}
+		SessionTicketSecret: tickets,
+	}, nil
 }

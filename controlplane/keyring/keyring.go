@@ -3,11 +3,13 @@ package keyring
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
@@ -20,6 +22,7 @@ type Keyring struct {
 	authority *Authority
 	signer    *signer
 	hashKey   []byte
+	tickets   []byte
 }
 
 // Open reads the master key from masterKeyFile and opens with it the keys of the database. With create, what is missing is
@@ -75,6 +78,16 @@ func (k *Keyring) KeyHash(key string) []byte {
 
 // KeyHashKey returns a copy of the key of KeyHash, for agents.
 func (k *Keyring) KeyHashKey() []byte { return slices.Clone(k.hashKey) }
+
+// SessionTicketSecret returns what the agents of a fleet derive the keys of TLS session tickets from: 32 bytes, different for each
+// fleet and always the same (RFC 5869).
+func (k *Keyring) SessionTicketSecret(fleetID int64) ([]byte, error) {
+	secret, err := hkdf.Key(sha256.New, k.tickets, nil, "tidegate session tickets\x00fleet "+strconv.FormatInt(fleetID, 10), sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the secret of session tickets: %w", err)
+	}
+	return secret, nil
+}
 
 // Authority returns the authority that certifies agents and this control plane.
 func (k *Keyring) Authority() *Authority { return k.authority }

@@ -64,6 +64,16 @@ func TestTheSameKeysComeBack(t *testing.T) {
 	if string(first.KeyHash("tg_x")) == string(first.KeyHash("tg_y")) {
 		t.Error("two keys have one hash")
 	}
+	tickets := func(k *keyring.Keyring, fleet int64) string {
+		secret, err := k.SessionTicketSecret(fleet)
+		if err != nil || len(secret) != 32 {
+			t.Fatalf("a secret of %d bytes, %v", len(secret), err)
+		}
+		return string(secret)
+	}
+	if tickets(first, 1) != tickets(second, 1) || tickets(first, 1) == tickets(first, 2) {
+		t.Error("the secret of session tickets is not one for each fleet")
+	}
 	sealed, err := first.Seal([]byte("secret"), keyring.ResourceContext(1, configv1.Kind_KIND_SECRET, "a"))
 	if err != nil {
 		t.Fatal(err)

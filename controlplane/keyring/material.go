@@ -16,6 +16,7 @@ const (
 	authorityName = "authority"
 	signingName   = "signing"
 	keyHashName   = "key-hash"
+	ticketsName   = "session-tickets"
 )
 
 // materialKind says how a key is made: its public half, and what is sealed.
@@ -28,7 +29,8 @@ type materialKind struct {
 var materialKinds = []materialKind{
 	{authorityName, newAuthorityMaterial},
 	{signingName, newSigningMaterial},
-	{keyHashName, newKeyHashMaterial},
+	{keyHashName, newSecretMaterial},
+	{ticketsName, newSecretMaterial},
 }
 
 // readMaterial reads the keys that the database holds.
@@ -104,21 +106,24 @@ func unwrap(master tink.AEAD, stored []store.KeyMaterial) (*Keyring, error) {
 			k.signer, err = openSigner(row.Public, private)
 		case keyHashName:
 			k.hashKey, err = private, checkLength(private, keyHashLength)
+		case ticketsName:
+			k.tickets, err = private, checkLength(private, keyHashLength)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("opening the key %q: %w", row.Name, err)
 		}
 	}
-	if k.authority == nil || k.signer == nil || k.hashKey == nil {
+	if k.authority == nil || k.signer == nil || k.hashKey == nil || k.tickets == nil {
 		return nil, errors.New("the database lacks keys of the control plane")
 	}
 	return k, nil
 }
 
-// keyHashLength is the length of the key of the keyed hash, in bytes: as long as the hash (RFC 2104, section 3).
+// keyHashLength is the length of the key of the keyed hash, in bytes: as long as the hash (RFC 2104, section 3). The secret of
+// session tickets is as long.
 const keyHashLength = 32
 
-func newKeyHashMaterial() (public, private []byte, err error) {
+func newSecretMaterial() (public, private []byte, err error) {
 	private = make([]byte, keyHashLength)
 	_, err = rand.Read(private)
 	return []byte{}, private, err

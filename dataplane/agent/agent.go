@@ -57,7 +57,9 @@ type Config struct {
 	Lane      *lane.Table
 	Counters  *telemetry.Counters
 	KeyUses   *telemetry.KeyUses // may be nil
-	Log       *slog.Logger
+	// SetTicketSecret takes what the fleet's keys of TLS session tickets are derived from; nil: nobody wants it.
+	SetTicketSecret func(secret []byte) error
+	Log             *slog.Logger
 
 	// DeadMan is how long a candidate is served without a control plane; 0: one minute.
 	DeadMan time.Duration

@@ -29,6 +29,7 @@ func (a *Agent) openJournal(ctx context.Context) error {
 	if state.KeyHashKey != nil {
 		a.config.Lane.SetKeyHashKey(state.KeyHashKey)
 	}
+	a.setTicketSecret(ctx, state.SessionTicketSecret)
 	if err := a.config.Lane.Apply(state.Lane()); err != nil {
 		log.ErrorContext(ctx, "fast lane from the disk", "error", err)
 	}

@@ -88,11 +88,33 @@ func (a *Agent) takeKeyHashKey(ctx context.Context, key []byte) {
 		return
 	}
 	a.config.Lane.SetKeyHashKey(key)
-	record := journal.KeyHashKeyRecord(key)
+	a.keep(ctx, "key of the key hash", journal.KeyHashKeyRecord(key))
+}
+
+// takeTicketSecret hands on what the keys of session tickets are derived from, and keeps it likewise.
+func (a *Agent) takeTicketSecret(ctx context.Context, secret []byte) {
+	if len(secret) == 0 || bytes.Equal(secret, a.journal.State().SessionTicketSecret) {
+		return
+	}
+	a.setTicketSecret(ctx, secret)
+	a.keep(ctx, "secret of session tickets", journal.SessionTicketSecretRecord(secret))
+}
+
+func (a *Agent) setTicketSecret(ctx context.Context, secret []byte) {
+	if a.config.SetTicketSecret == nil || len(secret) == 0 {
+		return
+	}
+	if err := a.config.SetTicketSecret(secret); err != nil {
+		a.log.ErrorContext(ctx, "secret of session tickets", "error", err)
+	}
+}
+
+// keep writes a record that takes effect even if the disk refuses it.
+func (a *Agent) keep(ctx context.Context, what string, record *agentv1.JournalRecord) {
 	if err := a.journal.Append(record); err != nil {
-		a.log.ErrorContext(ctx, "key of the key hash not kept on the disk", "error", err)
+		a.log.ErrorContext(ctx, what+" not kept on the disk", "error", err)
 		if err := a.journal.Amend(record); err != nil {
-			a.log.ErrorContext(ctx, "key of the key hash", "error", err)
+			a.log.ErrorContext(ctx, what, "error", err)
 		}
 	}
 }

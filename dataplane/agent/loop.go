@@ -105,6 +105,7 @@ func (a *Agent) onWelcome(ctx context.Context, welcome *agentv1.Welcome) {
 		a.heartbeat = min(max(interval, leastHeartbeat), mostHeartbeat)
 	}
 	a.takeKeyHashKey(ctx, welcome.GetKeyHashKey())
+	a.takeTicketSecret(ctx, welcome.GetSessionTicketSecret())
 	a.log.InfoContext(ctx, "connected to the control plane")
 	a.onHeartbeat()
 }

@@ -13,10 +13,18 @@ import (
 // Certificate finds the certificate for a server name: the exact name, else the wildcard of its parent (RFC 6125, section
 // 6.4.3). It does not allocate if the name is in lower case.
 func (t *Table) Certificate(serverName string) (*tls.Certificate, bool) {
+	found, ok := t.find(serverName)
+	if !ok {
+		return nil, false
+	}
+	return found.tls, true
+}
+
+func (t *Table) find(serverName string) (*certificate, bool) {
 	names := t.content.Load().names
 	serverName = strings.ToLower(strings.TrimSuffix(serverName, "."))
 	if found, ok := names.get(serverName); ok {
-		return found[0].tls, true
+		return found[0], true
 	}
 	dot := strings.IndexByte(serverName, '.')
 	if dot <= 0 {
@@ -24,7 +32,7 @@ func (t *Table) Certificate(serverName string) (*tls.Certificate, bool) {
 	}
 	// Wildcards are kept under their suffix with its dot, so that no name needs to be put together here.
 	if found, ok := names.get(serverName[dot:]); ok {
-		return found[0].tls, true
+		return found[0], true
 	}
 	return nil, false
 }
@@ -82,6 +90,9 @@ func parseCertificate(name string, material *agentv1.CertificateMaterial) (*cert
 		names = pair.Leaf.DNSNames
 	}
 	c := &certificate{name: name, tls: &pair}
+	if err := c.present(material); err != nil {
+		return nil, err
+	}
 	for _, serverName := range names {
 		serverName = strings.ToLower(strings.TrimSuffix(serverName, "."))
 		serverName = strings.TrimPrefix(serverName, "*")

@@ -55,4 +55,8 @@ type certificate struct {
 	name  string
 	names []string
 	tls   *tls.Certificate
+	// bare is tls without its OCSP response, for when that has expired; nil if it never does.
+	bare     *tls.Certificate
+	staleAt  time.Time
+	presents Presentation
 }

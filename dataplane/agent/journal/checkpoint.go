@@ -73,7 +73,12 @@ func (s *State) desiredRecords(write func(*agentv1.JournalRecord) error) error {
 		}
 	}
 	if s.KeyHashKey != nil {
-		return write(KeyHashKeyRecord(s.KeyHashKey))
+		if err := write(KeyHashKeyRecord(s.KeyHashKey)); err != nil {
+			return err
+		}
+	}
+	if s.SessionTicketSecret != nil {
+		return write(SessionTicketSecretRecord(s.SessionTicketSecret))
 	}
 	return nil
 }

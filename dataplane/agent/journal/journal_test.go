@@ -78,8 +78,8 @@ func laneKey(after, sequence int64, name string) *agentv1.JournalRecord {
 
 // summary is all that a state says, to compare.
 func summary(s *journal.State) string {
-	text := fmt.Sprintf("desired %s\nprevious %v\nlane %v %v\nkey %x\n",
-		s.Desired, s.PreviousStable.GetRevision(), s.LaneEpoch, s.LaneSequence, s.KeyHashKey)
+	text := fmt.Sprintf("desired %s\nprevious %v\nlane %v %v\nkey %x\ntickets %x\n",
+		s.Desired, s.PreviousStable.GetRevision(), s.LaneEpoch, s.LaneSequence, s.KeyHashKey, s.SessionTicketSecret)
 	for _, d := range s.Dropped {
 		text += fmt.Sprintf("dropped %d %s\n", d.GetRevision(), d.GetReason())
 	}
@@ -103,6 +103,7 @@ func fill(t testing.TB, j *journal.Journal) []string {
 	two := routes(one, 3, "two")
 	steps := []*agentv1.JournalRecord{
 		journal.KeyHashKeyRecord([]byte("hash key")),
+		journal.SessionTicketSecretRecord([]byte("secret of tickets")),
 		laneKey(0, 7, "k7"),
 		contentRecord(0, revision.NewContent(), 1, one),
 		desired(1, reference(1, one), nil),
@@ -132,7 +133,7 @@ func TestWhatWasAppendedIsThereAfterAKill(t *testing.T) {
 	if got, want := summary(again.State()), states[len(states)-1]; got != want {
 		t.Errorf("recovered\n%s\nwant\n%s", got, want)
 	}
-	if recovery.CutBytes != 0 || len(recovery.Problems) > 0 || recovery.Records != 9 {
+	if recovery.CutBytes != 0 || len(recovery.Problems) > 0 || recovery.Records != 10 {
 		t.Errorf("recovery %+v", recovery)
 	}
 	if again.State().PreviousStable.GetRevision() != 1 {

@@ -26,3 +26,8 @@ func DroppedRecord(d *agentv1.DroppedRevision) *agentv1.JournalRecord {
 func KeyHashKeyRecord(key []byte) *agentv1.JournalRecord {
 	return &agentv1.JournalRecord{Record: &agentv1.JournalRecord_KeyHashKey{KeyHashKey: key}}
 }
+
+// SessionTicketSecretRecord keeps what the keys of TLS session tickets are derived from.
+func SessionTicketSecretRecord(secret []byte) *agentv1.JournalRecord {
+	return &agentv1.JournalRecord{Record: &agentv1.JournalRecord_SessionTicketSecret{SessionTicketSecret: secret}}
+}

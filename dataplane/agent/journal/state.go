@@ -43,6 +43,8 @@ type State struct {
 	Dropped []*agentv1.DroppedRevision
 	// KeyHashKey is the key of the keyed hash of API keys.
 	KeyHashKey []byte
+	// SessionTicketSecret is what the keys of TLS session tickets are derived from.
+	SessionTicketSecret []byte
 	// LaneEpoch and LaneSequence say up to where the fast lane is held.
 	LaneEpoch, LaneSequence int64
 
@@ -126,6 +128,8 @@ func (s *State) apply(record *agentv1.JournalRecord) error {
 		s.Dropped = s.Dropped[max(0, len(s.Dropped)-maxDropped):]
 	case *agentv1.JournalRecord_KeyHashKey:
 		s.KeyHashKey = r.KeyHashKey
+	case *agentv1.JournalRecord_SessionTicketSecret:
+		s.SessionTicketSecret = r.SessionTicketSecret
 	default:
 		return errors.New("a record of an unknown type")
 	}

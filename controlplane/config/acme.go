@@ -25,9 +25,6 @@ func checkACME(certificate *configv1.Certificate) []configv1.FieldViolation {
 	if certificate.GetPrivateKeyPem() != "" {
 		refuse("private_key_pem", ruleACME, "must be empty with acme: the control plane makes the key")
 	}
-	if len(certificate.GetOcspResponse()) > 0 {
-		refuse("ocsp_response", ruleACME, "must be empty with acme: it would be that of another certificate soon")
-	}
 	switch n := len(certificate.GetServerNames()); {
 	case n == 0:
 		refuse("server_names", ruleRequired, "at least one name is required with acme: the names to obtain the certificate for")

@@ -99,6 +99,8 @@ func (c *content) apply(e *agentv1.LaneEntry, before *content) error {
 		err = c.applyCertificate(e)
 	case configv1.Kind_KIND_SECRET:
 		err = c.applySecret(e)
+	case configv1.Kind_KIND_ACME_CHALLENGE:
+		err = c.applyChallenge(e)
 	default:
 		err = errors.New("this kind does not travel in the fast lane")
 	}

@@ -31,6 +31,8 @@ type content struct {
 	// smallest by certificate name is shown.
 	names        *index[string, []*certificate]
 	certificates *index[string, *certificate]
+	// challenges by token.
+	challenges *index[string, challenge]
 }
 
 // New returns an empty table. Until [Table.SetKeyHashKey] no key is found.
@@ -52,6 +54,7 @@ func newContent() *content {
 		secrets:      newIndex[string, string](byName),
 		names:        newIndex[string, []*certificate](byName),
 		certificates: newIndex[string, *certificate](byName),
+		challenges:   newIndex[string, challenge](byName),
 	}
 }
 

@@ -25,9 +25,11 @@ const (
 
 // Config shapes a service. Two that are equal, down to the letter, share connections and failures.
 type Config struct {
-	Name     string
-	Targets  []TargetConfig
-	Protocol Protocol
+	Name string
+	// Targets are listed, or Discovery finds them.
+	Targets   []TargetConfig
+	Discovery DiscoveryConfig
+	Protocol  Protocol
 	// ConnectTimeout bounds opening a connection, TLS included. 0 means 2 s.
 	ConnectTimeout time.Duration
 	// MaxIdle is how many idle connections are kept to a target. 0 means 128.
@@ -111,7 +113,6 @@ func (c Config) identity() [sha256.Size]byte {
 
 // target is the key of one of the service's targets.
 func (c *Config) target(at string) (targetKey, error) {
-	protocol := c.Protocol
 	u, err := url.Parse(at)
 	switch {
 	case err != nil:
@@ -122,19 +123,28 @@ func (c *Config) target(at string) (targetKey, error) {
 		return targetKey{}, errors.New("has no host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return targetKey{}, errors.New("has more than a scheme, a host and a path")
-	case protocol == HTTP2 && u.Scheme == "http":
-		return targetKey{}, errors.New("is http, but the protocol h2 needs https; in clear text it is h2c")
-	case protocol == HTTP2Cleartext && u.Scheme == "https":
-		return targetKey{}, errors.New("is https, but the protocol h2c is in clear text; over TLS it is h2")
+	}
+	if err := c.Protocol.fits(u.Scheme); err != nil {
+		return targetKey{}, err
 	}
 	key := targetKey{
 		service: c.Name, scheme: u.Scheme, host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
-		protocol: protocol, maxIdle: c.MaxIdle, maxOpen: c.MaxOpen, idleTimeout: c.IdleTimeout,
+		protocol: c.Protocol, maxIdle: c.MaxIdle, maxOpen: c.MaxOpen, idleTimeout: c.IdleTimeout,
 	}
 	if u.Scheme == "https" {
 		key.tls = c.TLS
 	}
 	return key, nil
+}
+
+func (p Protocol) fits(scheme string) error {
+	switch {
+	case p == HTTP2 && scheme == "http":
+		return errors.New("is http, but the protocol h2 needs https; in clear text it is h2c")
+	case p == HTTP2Cleartext && scheme == "https":
+		return errors.New("is https, but the protocol h2c is in clear text; over TLS it is h2")
+	}
+	return nil
 }
 
 func (c TLSConfig) build() (*tls.Config, error) {

@@ -5,9 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
+
+	"tidegate.dev/dataplane/discovery"
 )
 
 type identity [sha256.Size]byte
@@ -19,6 +22,9 @@ type Registry struct {
 	clock  clock
 	dialer *dialer
 	zone   string
+	log    *slog.Logger
+	// discovery is where sources of targets run.
+	discovery discovery.Environment
 	// turns bounds how many probers ask at the same time.
 	turns chan struct{}
 	// lifetime ends what runs in the background.
@@ -35,6 +41,7 @@ type Registry struct {
 	states   map[string]*state
 	targets  map[targetKey]*Target
 	probers  map[proberKey]*prober
+	watches  map[discovery.Config]*watch
 }
 
 const probesAtOnce = 64
@@ -47,6 +54,10 @@ type Environment struct {
 	Allowed []netip.Prefix
 	// Zone is where the agent runs; empty if that does not matter.
 	Zone string
+	// Discovery is what sources of targets need. Without a Dial they have that of upstreams.
+	Discovery discovery.Environment
+	// Log may be nil.
+	Log *slog.Logger
 }
 
 // Addresses says where connections may go.
@@ -58,11 +69,22 @@ func NewRegistry(e Environment) *Registry {
 		clock:    newClock(),
 		dialer:   &dialer{refused: slices.Concat(refusedRanges, e.Refused), allowed: slices.Clone(e.Allowed)},
 		zone:     e.Zone,
+		log:      e.Log,
 		turns:    make(chan struct{}, probesAtOnce),
 		services: make(map[identity]*Service),
 		states:   make(map[string]*state),
 		targets:  make(map[targetKey]*Target),
 		probers:  make(map[proberKey]*prober),
+		watches:  make(map[discovery.Config]*watch),
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.discovery = e.Discovery; r.discovery.Dial == nil {
+		r.discovery.Dial = r.dialer.dial
+	}
+	if r.discovery.Log == nil {
+		r.discovery.Log = r.log
 	}
 	r.lifetime, r.end = context.WithCancelCause(context.Background())
 	return r
@@ -109,20 +131,19 @@ func (r *Registry) Acquire(c Config) (*Service, error) {
 // newService makes a service on the state and the targets that are there. The caller holds mu.
 func (r *Registry) newService(c Config, id identity) (*Service, error) {
 	s := &Service{config: c, registry: r, identity: id}
-	keys, err := c.members()
+	var err error
+	tlsSettings := c.tls()
+	if s.tls, err = tlsSettings.build(); err != nil {
+		return nil, &FieldError{"tls.ca_pem", err}
+	}
+	if c.Discovery.Source.Kind != "" {
+		err = r.follow(s)
+	} else {
+		err = s.list()
+	}
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := c.TLS.build()
-	if err != nil {
-		return nil, &FieldError{"tls.ca_pem", err}
-	}
-	members := make([]member, len(keys))
-	for i, key := range keys {
-		members[i] = member{target: r.holdTarget(key, tlsConfig), weight: max(1, c.Targets[i].Weight), zone: c.Targets[i].Zone}
-		members[i].prober = r.holdProber(&c, key, tlsConfig)
-	}
-	s.current.Store(newSet(members, &s.config, r.zone))
 	if s.state = r.states[c.Name]; s.state == nil {
 		s.state = newState()
 		r.states[c.Name] = s.state
@@ -190,6 +211,7 @@ func (r *Registry) drop(s *Service) (unused []*Target) {
 	if s.state.holders--; s.state.holders == 0 {
 		delete(r.states, s.config.Name)
 	}
+	r.leave(s)
 	if set := s.current.Load(); set != nil {
 		unused = r.letGo(set.members)
 	}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +19,10 @@ type Service struct {
 	registry *Registry
 	identity identity
 	state    *state
+	tls      *tls.Config
+
+	// watch is set once, nil for targets that are listed; guarded by registry.mu.
+	watch *watch
 
 	// Atomic: nil as long as no target is known.
 	current atomic.Pointer[set]
@@ -128,17 +133,24 @@ func (t *Target) close() {
 // serve a request close after it.
 func (s *Service) Release() { s.registry.release(s) }
 
-func (c *Config) members() ([]targetKey, error) {
+// list gives the service the targets of its settings. The caller holds the registry's mu.
+func (s *Service) list() error {
+	c := &s.config
 	keys := make([]targetKey, 0, len(c.Targets))
 	for i, target := range c.Targets {
 		key, err := c.target(target.URL)
 		if err != nil {
-			return nil, &FieldError{fmt.Sprintf("targets[%d].url", i), err}
+			return &FieldError{fmt.Sprintf("targets[%d].url", i), err}
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, &FieldError{"targets", fmt.Errorf("there are none")}
+		return &FieldError{"targets", errors.New("there are none")}
 	}
-	return keys, nil
+	members := make([]member, len(keys))
+	for i, key := range keys {
+		members[i] = s.member(key, c.Targets[i].Weight, c.Targets[i].Zone)
+	}
+	s.current.Store(newSet(members, c, s.registry.zone))
+	return nil
 }

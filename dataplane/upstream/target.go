@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -32,10 +33,12 @@ type Target struct {
 
 // targetKey is what targets are told apart by: where they are, and the settings that shape their connections.
 type targetKey struct {
-	service     string
-	scheme      string
-	host        string
-	prefix      string
+	service string
+	scheme  string
+	host    string
+	prefix  string
+	// authority is what the target is called, if that is not its host.
+	authority   string
 	protocol    Protocol
 	tls         TLSConfig
 	maxIdle     int
@@ -54,6 +57,9 @@ func (t *Target) Scheme() string { return t.key.scheme }
 
 // Host is the target's authority: its host, and its port if it was given.
 func (t *Target) Host() string { return t.key.host }
+
+// Authority is what the target calls itself: its host, unless that is an address of a name.
+func (t *Target) Authority() string { return cmp.Or(t.key.authority, t.key.host) }
 
 // Prefix is the path that goes in front of a request's path; empty or with a slash at its beginning and none at its end.
 func (t *Target) Prefix() string { return t.key.prefix }

@@ -58,6 +58,10 @@ bin/tidegate-demo: $(shell find e2e -name '*.go' 2>/dev/null) $(GO_SOURCES)
 	@echo "building $@"
 	(cd e2e && go build -o ../$@ ./cmd/demo)
 
+bin/tidegate-bench: $(shell find e2e/cmd/bench -type f 2>/dev/null)
+	@echo "building $@"
+	(cd e2e && go build -o ../$@ ./cmd/bench)
+
 .PHONY: console
 console: admin-ui/dist/index.html
 admin-ui/dist/index.html: admin-ui/node_modules/.installed $(CONSOLE_SOURCES)
@@ -94,9 +98,16 @@ e2e: build $(GITHUB_API) e2e/console/node_modules/.installed ## Run the end-to-e
 	(cd e2e && go test -timeout 8m -count=1 -v $(TEST_FLAGS) ./...)
 
 BENCH ?= .
-.PHONY: bench
-bench: ## Run the Go benchmarks, with allocations
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks, with allocations
 	./.ci/modules proto dataplane controlplane -- go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+# All peers take some 25 minutes on a quiet machine, and Caddy and Traefik some to build. QUICK=1 leaves these out.
+QUICK ?=
+BENCH_FLAGS ?=
+.PHONY: bench
+bench: build bin/tidegate-bench $(if $(QUICK),,.bin/caddy .bin/traefik) ## Measure an agent beside nginx, haproxy, Caddy and Traefik (QUICK=1: 3 minutes)
+	@bin/tidegate-bench $(if $(QUICK),--quick) $(BENCH_FLAGS)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
@@ -159,3 +170,14 @@ tool_gofumpt := mvdan.cc/gofumpt
 	(cd .tools && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
 	ln -sf ../.tools/node_modules/.bin/buf .bin/buf
 	touch -h $@
+
+# Peers for `make bench`, each in a module of its own. They are large: one package at a time, behind everything else.
+.bin/caddy: .tools/peers/caddy/go.mod .tools/peers/caddy/go.sum
+	@echo "building Caddy"
+	mkdir -p .bin
+	(cd .tools/peers/caddy && GOWORK=off nice -n 19 go build -p 1 -o $(CURDIR)/$@ github.com/caddyserver/caddy/v2/cmd/caddy)
+	touch $@
+.bin/traefik: $(shell find .tools/peers/traefik -type f 2>/dev/null)
+	@echo "building Traefik"
+	.tools/peers/traefik/build $@
+	touch $@

@@ -165,8 +165,10 @@ func (c *compilation) resolve(name string, source *routeSource, chains map[place
 			Chain:        c.next.places.chain(name, service, chains),
 			Upstream:     target.value.upstream,
 			HostOfTarget: target.value.hostOfTarget,
-			Timeouts:     source.timeouts.over(target.value.timeouts),
-			Rewrite:      source.rewrite,
+
+			DeadlineHeader: target.value.deadlineHeader,
+			Timeouts:       source.timeouts.over(target.value.timeouts),
+			Rewrite:        source.rewrite,
 		})
 	}
 	if len(routes) == 0 || len(routes) < len(source.services) {

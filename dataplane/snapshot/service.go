@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"tidegate.dev/dataplane/upstream"
@@ -22,6 +23,8 @@ type service struct {
 	upstream     *upstream.Service
 	hostOfTarget bool
 	timeouts     Timeouts
+	// deadlineHeader carries the time that is left, in canonical form; empty for none.
+	deadlineHeader string
 }
 
 func (c *compilation) readService(resource revision.Resource) {
@@ -34,6 +37,8 @@ func (c *compilation) readService(resource revision.Resource) {
 	s := &service{
 		hostOfTarget: spec.GetHost() == "upstream",
 		timeouts:     c.timeouts(name, spec.GetTimeouts(), defaults),
+
+		deadlineHeader: http.CanonicalHeaderKey(spec.GetDeadlineHeader()),
 	}
 	acquired, err := c.Registry.Acquire(c.upstreamConfig(resource.Name, name, &spec, s.timeouts.Connect))
 	if err != nil {
@@ -53,6 +58,7 @@ func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv
 		ConnectTimeout: connect,
 		MaxIdle:        int(pool.GetMaxIdle()),
 		IdleTimeout:    c.duration(resource, "connection_pool.idle_timeout", pool.GetIdleTimeout(), 0),
+		MaxOpen:        int(pool.GetMaxOpen()),
 		TLS: upstream.TLSConfig{
 			ServerName:         spec.GetTls().GetServerName(),
 			CA:                 spec.GetTls().GetCaPem(),
@@ -62,12 +68,17 @@ func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv
 		Health:    c.healthCheck(resource, spec.GetHealthCheck()),
 		Outlier:   c.outliers(resource, spec.GetOutlierDetection()),
 		SlowStart: c.duration(resource, "slow_start", spec.GetSlowStart(), 0),
+
+		Discovery:  c.discovery(resource, spec.GetDiscovery()),
+		Balancing:  c.balancing(resource, spec.GetLoadBalancing()),
+		Breaker:    c.breaker(resource, spec.GetCircuitBreaker()),
+		HedgeAfter: c.duration(resource, "hedging.after", spec.GetHedging().GetAfter(), 0),
 	}
 	if spec.GetUrl() != "" {
 		config.Targets = []upstream.TargetConfig{{URL: spec.GetUrl()}}
 	}
 	for _, target := range spec.GetTargets() {
-		config.Targets = append(config.Targets, upstream.TargetConfig{URL: target.GetUrl(), Weight: target.GetWeight()})
+		config.Targets = append(config.Targets, upstream.TargetConfig{URL: target.GetUrl(), Weight: target.GetWeight(), Zone: target.GetZone()})
 	}
 	return config
 }

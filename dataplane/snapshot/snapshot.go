@@ -42,7 +42,9 @@ type Route struct {
 	Upstream *upstream.Service
 	// HostOfTarget sends the target's host upstream instead of the client's.
 	HostOfTarget bool
-	Timeouts     Timeouts
+	// DeadlineHeader carries the time that is left for an exchange, beside grpc-timeout; canonical, empty for none.
+	DeadlineHeader string
+	Timeouts       Timeouts
 	// Split chooses among several backends; the route is that of one of them until then. Nil if there is one only.
 	Split *Split
 	// Rewrite is nil for none.

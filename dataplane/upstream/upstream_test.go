@@ -274,14 +274,3 @@ func TestConnectTimeoutCoversTLS(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func BenchmarkPick(b *testing.B) {
-	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(5, 3, 1)})
-	now := time.Now()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			s.at(1, now, nil)
-		}
-	})
-}

@@ -9,6 +9,7 @@ import (
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
+	"tidegate.dev/dataplane/upstream"
 )
 
 // Config is what a proxy needs.
@@ -25,6 +26,8 @@ type Config struct {
 	Lane     *lane.Table
 	State    *plugin.State
 	Counters *telemetry.Counters
+	// Upstreams is the registry that snapshots are compiled with. Nil lets stable and candidate each find out for themselves.
+	Upstreams *upstream.Registry
 	// KeyUses and AccessLog may be nil.
 	KeyUses   *telemetry.KeyUses
 	AccessLog *telemetry.AccessLog

@@ -39,7 +39,24 @@ const certain = 1_000_000
 func (p *Proxy) Install(installation snapshot.Installation) {
 	p.installing.Lock()
 	defer p.installing.Unlock()
+	p.adopt(installation)
 	p.swap(p.generation(installation))
+}
+
+// adopt lets a new candidate begin with what stable knows of the upstreams, so that it need not find out again which target is
+// down, and stable take over what a candidate that was promoted knows.
+func (p *Proxy) adopt(next snapshot.Installation) {
+	current := p.current.Load()
+	if p.upstreams == nil || current == nil {
+		return
+	}
+	before := current.Installation
+	if before.Candidate != nil && next.Stable != nil && next.Stable.Revision() == before.Candidate.Revision() {
+		p.upstreams.Adopt(candidateArm, stableArm)
+	}
+	if next.Candidate != nil && (before.Candidate == nil || before.RolloutID != next.RolloutID) {
+		p.upstreams.Adopt(stableArm, candidateArm)
+	}
 }
 
 // DropCandidate goes back to stable if the candidate of the rollout is served, and says whether it was.

@@ -16,6 +16,7 @@ import (
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
+	"tidegate.dev/dataplane/upstream"
 )
 
 // Proxy serves clients from what is installed.
@@ -26,6 +27,7 @@ type Proxy struct {
 	trusted   trustworthy
 	lane      *lane.Table
 	state     *plugin.State
+	upstreams *upstream.Registry
 	counters  *telemetry.Counters
 	uses      *telemetry.KeyUses
 	accessLog *telemetry.AccessLog
@@ -58,6 +60,7 @@ func New(config Config) (*Proxy, error) {
 		trusted:   config.TrustedProxies,
 		lane:      config.Lane,
 		state:     config.State,
+		upstreams: config.Upstreams,
 		counters:  config.Counters,
 		uses:      config.KeyUses,
 		accessLog: config.AccessLog,

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"tidegate.dev/controlplane/config"
+	"tidegate.dev/controlplane/identity"
+	"tidegate.dev/controlplane/store"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -68,15 +70,29 @@ func (s *changeSetServer) EditChangeSet(ctx context.Context, r *adminv1.EditChan
 
 // ValidateChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) ValidateChangeSet(ctx context.Context, r *adminv1.ValidateChangeSetRequest) (*adminv1.ValidateChangeSetResponse, error) {
-	violations, warnings, err := s.config.ValidateChangeSet(ctx, r.GetFleet(), r.GetId())
+	review, err := s.config.ValidateChangeSet(ctx, r.GetFleet(), r.GetId())
 	if err != nil {
 		return nil, err
 	}
-	answer := &adminv1.ValidateChangeSetResponse{Warnings: showWarnings(warnings)}
-	if violations != nil {
-		answer.Violations = violationMessages(violations.List)
+	answer := &adminv1.ValidateChangeSetResponse{
+		Warnings: showWarnings(review.Warnings), Risk: showRisk(review.Risk), ApprovalsRequired: int32(review.Required),
+	}
+	if review.Violations != nil {
+		answer.Violations = violationMessages(review.Violations.List)
 	}
 	return answer, nil
+}
+
+// ApproveChangeSet implements adminv1.ChangeSetServiceServer.
+func (s *changeSetServer) ApproveChangeSet(ctx context.Context, r *adminv1.ApproveChangeSetRequest) (*adminv1.ChangeSet, error) {
+	approved, err := s.config.ApproveChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), r.GetComment(), incoming(ctx, headerIfMatch))
+	return answerChangeSet(ctx, approved, err)
+}
+
+// ExpectOfChangeSet implements adminv1.ChangeSetServiceServer.
+func (s *changeSetServer) ExpectOfChangeSet(ctx context.Context, r *adminv1.ExpectOfChangeSetRequest) (*adminv1.ChangeSet, error) {
+	saved, err := s.config.ExpectOfChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), r.GetExpectations(), incoming(ctx, headerIfMatch))
+	return answerChangeSet(ctx, saved, err)
 }
 
 // DiffChangeSet implements adminv1.ChangeSetServiceServer.
@@ -93,7 +109,11 @@ func (s *changeSetServer) RebaseChangeSet(ctx context.Context, r *adminv1.Rebase
 
 // PublishChangeSet implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) PublishChangeSet(ctx context.Context, r *adminv1.PublishChangeSetRequest) (*adminv1.PublishResponse, error) {
-	published, err := s.config.PublishChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), r.GetStrategy(), incoming(ctx, headerIfMatch))
+	options, err := publishOptions(ctx, r.GetOptions())
+	if err != nil {
+		return nil, err
+	}
+	published, err := s.config.PublishChangeSet(ctx, callOf(ctx).who.Name, r.GetFleet(), r.GetId(), r.GetStrategy(), incoming(ctx, headerIfMatch), options)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +123,14 @@ func (s *changeSetServer) PublishChangeSet(ctx context.Context, r *adminv1.Publi
 
 // Apply implements adminv1.ChangeSetServiceServer.
 func (s *changeSetServer) Apply(ctx context.Context, r *adminv1.ApplyRequest) (*adminv1.ApplyResponse, error) {
-	options := config.ApplyOptions{Message: r.GetMessage(), Strategy: r.GetStrategy(), ValidateOnly: r.GetValidateOnly()}
+	publish, err := publishOptions(ctx, r.GetOptions())
+	if err != nil {
+		return nil, err
+	}
+	publish.Expectations = r.GetExpectations()
+	options := config.ApplyOptions{
+		Message: r.GetMessage(), Strategy: r.GetStrategy(), ValidateOnly: r.GetValidateOnly(), DraftOnly: r.GetDraftOnly(), Options: publish,
+	}
 	for _, resource := range r.GetResources() {
 		options.Resources = append(options.Resources, resourceOf(resource))
 	}
@@ -114,12 +141,32 @@ func (s *changeSetServer) Apply(ctx context.Context, r *adminv1.ApplyRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	answer := &adminv1.ApplyResponse{Diff: showDiff(applied.Diff), Warnings: showWarnings(applied.Warnings)}
+	answer := &adminv1.ApplyResponse{
+		Diff: showDiff(applied.Diff), Warnings: showWarnings(applied.Warnings), Risk: showRisk(applied.Risk), ApprovalsRequired: int32(applied.Required),
+	}
+	if applied.ChangeSet != nil {
+		answer.ChangeSet = showChangeSet(*applied.ChangeSet)
+	}
 	if applied.Published != nil {
 		showPublished(ctx, *applied.Published)
 		answer.Published = publishResponse(*applied.Published)
 	}
 	return answer, nil
+}
+
+// publishOptions reads what a publish asks for. What goes around the fleet's policy is for administrators.
+func publishOptions(ctx context.Context, asked *adminv1.PublishOptions) (config.PublishOptions, error) {
+	options := config.PublishOptions{
+		AllowDeletes: asked.GetAllowDeletes(), OverrideFreeze: asked.GetOverrideFreeze(), Emergency: asked.GetEmergency(), Reason: asked.GetReason(),
+	}
+	if (options.OverrideFreeze || options.Emergency) && callOf(ctx).who.Role < identity.Admin {
+		return options, newProblem(problemForbidden, "only administrators override freeze windows or publish in an emergency")
+	}
+	return options, nil
+}
+
+func showRisk(risk config.Risk) *adminv1.Risk {
+	return &adminv1.Risk{Class: risk.Class.String(), Reasons: risk.Reasons}
 }
 
 func answerChangeSet(ctx context.Context, found config.ChangeSet, err error) (*adminv1.ChangeSet, error) {
@@ -134,6 +181,13 @@ func showChangeSet(found config.ChangeSet) *adminv1.ChangeSet {
 	shown := &adminv1.ChangeSet{
 		Id: found.ID, Message: found.Message, BaseRevision: int32(found.BaseRevision), State: found.State, Author: found.Author,
 		CreateTime: timestamp(found.CreatedAt), UpdateTime: timestamp(found.UpdatedAt), Revision: int32(found.Revision), Etag: found.ETag,
+		Editors: found.Editors, Expectations: found.Expectations, ApprovalsRequired: int32(found.Required),
+	}
+	if found.State == store.ChangeSetOpen && found.Edits != nil {
+		shown.Risk = showRisk(found.Risk)
+	}
+	for _, approval := range found.Approvals {
+		shown.Approvals = append(shown.Approvals, &adminv1.Approval{Approver: approval.Approver, Comment: approval.Comment, Time: timestamp(approval.At)})
 	}
 	for _, edit := range found.Edits {
 		if edit.Delete {

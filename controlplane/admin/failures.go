@@ -64,6 +64,9 @@ func problemOfConfig(err error) *problem {
 	var referenced *config.Referenced
 	var precondition *config.Precondition
 	var closed *config.Closed
+	var frozen *config.Frozen
+	var unapproved *config.NotApproved
+	var own *config.OwnChange
 	switch {
 	case errors.As(err, &violations):
 		return invalid(violationMessages(violations.List))
@@ -77,6 +80,12 @@ func problemOfConfig(err error) *problem {
 		return newProblem(problemStale, precondition.Error())
 	case errors.As(err, &closed):
 		return newProblem(problemState, closed.Error())
+	case errors.As(err, &frozen):
+		return newProblem(problemFrozen, frozen.Error())
+	case errors.As(err, &unapproved):
+		return newProblem(problemUnapproved, unapproved.Error())
+	case errors.As(err, &own):
+		return newProblem(problemForbidden, own.Error())
 	case errors.Is(err, fleet.ErrLifetime):
 		return invalidField("ttl", "join_token.ttl", "must be at most 24h")
 	case errors.Is(err, telemetry.ErrQuery):

@@ -31,7 +31,11 @@ func (s *fleetServer) ListFleets(ctx context.Context, r *adminv1.ListFleetsReque
 	shown, next := page(found, size, func(f fleet.Fleet) string { return f.Name })
 	answer := &adminv1.ListFleetsResponse{NextPageToken: next}
 	for _, one := range shown {
-		answer.Fleets = append(answer.Fleets, showFleet(one))
+		fleet, err := showFleet(one)
+		if err != nil {
+			return nil, err
+		}
+		answer.Fleets = append(answer.Fleets, fleet)
 	}
 	return answer, nil
 }
@@ -42,7 +46,7 @@ func (s *fleetServer) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return showFleet(found), nil
+	return showFleet(found)
 }
 
 // CreateFleet implements adminv1.FleetServiceServer.
@@ -51,7 +55,15 @@ func (s *fleetServer) CreateFleet(ctx context.Context, r *adminv1.CreateFleetReq
 	if err != nil {
 		return nil, err
 	}
-	return showFleet(made), nil
+	return showFleet(made)
+}
+
+// UpdateFleetPolicy implements adminv1.FleetServiceServer.
+func (s *fleetServer) UpdateFleetPolicy(ctx context.Context, r *adminv1.UpdateFleetPolicyRequest) (*adminv1.Fleet, error) {
+	if err := s.config.SetPolicy(ctx, r.GetFleet(), r.GetPolicy()); err != nil {
+		return nil, err
+	}
+	return s.GetFleet(ctx, &adminv1.GetFleetRequest{Fleet: r.GetFleet()})
 }
 
 // ListAgents implements adminv1.FleetServiceServer.
@@ -132,12 +144,16 @@ func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*
 	return answer, nil
 }
 
-func showFleet(f fleet.Fleet) *adminv1.Fleet {
+func showFleet(f fleet.Fleet) (*adminv1.Fleet, error) {
+	policy, err := config.Policy(f.Fleet)
+	if err != nil {
+		return nil, err
+	}
 	return &adminv1.Fleet{
 		Name: f.Name, HeadRevision: int32(f.Head.Revision), StableRevision: int32(f.Head.Stable), LaneSequence: int32(f.Head.LaneSequence),
 		ActiveRollout: identifier(f.ActiveRollout), AgentsConnected: int32(f.AgentsConnected), AgentsTotal: int32(f.AgentsTotal),
-		CreateTime: timestamp(f.CreatedAt),
-	}
+		CreateTime: timestamp(f.CreatedAt), Policy: policy,
+	}, nil
 }
 
 // millionths in a percent.

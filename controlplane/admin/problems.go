@@ -32,6 +32,8 @@ var (
 	problemReferenced     = problemType{"referenced", "Others refer to it", http.StatusConflict, codes.FailedPrecondition}
 	problemState          = problemType{"wrong-state", "Its state does not allow this", http.StatusConflict, codes.FailedPrecondition}
 	problemStale          = problemType{"etag-mismatch", "It changed since it was read", http.StatusPreconditionFailed, codes.FailedPrecondition}
+	problemFrozen         = problemType{"frozen", "Nothing is published now", http.StatusConflict, codes.FailedPrecondition}
+	problemUnapproved     = problemType{"approval-required", "Others must approve it first", http.StatusConflict, codes.FailedPrecondition}
 	problemTooLarge       = problemType{"too-large", "The request is too large", http.StatusRequestEntityTooLarge, codes.ResourceExhausted}
 	problemMediaType      = problemType{"unsupported-media-type", "Send JSON", http.StatusUnsupportedMediaType, codes.InvalidArgument}
 	problemIdempotencyKey = problemType{"idempotency-key-reused", "The idempotency key belongs to another request", http.StatusUnprocessableEntity, codes.FailedPrecondition}
@@ -48,7 +50,7 @@ func problemTypes() []problemType {
 		problemMalformed, problemInvalid, problemUnauthorized, problemForbidden, problemCrossOrigin, problemNotFound,
 		problemMethod, problemTimeout, problemExists, problemConflict, problemReferenced, problemState, problemStale,
 		problemTooLarge, problemMediaType, problemIdempotencyKey, problemLockedOut, problemInternal, problemUnimplemented,
-		problemUnavailable, problemDeadline,
+		problemUnavailable, problemDeadline, problemFrozen, problemUnapproved,
 	}
 }
 

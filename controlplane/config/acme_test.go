@@ -20,20 +20,28 @@ func TestWhatIsWrongWithACertificateToObtainIsNamed(t *testing.T) {
 		spec *configv1.Certificate
 		want string
 	}{
-		{"both ways", &configv1.Certificate{CertificatePem: cert, PrivateKeyPem: key, ServerNames: []string{"a.example"}, Acme: &configv1.Acme{}},
-			"certificates/shop spec.acme certificate.acme\ncertificates/shop spec.private_key_pem certificate.acme"},
+		{
+			"both ways", &configv1.Certificate{CertificatePem: cert, PrivateKeyPem: key, ServerNames: []string{"a.example"}, Acme: &configv1.Acme{}},
+			"certificates/shop spec.acme certificate.acme\ncertificates/shop spec.private_key_pem certificate.acme",
+		},
 		{"no name", &configv1.Certificate{Acme: &configv1.Acme{}}, "certificates/shop spec.server_names required"},
 		{"a wildcard", obtain("*.example.com"), "certificates/shop spec.server_names[0] certificate.acme"},
 		{"an address", obtain("192.0.2.7"), "certificates/shop spec.server_names[0] certificate.acme"},
 		{"a name without a domain", obtain("a.example", "localhost"), "certificates/shop spec.server_names[1] certificate.acme"},
 		{"a name with a port", obtain("a.example:80"), "certificates/shop spec.server_names[0] certificate.acme"},
 		{"a name twice", obtain("a.example", "A.example"), "certificates/shop spec.server_names[1] duplicate"},
-		{"a directory without TLS", with(obtain("a.example"), func(a *configv1.Acme) { a.Directory = "http://ca.example/dir" }),
-			"certificates/shop spec.acme.directory acme.directory"},
-		{"a strange email", with(obtain("a.example"), func(a *configv1.Acme) { a.Email = "nobody" }),
-			"certificates/shop spec.acme.email acme.email"},
-		{"no PEM", with(obtain("a.example"), func(a *configv1.Acme) { a.CaPem = "hello" }),
-			"certificates/shop spec.acme.ca_pem pem"},
+		{
+			"a directory without TLS", with(obtain("a.example"), func(a *configv1.Acme) { a.Directory = "http://ca.example/dir" }),
+			"certificates/shop spec.acme.directory acme.directory",
+		},
+		{
+			"a strange email", with(obtain("a.example"), func(a *configv1.Acme) { a.Email = "nobody" }),
+			"certificates/shop spec.acme.email acme.email",
+		},
+		{
+			"no PEM", with(obtain("a.example"), func(a *configv1.Acme) { a.CaPem = "hello" }),
+			"certificates/shop spec.acme.ca_pem pem",
+		},
 	}
 	b := newBench(t)
 	for _, c := range cases {

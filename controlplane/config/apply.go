@@ -20,6 +20,9 @@ type ApplyOptions struct {
 	Strategy string
 	// ValidateOnly checks and shows the difference, and changes nothing.
 	ValidateOnly bool
+	// DraftOnly opens a change set for others to review, and publishes nothing.
+	DraftOnly bool
+	Options   PublishOptions
 }
 
 // Applied is what an apply did.
@@ -28,6 +31,11 @@ type Applied struct {
 	// Published is nil when nothing changed, or when only validation was asked for.
 	Published *Published
 	Warnings  []Warning
+	// Risk and Required are how much can go wrong, and how many approvals the fleet asks for.
+	Risk     Risk
+	Required int
+	// ChangeSet is what was opened; nil unless a draft alone was asked for.
+	ChangeSet *ChangeSet
 }
 
 // Apply opens, fills and publishes a draft in one step: what is staged becomes one revision with one rollout, and what is
@@ -69,17 +77,65 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, fleet store.Fleet, he
 		if err := refused(d.violations); err != nil {
 			return Applied{}, err
 		}
+		risk, needed, err := d.review(ctx)
+		if err != nil {
+			return Applied{}, err
+		}
 		diff, err := d.diff()
-		return Applied{Diff: diff, Warnings: d.warnings}, err
+		return Applied{Diff: diff, Warnings: d.warnings, Risk: risk, Required: needed}, err
+	}
+	expectations, err := encodeExpectations(options.Options.Expectations)
+	if err != nil {
+		return Applied{}, err
+	}
+	if options.DraftOnly {
+		return s.openFilled(ctx, d, actor, options.Message, expectations)
 	}
 	published, err := d.publish(ctx, publication{
 		actor: actor, message: options.Message, origin: store.OriginPublish, strategy: options.Strategy,
+		options: options.Options, expectations: expectations,
 	})
 	if err != nil {
 		return Applied{}, err
 	}
 	diff, err := d.diff()
 	return Applied{Diff: diff, Published: &published, Warnings: published.Warnings}, err
+}
+
+// openFilled keeps a checked draft as a change set.
+func (s *Service) openFilled(ctx context.Context, d *draft, actor, message string, expectations []byte) (Applied, error) {
+	if err := d.check(ctx, reviewEffort); err != nil {
+		return Applied{}, err
+	}
+	if err := refused(d.violations); err != nil {
+		return Applied{}, err
+	}
+	set, err := d.tx.CreateChangeSet(ctx, d.head, actor, message)
+	if err != nil {
+		return Applied{}, err
+	}
+	stored, err := d.storedEdits()
+	if err != nil {
+		return Applied{}, err
+	}
+	if err := d.tx.PutEdits(ctx, set.ID, stored); err != nil {
+		return Applied{}, err
+	}
+	set.Expectations = expectations
+	if set, err = d.tx.SaveChangeSet(ctx, set); err != nil {
+		return Applied{}, err
+	}
+	opened, err := s.withEdits(ctx, d.tx, set)
+	if err != nil {
+		return Applied{}, err
+	}
+	applied := Applied{ChangeSet: &opened, Warnings: d.warnings}
+	if applied.Risk, applied.Required, err = d.review(ctx); err != nil {
+		return Applied{}, err
+	}
+	opened.Risk, opened.Required = applied.Risk, applied.Required
+	applied.Diff, err = d.diff()
+	return applied, err
 }
 
 // prune adds deletions of what the list does not name.

@@ -10,6 +10,7 @@ import (
 
 	"tidegate.dev/controlplane/store"
 	"tidegate.dev/proto/revision"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
 // ChangeSet is a draft: edits that are reviewed and then published together, or not at all.
@@ -25,6 +26,14 @@ type ChangeSet struct {
 	Revision             int64
 	CreatedAt, UpdatedAt time.Time
 	ETag                 string
+	// Editors are those who edited it; none of them can approve it. Approvals are those of it as it is now.
+	Editors   []string
+	Approvals []store.Approval
+	// Expectations are what it means to change.
+	Expectations []*configv1.Expectation
+	// Risk is how much can go wrong, and Required how many approvals the fleet asks for. Only of open ones, and not in lists.
+	Risk     Risk
+	Required int
 	// Edits by kind and name. Lists leave them out.
 	Edits []Edit
 }
@@ -54,9 +63,19 @@ func (s *Service) CreateChangeSet(ctx context.Context, actor, fleet, message str
 // ChangeSet returns a draft with its edits, or store.ErrNotFound.
 func (s *Service) ChangeSet(ctx context.Context, fleet, id string) (ChangeSet, error) {
 	var found ChangeSet
-	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, _ store.Head) error {
+	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
 		set, edits, err := s.readChangeSet(ctx, tx, fleet, id)
-		found = changeSetOf(set, edits)
+		if err != nil {
+			return err
+		}
+		if found, err = s.describe(ctx, tx, set, edits); err != nil || set.State != store.ChangeSetOpen {
+			return err
+		}
+		d, err := s.newDraft(ctx, tx, fleet, head, edits)
+		if err != nil {
+			return err
+		}
+		found.Risk, found.Required, err = d.review(ctx)
 		return err
 	})
 	return found, err
@@ -89,24 +108,24 @@ func (s *Service) ChangeSets(ctx context.Context, fleet string, options ListOpti
 
 // EditChangeSet adds edits to a draft. A later edit of a resource replaces the earlier. Each resource is checked by itself;
 // what belongs together is checked by ValidateChangeSet and at publish.
-func (s *Service) EditChangeSet(ctx context.Context, _, fleet, id string, edits []Edit, ifMatch string) (ChangeSet, error) {
+func (s *Service) EditChangeSet(ctx context.Context, actor, fleet, id string, edits []Edit, ifMatch string) (ChangeSet, error) {
 	list, err := newEdits(edits)
 	if err != nil {
 		return ChangeSet{}, err
 	}
-	var edited ChangeSet
+	var saved ChangeSet
 	err = s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
 		if err := s.addEdits(ctx, tx, fleet, head, set, list); err != nil {
 			return err
 		}
-		set, err := tx.SaveChangeSet(ctx, set)
+		set, err := edited(ctx, tx, set, actor)
 		if err != nil {
 			return err
 		}
-		edited, err = s.withEdits(ctx, tx, set)
+		saved, err = s.withEdits(ctx, tx, set)
 		return err
 	})
-	return edited, err
+	return saved, err
 }
 
 // addEdits puts edits into a draft; one that equals head stays in it too, since it may undo an earlier edit.
@@ -148,11 +167,10 @@ func (s *Service) AbandonChangeSet(ctx context.Context, _, fleet, id, ifMatch st
 	})
 }
 
-// ValidateChangeSet says everything that would keep a draft from being published, conflicts included, and warns of what looks
-// wrong.
-func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Violations, []Warning, error) {
-	var violations *Violations
-	var warnings []Warning
+// ValidateChangeSet says everything that would keep a draft from being published, conflicts included, warns of what looks
+// wrong, and says how much can go wrong.
+func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (Review, error) {
+	var review Review
 	err := s.viewFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
 		set, edits, err := s.readChangeSet(ctx, tx, fleet, id)
 		if err != nil {
@@ -168,13 +186,14 @@ func (s *Service) ValidateChangeSet(ctx context.Context, fleet, id string) (*Vio
 		if err := d.check(ctx, reviewEffort); err != nil {
 			return err
 		}
+		review.Risk, review.Required, err = d.review(ctx)
 		if len(d.violations) > 0 {
-			violations = &Violations{List: d.violations}
+			review.Violations = &Violations{List: d.violations}
 		}
-		warnings = d.warnings
-		return nil
+		review.Warnings = d.warnings
+		return err
 	})
-	return violations, warnings, err
+	return review, err
 }
 
 // noteConflict turns a conflict into violations; other errors stay.
@@ -229,14 +248,15 @@ func (s *Service) RebaseChangeSet(ctx context.Context, _, fleet, id, ifMatch str
 		if set, err = tx.SaveChangeSet(ctx, set); err != nil {
 			return err
 		}
-		rebased = changeSetOf(set, edits)
-		return nil
+		rebased, err = s.describe(ctx, tx, set, edits)
+		return err
 	})
 	return rebased, err
 }
 
 // PublishChangeSet makes a draft a revision and queues its rollout by the named strategy; by the fleet's own without a name.
-func (s *Service) PublishChangeSet(ctx context.Context, actor, fleet, id, strategy, ifMatch string) (Published, error) {
+// The expectations are those of the draft.
+func (s *Service) PublishChangeSet(ctx context.Context, actor, fleet, id, strategy, ifMatch string, options PublishOptions) (Published, error) {
 	var published Published
 	err := s.changeSet(ctx, fleet, id, ifMatch, func(tx *store.Tx, fleet store.Fleet, head store.Head, set store.ChangeSet) error {
 		stored, err := tx.Edits(ctx, set.ID)
@@ -254,7 +274,14 @@ func (s *Service) PublishChangeSet(ctx context.Context, actor, fleet, id, strate
 		if err != nil {
 			return err
 		}
-		published, err = d.publish(ctx, publication{actor: actor, message: set.Message, origin: store.OriginPublish, strategy: strategy})
+		approvals, err := tx.Approvals(ctx, set.ID)
+		if err != nil {
+			return err
+		}
+		published, err = d.publish(ctx, publication{
+			actor: actor, message: set.Message, origin: store.OriginPublish, strategy: strategy,
+			changeSet: set.ID, approvals: approvals, options: options, expectations: set.Expectations,
+		})
 		if err != nil {
 			return err
 		}
@@ -347,12 +374,26 @@ func (s *Service) withEdits(ctx context.Context, tx *store.Tx, set store.ChangeS
 		return ChangeSet{}, err
 	}
 	edits, err := s.loadEdits(set.FleetID, stored)
-	return changeSetOf(set, edits), err
+	if err != nil {
+		return ChangeSet{}, err
+	}
+	return s.describe(ctx, tx, set, edits)
+}
+
+// describe adds what is kept beside a draft.
+func (s *Service) describe(ctx context.Context, tx *store.Tx, set store.ChangeSet, edits []*edit) (ChangeSet, error) {
+	described := changeSetOf(set, edits)
+	var err error
+	if described.Expectations, err = decodeExpectations(set.Expectations); err != nil {
+		return ChangeSet{}, err
+	}
+	described.Approvals, err = tx.Approvals(ctx, set.ID)
+	return described, err
 }
 
 func changeSetOf(set store.ChangeSet, edits []*edit) ChangeSet {
 	return ChangeSet{
-		ID: set.ID, Message: set.Message, State: set.State, Author: set.Author,
+		ID: set.ID, Message: set.Message, State: set.State, Author: set.Author, Editors: set.Editors,
 		BaseRevision: set.BaseRevision, Revision: set.Revision,
 		CreatedAt: set.CreatedAt, UpdatedAt: set.UpdatedAt, ETag: changeSetETag(set.Version), Edits: publicEdits(edits),
 	}

@@ -56,7 +56,7 @@ func TestChangeSetIsPublishedWhole(t *testing.T) {
 	if diff.Created != 2 || diff.Updated != 1 {
 		t.Errorf("diff: %d created, %d updated; want 2, 1", diff.Created, diff.Updated)
 	}
-	published, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "immediate", "")
+	published, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "immediate", "", config.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestChangeSetIsPublishedWhole(t *testing.T) {
 	}
 	equalSpec(t, b.get("routes", "orders"), `routes/orders {"service":"orders","match":{"paths":["/v2/orders"]}}`)
 	var closed *config.Closed
-	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", ""); !errors.As(err, &closed) || closed.State != "published" {
+	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", "", config.PublishOptions{}); !errors.As(err, &closed) || closed.State != "published" {
 		t.Errorf("publishing again: %v, want Closed", err)
 	}
 	if set, err = b.ChangeSet(t.Context(), fleet, set.ID); err != nil || set.Revision != 2 || set.State != "published" {
@@ -101,18 +101,18 @@ func TestConflictNamesWhatChanged(t *testing.T) {
 			b.apply(ordersService, ordersRoute, `consumers/acme {}`)
 			set := b.draft(c.draft...)
 			b.apply(c.meanwhile...)
-			_, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", "")
+			_, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", "", config.PublishOptions{})
 			if c.want == "" {
 				if err != nil {
 					t.Fatalf("publishing: %v", err)
 				}
 				return
 			}
-			violations, _, validateErr := b.ValidateChangeSet(t.Context(), fleet, set.ID)
+			review, validateErr := b.ValidateChangeSet(t.Context(), fleet, set.ID)
 			if validateErr != nil {
 				t.Fatal(validateErr)
 			}
-			if got := strings.ReplaceAll(strings.ReplaceAll(rules(t, violations), "  conflict", ""), "\n", " "); got != c.want {
+			if got := strings.ReplaceAll(strings.ReplaceAll(rules(t, review.Violations), "  conflict", ""), "\n", " "); got != c.want {
 				t.Errorf("validating: %s, want a conflict about %s", got, c.want)
 			}
 			var conflict *config.Conflict
@@ -149,7 +149,7 @@ func TestEditOfPresentVersionSettlesConflict(t *testing.T) {
 	if set, err = b.RebaseChangeSet(t.Context(), actor, fleet, set.ID, ""); err != nil || set.BaseRevision != 2 {
 		t.Fatalf("rebasing: base %d, %v", set.BaseRevision, err)
 	}
-	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", ""); err != nil {
+	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", "", config.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	equalSpec(t, b.get("services", "orders"), `services/orders {"url":"http://merged"}`)
@@ -172,12 +172,12 @@ func TestDraftIsValidatedAgainstHead(t *testing.T) {
 	b := newBench(t)
 	b.apply(ordersService, ordersRoute)
 	set := b.draft(`routes/r {"service":"nowhere","match":{"paths":["/orders/**"]}}`, "-services/orders")
-	violations, _, err := b.ValidateChangeSet(t.Context(), fleet, set.ID)
+	review, err := b.ValidateChangeSet(t.Context(), fleet, set.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := "routes/r spec.service reference.missing\nservices/orders  reference.in_use\nroutes/r spec.match route.tie"
-	if got := rules(t, violations); got != strings.ReplaceAll(want, "  ", " ") && got != want {
+	if got := rules(t, review.Violations); got != strings.ReplaceAll(want, "  ", " ") && got != want {
 		t.Errorf("violations:\n%s\nwant:\n%s", got, want)
 	}
 	if _, err := b.EditChangeSet(t.Context(), actor, fleet, set.ID, b.edits(`services/x {"url":"ftp://x"}`), ""); rules(t, err) != "services/x spec.url service.url" {

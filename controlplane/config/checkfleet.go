@@ -36,30 +36,3 @@ func (d *draft) checkCapabilities(ctx context.Context) error {
 	}
 	return nil
 }
-
-// How many routes may go at once without a word, and which part of all.
-const (
-	manyRoutes       = 10
-	manyRoutesOfHead = 2
-)
-
-// warnOfManyDeletes tells of a draft that takes half of the routes away: often a file that was cut short.
-func (d *draft) warnOfManyDeletes(ctx context.Context) error {
-	deleted := 0
-	for _, key := range d.deletes() {
-		if key.Kind == configv1.Kind_KIND_ROUTE {
-			deleted++
-		}
-	}
-	if deleted < manyRoutes {
-		return nil
-	}
-	count, err := d.tx.CountAtHead(ctx, d.fleet.ID, configv1.Kind_KIND_ROUTE, manyRoutesOfHead*deleted+1)
-	if err != nil {
-		return err
-	}
-	if count <= int64(manyRoutesOfHead*deleted) {
-		d.warnings = append(d.warnings, Warning{Resource: "routes", Message: fmt.Sprintf("deletes %d of the %d routes", deleted, count)})
-	}
-	return nil
-}

@@ -212,7 +212,7 @@ func TestPrivatePartsAreSealedAndNeverShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", ""); err != nil {
+	if _, err := b.PublishChangeSet(t.Context(), actor, fleet, set.ID, "", "", config.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	shop := b.get("certificates", "shop")

@@ -25,11 +25,23 @@ type publication struct {
 	message  string
 	origin   string
 	strategy string
+	// changeSet is the draft's id and approvals who approved it; empty if it is none.
+	changeSet string
+	approvals []store.Approval
+	options   PublishOptions
+	// expectations are encoded.
+	expectations []byte
 }
 
 // publish checks the draft and makes it real: the fast part first, so that the revision says how much of the lane an agent
 // must hold to serve it. The caller holds the fleet's head.
 func (d *draft) publish(ctx context.Context, p publication) (Published, error) {
+	if err := p.options.check(); err != nil {
+		return Published{}, err
+	}
+	if p.options.Emergency {
+		p.strategy = strategyImmediate
+	}
 	strategy, spec, err := d.service.strategy(ctx, d.tx, d.fleet, p.strategy)
 	if err != nil {
 		return Published{}, strategyError(p.strategy, err)
@@ -40,33 +52,42 @@ func (d *draft) publish(ctx context.Context, p publication) (Published, error) {
 	if err := refused(d.violations); err != nil {
 		return Published{}, err
 	}
+	policy, err := d.permit(ctx, p)
+	if err != nil {
+		return Published{}, err
+	}
 	published := Published{LaneSequence: d.head.LaneSequence, Warnings: d.warnings}
 	if published.LaneSequence, err = d.appendLane(ctx, p.actor); err != nil {
 		return Published{}, err
 	}
 	made, changed, err := d.tx.CommitRevision(ctx, d.head, store.Commit{
-		Origin: p.origin, Author: p.actor, Message: p.message, Changes: d.stagedChanges(),
+		Origin: p.origin, Author: p.actor, Message: p.options.note(p.message), Changes: d.stagedChanges(),
 	})
 	if err != nil || !changed {
 		return published, err
 	}
 	published.Revision = made.Number
-	published.Rollout, err = queueRollout(ctx, d.tx, d.head, made, strategy, spec)
+	published.Rollout, err = d.queueRollout(ctx, made, strategy, spec, store.QueuedRollout{
+		Expectations: p.expectations, Supersede: p.options.Emergency || policy.GetNewerRevision() == newerSupersedes,
+	})
 	return published, err
 }
 
-func queueRollout(ctx context.Context, tx *store.Tx, head store.Head, made store.Revision, name string, spec *configv1.Strategy) (int64, error) {
+// newerSupersedes is the word of a policy by which a newer revision does not wait.
+const newerSupersedes = "supersede"
+
+func (d *draft) queueRollout(ctx context.Context, made store.Revision, name string, spec *configv1.Strategy, queued store.QueuedRollout) (int64, error) {
 	encoded, err := proto.Marshal(spec)
 	if err != nil {
 		return 0, fmt.Errorf("encoding strategy %q: %w", name, err)
 	}
-	rollout, err := tx.QueueRollout(ctx, store.QueuedRollout{
-		FleetID: head.FleetID, Revision: made.Number, Stable: head.Stable, Strategy: name, Spec: encoded, Author: made.Author,
-	})
+	queued.FleetID, queued.Revision, queued.Stable = d.head.FleetID, made.Number, d.head.Stable
+	queued.Strategy, queued.Spec, queued.Author = name, encoded, made.Author
+	rollout, err := d.tx.QueueRollout(ctx, queued)
 	if err != nil {
 		return 0, err
 	}
-	return rollout, tx.NotifyHeads(ctx, head.FleetID)
+	return rollout, d.tx.NotifyHeads(ctx, d.head.FleetID)
 }
 
 func (d *draft) stagedChanges() []store.Change {

@@ -78,7 +78,8 @@ func withRollouts(ctx context.Context, tx *store.Tx, fleet store.Fleet, rows []s
 	return revisions, nil
 }
 
-// Rollback makes a new revision with the content of an earlier one, and queues a rollout that skips the steps. The fast lane
+// Rollback makes a new revision with the content of an earlier one, and queues a rollout that skips the steps, unless it goes
+// further back than the fleet's rollback window. The fast lane
 // stays as it is, so that no revoked key comes back; a plan that a consumer needs today is kept, with a warning. When head has
 // that content already, nothing is made.
 func (s *Service) Rollback(ctx context.Context, actor, fleet string, number int64, reason string) (Published, error) {
@@ -104,12 +105,32 @@ func (s *Service) Rollback(ctx context.Context, actor, fleet string, number int6
 			return err
 		}
 		d.warnings = append(d.warnings, warnings...)
+		strategy, err := strategyBack(fleet, head, number)
+		if err != nil {
+			return err
+		}
 		published, err = d.publish(ctx, publication{
-			actor: actor, origin: store.OriginRollback, strategy: strategyImmediate, message: rollbackMessage(number, reason),
+			actor: actor, origin: store.OriginRollback, strategy: strategy, message: rollbackMessage(number, reason),
 		})
 		return err
 	})
 	return published, err
+}
+
+// strategyBack is how a rollback reaches traffic: at once if it does not go far, else by the fleet's own strategy (empty).
+func strategyBack(fleet store.Fleet, head store.Head, number int64) (string, error) {
+	policy, err := Policy(fleet)
+	if err != nil {
+		return "", err
+	}
+	window := int64(policy.GetRollbackWindow())
+	if window == 0 {
+		window = defaultRollbackWindow
+	}
+	if head.Revision-number > window {
+		return "", nil
+	}
+	return strategyImmediate, nil
 }
 
 func rollbackMessage(number int64, reason string) string {

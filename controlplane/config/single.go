@@ -26,6 +26,8 @@ type WriteOptions struct {
 	Strategy string
 	// Message of the revision; "" says what was written.
 	Message string
+	// Options of the publish.
+	Options PublishOptions
 }
 
 // Written says what a single write made.
@@ -109,7 +111,7 @@ func (s *Service) write(ctx context.Context, actor, fleet string, key revision.K
 		}
 		var err error
 		if options.ChangeSet != "" {
-			written, err = w.intoDraft(ctx, change)
+			written, err = w.intoDraft(ctx, actor, change)
 		} else {
 			written, err = w.publish(ctx, actor, change)
 		}
@@ -175,7 +177,7 @@ func (w *singleWrite) publish(ctx context.Context, actor string, change func(pre
 		return Written{}, err
 	}
 	published, err := d.publish(ctx, publication{
-		actor: actor, message: w.options.Message, origin: store.OriginPublish, strategy: w.options.Strategy,
+		actor: actor, message: w.options.Message, origin: store.OriginPublish, strategy: w.options.Strategy, options: w.options.Options,
 	})
 	if err != nil {
 		return Written{}, err
@@ -192,7 +194,7 @@ func (w *singleWrite) publish(ctx context.Context, actor string, change func(pre
 	return written, err
 }
 
-func (w *singleWrite) intoDraft(ctx context.Context, change func(present) (Edit, error)) (Written, error) {
+func (w *singleWrite) intoDraft(ctx context.Context, actor string, change func(present) (Edit, error)) (Written, error) {
 	set, err := lockOpen(ctx, w.tx, w.fleet, w.options.ChangeSet)
 	if err != nil {
 		return Written{}, err
@@ -211,7 +213,7 @@ func (w *singleWrite) intoDraft(ctx context.Context, change func(present) (Edit,
 	if err := w.service.addEdits(ctx, w.tx, w.fleet, w.head, set, list); err != nil {
 		return Written{}, err
 	}
-	set, err = w.tx.SaveChangeSet(ctx, set)
+	set, err = edited(ctx, w.tx, set, actor)
 	if err != nil {
 		return Written{}, err
 	}

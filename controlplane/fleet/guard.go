@@ -40,7 +40,11 @@ func guardOf(rollout *store.DeliveredRollout, agents int64) (*agentv1.Guard, err
 	if err := spending.Validate(); err != nil {
 		return nil, fmt.Errorf("sharing alpha among agents: %w", err)
 	}
-	guard := &agentv1.Guard{Tolerance: defaultTolerance, Threshold: 1 / spending.Agent().Total}
+	var expected configv1.Expectations
+	if err := proto.Unmarshal(rollout.Expectations, &expected); err != nil {
+		return nil, fmt.Errorf("reading the expectations of a rollout: %w", err)
+	}
+	guard := &agentv1.Guard{Tolerance: defaultTolerance, Threshold: 1 / spending.Agent().Total, Expectations: expected.GetList()}
 	if strategy.Tolerance != nil {
 		guard.Tolerance = strategy.GetTolerance()
 	}

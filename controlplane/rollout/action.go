@@ -69,6 +69,9 @@ type AbortRollout struct {
 	Why, Actor string
 }
 
+// GiveWay ends the active rollout because a newer one takes its place.
+type GiveWay struct{ Why string }
+
 // Observe remembers which members are missed, and since when.
 type Observe struct{ Members []Member }
 
@@ -109,6 +112,7 @@ func (a ExtendStep) String() string   { return "extend step: " + a.Why }
 func (a WaiveStep) String() string    { return "waive step: " + a.Why }
 func (a Complete) String() string     { return "complete: " + a.Why }
 func (a RollBack) String() string     { return "roll back: " + a.Why }
+func (a GiveWay) String() string      { return "give way: " + a.Why }
 func (a AbortRollout) String() string { return fmt.Sprintf("abort (waiting %v): %s", a.Waiting, a.Why) }
 
 func (a Observe) String() string {

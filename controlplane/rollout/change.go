@@ -16,6 +16,8 @@ const (
 	Accept
 	// Reject marks the revision rejected and puts the revert of its changes on head.
 	Reject
+	// Yield leaves what becomes of the revision's changes to the newer one, which carries them.
+	Yield
 )
 
 // Change is what a Store writes in one transaction, if the rollout still has Version and the writer still leads.
@@ -177,6 +179,8 @@ func (a Complete) apply(c *Change) error { return c.end(onComplete, Accept, a.Wh
 func (a RollBack) apply(c *Change) error { return c.end(onRollBack, Reject, a.Why, "") }
 
 func (a AbortRollout) apply(c *Change) error { return c.end(onAbort, Reject, a.Why, a.Actor) }
+
+func (a GiveWay) apply(c *Change) error { return c.end(onSupersede, Yield, a.Why, "") }
 
 func (c *Change) end(on trigger, ending Ending, why, actor string) error {
 	if err := c.follow(on, why); err != nil {

@@ -29,6 +29,9 @@ func Decide(now time.Time, state State) []Action {
 	if why != "" {
 		return append(actions, d.rollBack(why))
 	}
+	if d.Waiting != nil && d.Waiting.Supersede {
+		return append(actions, GiveWay{fmt.Sprintf("revision %d does not wait: it takes its place, with the changes of both", d.Waiting.Revision)})
+	}
 	if carried := d.carryOut(); len(carried) > 0 {
 		return append(actions, carried...)
 	}

@@ -202,6 +202,12 @@ func (f *fleet) publish(name, path string, strategy *configv1.Strategy) (rollout
 
 func (f *fleet) publishAll(routes map[string]string, strategy *configv1.Strategy) (rolloutID int64) {
 	f.t.Helper()
+	return f.publishAs(routes, strategy, store.QueuedRollout{})
+}
+
+// publishAs says more about the rollout.
+func (f *fleet) publishAs(routes map[string]string, strategy *configv1.Strategy, queued store.QueuedRollout) (rolloutID int64) {
+	f.t.Helper()
 	spec, err := proto.Marshal(rollout.WithDefaults(strategy))
 	if err != nil {
 		f.t.Fatal(err)
@@ -223,9 +229,9 @@ func (f *fleet) publishAll(routes map[string]string, strategy *configv1.Strategy
 		if err != nil {
 			return err
 		}
-		rolloutID, err = tx.QueueRollout(ctx, store.QueuedRollout{
-			FleetID: f.ID, Revision: made.Number, Stable: head.Stable, Strategy: "test", Spec: spec, Author: "ada",
-		})
+		queued.FleetID, queued.Revision, queued.Stable = f.ID, made.Number, head.Stable
+		queued.Strategy, queued.Spec, queued.Author = "test", spec, "ada"
+		rolloutID, err = tx.QueueRollout(ctx, queued)
 		return err
 	})
 	return rolloutID

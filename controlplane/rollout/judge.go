@@ -104,6 +104,8 @@ type judging struct {
 	counts map[comparison]map[int32]arms
 	// alone are the routes that only the candidate has.
 	alone map[string]bool
+	// expected are the shares that the change means to bring about.
+	expected map[comparison]float64
 }
 
 type arms struct{ candidate, control int64 }
@@ -112,7 +114,10 @@ func newJudging(d *decision, test *evidence.Test) *judging {
 	spending := evidence.Spending{
 		Alpha: d.Plan.Alpha, Agents: max(d.Rollout.JudgedAgents, 1), Metrics: judgedMetrics, Routes: d.Rollout.JudgedRoutes,
 	}
-	j := &judging{decision: d, test: test, levels: spending.Fleet(), counts: map[comparison]map[int32]arms{}, alone: map[string]bool{}}
+	j := &judging{decision: d, test: test, levels: spending.Fleet(), counts: map[comparison]map[int32]arms{}, alone: map[string]bool{}, expected: map[comparison]float64{}}
+	for _, e := range d.Rollout.Expected {
+		j.expected[comparison{e.Route, e.Metric}] = e.Share
+	}
 	j.terms.BakeOver = !d.Rollout.ServingAt.IsZero() && !d.now.Before(d.Rollout.ServingAt.Add(d.step().Bake))
 	j.terms.MinimumRequests = uint64(max(d.step().MinimumSamples, 0))
 	for _, sum := range d.Sums {
@@ -122,6 +127,7 @@ func newJudging(d *decision, test *evidence.Test) *judging {
 		}
 	}
 	j.takeAloneFromTotals()
+	j.takeExpectedFromTotals()
 	return j
 }
 
@@ -142,6 +148,17 @@ func (j *judging) takeAloneFromTotals() {
 		}
 		for share, count := range shares {
 			j.add(comparison{"", c.metric}, share, arms{-count.candidate, -count.control})
+		}
+	}
+}
+
+// takeExpectedFromTotals leaves what the change means to bring about out of the totals. It is held against its own limit.
+func (j *judging) takeExpectedFromTotals() {
+	for c := range j.expected {
+		for share, count := range j.counts[c] {
+			if !j.alone[c.route] {
+				j.add(comparison{"", c.metric}, share, arms{-count.candidate, -count.control})
+			}
 		}
 	}
 }
@@ -218,6 +235,9 @@ func (j *judging) compare(c comparison) Verdict {
 	if c.metric == metricErrors {
 		return j.judgeAlone(c)
 	}
+	if limit, ok := j.expected[c]; ok {
+		return j.judgeExpected(c, limit)
+	}
 	tally := j.tally(c)
 	terms := j.terms
 	terms.Alpha = j.levels.Total
@@ -234,7 +254,7 @@ func (j *judging) compare(c comparison) Verdict {
 
 // bound adds the interval of the ratio, which costs more than the rest and decides nothing.
 func (j *judging) bound(verdict *Verdict) {
-	if verdict.Metric == metricErrors {
+	if _, ok := j.expected[comparison{verdict.Route, verdict.Metric}]; ok || verdict.Metric == metricErrors {
 		return
 	}
 	alpha := j.levels.Total
@@ -257,6 +277,7 @@ func (j *judging) judgeAlone(c comparison) Verdict {
 		}
 		for _, count := range shares {
 			switch {
+			case j.expected[other] > 0:
 			case other.metric == metricRequests:
 				arm.Requests += unsigned(count.candidate)
 			case !strings.HasPrefix(other.metric, slowerPrefix):
@@ -266,6 +287,19 @@ func (j *judging) judgeAlone(c comparison) Verdict {
 	}
 	decision := evidence.DefaultAbsoluteGate().Judge(arm)
 	return verdictOf(c, decision, decision.Explain("errors on the new route "+c.route), j.now)
+}
+
+// judgeExpected holds what the change means to bring about against the share that it named.
+func (j *judging) judgeExpected(c comparison, limit float64) Verdict {
+	var arm evidence.Arm
+	for _, count := range j.counts[c] {
+		arm.Bad += unsigned(count.candidate)
+	}
+	for _, count := range j.counts[comparison{c.route, metricRequests}] {
+		arm.Requests += unsigned(count.candidate)
+	}
+	decision := evidence.Expected(limit).Judge(arm)
+	return verdictOf(c, decision, decision.Explain("expected "+c.label()), j.now)
 }
 
 func (j *judging) tally(c comparison) evidence.Tally {

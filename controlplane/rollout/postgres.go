@@ -96,6 +96,9 @@ func load(ctx context.Context, tx *store.Tx, fleetID int64) (State, error) {
 		}
 	}
 	state.Rollout = rolloutOf(subject)
+	if state.Rollout.Expected, err = expectedOf(subject); err != nil {
+		return State{}, err
+	}
 	if len(open) > 1 {
 		waiting := rolloutOf(open[1])
 		state.Waiting = &waiting
@@ -113,6 +116,19 @@ func planOf(r store.Rollout) (Plan, error) {
 		return Plan{}, fmt.Errorf("decoding the strategy of rollout %d: %w", r.ID, err)
 	}
 	return PlanOf(&spec, r.StableRevision == 0)
+}
+
+// expectedOf reads the expectations of a rollout's change.
+func expectedOf(r store.Rollout) ([]Expected, error) {
+	var list configv1.Expectations
+	if err := proto.Unmarshal(r.Expectations, &list); err != nil {
+		return nil, fmt.Errorf("decoding the expectations of rollout %d: %w", r.ID, err)
+	}
+	var expected []Expected
+	for _, one := range list.GetList() {
+		expected = append(expected, Expected{Route: one.GetRoute(), Metric: gatewayPrefix + one.GetReason(), Share: one.GetMaxPercent() / 100})
+	}
+	return expected, nil
 }
 
 // loadBeginning reads what matters only before a rollout starts.
@@ -209,6 +225,8 @@ func settle(ctx context.Context, tx *store.Tx, head store.Head, change Change) e
 			return err
 		}
 		return tx.RejectRevision(ctx, head, r.Revision, base, r.Reason)
+	case change.Ending == Yield:
+		return tx.SetRevisionState(ctx, r.FleetID, r.Revision, store.RevisionSuperseded)
 	case change.NewDials:
 		return tx.SetRevisionState(ctx, r.FleetID, r.Revision, store.RevisionRollingOut)
 	}

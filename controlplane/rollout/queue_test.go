@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tidegate.dev/controlplane/rollout"
+	"tidegate.dev/controlplane/store"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
@@ -219,4 +220,19 @@ func (f *fleet) named(name string) *playedAgent {
 		}
 	}
 	return nil
+}
+
+func TestARevisionThatSupersedesDoesNotWait(t *testing.T) {
+	t.Parallel()
+	f, candidate := begun(t)
+	urgent := f.publishAs(map[string]string{"users": "/users"}, quick(), store.QueuedRollout{Supersede: true})
+	f.ends(candidate, rollout.Superseded)
+	detail := f.ends(urgent, rollout.Completed)
+	state, routes := f.revision(detail.Revision)
+	if !maps.Equal(routes, map[string]string{"orders": "/candidate", "users": "/users"}) || state != "serving" {
+		t.Errorf("revision %d is %s and has %v, want the changes of both", detail.Revision, state, routes)
+	}
+	if former, _ := f.revision(2); former != "superseded" {
+		t.Errorf("the revision before is %s", former)
+	}
 }

@@ -17,7 +17,7 @@ func rolloutOf(row store.Rollout) Rollout {
 		Dials: Generation{Epoch: row.DialsEpoch, Number: row.DialsGeneration}, DialsAt: timeOf(row.DialsAt),
 		Promoted: row.Promoted, Extensions: int(row.Extensions), BaseRequests: row.BaseRequests,
 		JudgedAgents: int(row.JudgedAgents), JudgedRoutes: int(row.JudgedRoutes),
-		ClockOffset: time.Duration(row.ClockOffsetMs) * time.Millisecond,
+		ClockOffset: time.Duration(row.ClockOffsetMs) * time.Millisecond, Supersede: row.Supersede,
 	}
 }
 

@@ -55,6 +55,17 @@ type Rollout struct {
 	JudgedAgents, JudgedRoutes int
 	// ClockOffset is by how much the store's clock had been set when these times were written.
 	ClockOffset time.Duration
+	// Supersede: in the queue it does not wait for the rollout that runs, it takes its place.
+	Supersede bool
+	// Expected are the shares of requests that the change means the gateway to answer by itself, by route and metric.
+	Expected []Expected
+}
+
+// Expected is what a change means to change: up to a share of a route's requests count for a metric, and are not held against it.
+type Expected struct {
+	Route, Metric string
+	// Share is from 0 to 1.
+	Share float64
 }
 
 // Active says that it is neither queued nor ended.

@@ -47,23 +47,27 @@ var transitions = []transition{
 	{Running, onComplete, Completed},
 	{Running, onRollBack, RolledBack},
 	{Running, onAbort, Aborted},
+	{Running, onSupersede, Superseded},
 
 	{Paused, onResume, Running},
 	{Paused, onPromote, Running},
 	{Paused, onAwaitApproval, AwaitingApproval},
 	{Paused, onRollBack, RolledBack},
 	{Paused, onAbort, Aborted},
+	{Paused, onSupersede, Superseded},
 
 	{AwaitingApproval, onApprove, Running},
 	{AwaitingApproval, onComplete, Completed},
 	{AwaitingApproval, onRollBack, RolledBack},
 	{AwaitingApproval, onAbort, Aborted},
+	{AwaitingApproval, onSupersede, Superseded},
 
 	{Held, onResume, Running},
 	{Held, onPromote, Running},
 	{Held, onAwaitApproval, AwaitingApproval},
 	{Held, onRollBack, RolledBack},
 	{Held, onAbort, Aborted},
+	{Held, onSupersede, Superseded},
 }
 
 // next is the state that follows, and whether there is one.

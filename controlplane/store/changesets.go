@@ -28,7 +28,11 @@ type ChangeSet struct {
 	// Revision is what it became; 0: nothing (yet).
 	Revision int64
 	// Version is raised by every change.
-	Version              int64
+	Version int64
+	// Editors are those who edited it, its author among them.
+	Editors []string
+	// Expectations is what it means to change: encoded Expectations.
+	Expectations         []byte
 	CreatedAt, UpdatedAt time.Time
 }
 
@@ -88,10 +92,11 @@ func (tx *Tx) ChangeSets(ctx context.Context, fleetID int64, state, after string
 	return sets, nil
 }
 
-// SaveChangeSet writes base, state, message and revision, and raises the version. The caller holds it (LockChangeSet).
+// SaveChangeSet writes base, state, message, revision, editors and expectations, and raises the version. The caller holds it (LockChangeSet).
 func (tx *Tx) SaveChangeSet(ctx context.Context, set ChangeSet) (ChangeSet, error) {
 	parameters := queries.UpdateChangeSetParams{
 		ID: set.ID, BaseRevision: set.BaseRevision, BaseLane: set.BaseLane, State: set.State, Message: set.Message,
+		Editors: set.Editors, Expectations: notNull(set.Expectations),
 	}
 	if set.Revision != 0 {
 		parameters.Revision = &set.Revision
@@ -101,6 +106,50 @@ func (tx *Tx) SaveChangeSet(ctx context.Context, set ChangeSet) (ChangeSet, erro
 		return ChangeSet{}, fmt.Errorf("saving change set %s: %w", set.ID, translate(err))
 	}
 	return changeSetOf(row), nil
+}
+
+// Approval is one person's word for a change set.
+type Approval struct {
+	Approver, Comment string
+	At                time.Time
+}
+
+// Approvals returns who approved a change set as it is now, in the order in which they did.
+func (tx *Tx) Approvals(ctx context.Context, id string) ([]Approval, error) {
+	rows, err := tx.queries.ListApprovals(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the approvals of change set %s: %w", id, translate(err))
+	}
+	approvals := make([]Approval, len(rows))
+	for i, row := range rows {
+		approvals[i] = Approval(row)
+	}
+	return approvals, nil
+}
+
+// Approve notes one person's word for a change set.
+func (tx *Tx) Approve(ctx context.Context, id, approver, comment string) error {
+	err := tx.queries.AddApproval(ctx, queries.AddApprovalParams{ChangeSet: id, Approver: approver, Comment: comment})
+	if err != nil {
+		return fmt.Errorf("approving change set %s: %w", id, translate(err))
+	}
+	return nil
+}
+
+// TakeBackApprovals forgets who approved a change set: it is another now.
+func (tx *Tx) TakeBackApprovals(ctx context.Context, id string) error {
+	if err := tx.queries.DeleteApprovals(ctx, id); err != nil {
+		return fmt.Errorf("taking back the approvals of change set %s: %w", id, translate(err))
+	}
+	return nil
+}
+
+// notNull is bytes for a column that holds none as an empty string.
+func notNull(bytes []byte) []byte {
+	if bytes == nil {
+		return []byte{}
+	}
+	return bytes
 }
 
 // Edits returns what a change set does, by kind and name.
@@ -156,7 +205,7 @@ func editOf(row queries.GetEditRow) Edit {
 func changeSetOf(row queries.ChangeSet) ChangeSet {
 	set := ChangeSet{
 		ID: row.ID, FleetID: row.FleetID, BaseRevision: row.BaseRevision, BaseLane: row.BaseLane, State: row.State,
-		Message: row.Message, Author: row.Author, Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Message: row.Message, Author: row.Author, Version: row.Version, Editors: row.Editors, Expectations: row.Expectations, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 	if row.Revision != nil {
 		set.Revision = *row.Revision

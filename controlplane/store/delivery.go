@@ -40,6 +40,8 @@ type DeliveredRollout struct {
 	SharePPM  int32
 	// Strategy is the encoded strategy (configv1.Strategy) of its publish.
 	Strategy []byte
+	// Expectations are those of its change, encoded (configv1.Expectations).
+	Expectations []byte
 	// JudgedAgents is what alpha was divided over when the rollout began; 0: not said.
 	JudgedAgents int32
 	// Members are the agents that hold the candidate.
@@ -73,7 +75,7 @@ func (tx *Tx) Delivery(ctx context.Context, fleetID int64) (*Delivery, error) {
 		Candidate: RevisionReference{
 			Number: valueOf(row.CandidateRevision), Root: row.CandidateRoot, LaneSequence: valueOf(row.CandidateLaneSequence),
 		},
-		SharePPM: valueOf(row.CandidateSharePpm), Strategy: row.Spec, JudgedAgents: valueOf(row.JudgedAgents), Members: setOf(members),
+		SharePPM: valueOf(row.CandidateSharePpm), Strategy: row.Spec, Expectations: row.Expectations, JudgedAgents: valueOf(row.JudgedAgents), Members: setOf(members),
 	}
 	return delivery, nil
 }

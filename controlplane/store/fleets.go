@@ -16,6 +16,8 @@ type Fleet struct {
 	Name            string
 	DefaultStrategy string
 	CreatedAt       time.Time
+	// Policy is an encoded FleetPolicy.
+	Policy []byte
 }
 
 // Head is where a fleet stands.
@@ -83,6 +85,14 @@ func (tx *Tx) Fleets(ctx context.Context, after string, limit int) ([]Fleet, err
 func (tx *Tx) SetDefaultStrategy(ctx context.Context, fleetID int64, name string) error {
 	if err := tx.queries.SetDefaultStrategy(ctx, queries.SetDefaultStrategyParams{ID: fleetID, DefaultStrategy: name}); err != nil {
 		return fmt.Errorf("setting the default strategy of fleet %d: %w", fleetID, translate(err))
+	}
+	return nil
+}
+
+// SetFleetPolicy says what a fleet asks of those who change it: an encoded FleetPolicy.
+func (tx *Tx) SetFleetPolicy(ctx context.Context, fleetID int64, policy []byte) error {
+	if err := tx.queries.SetFleetPolicy(ctx, queries.SetFleetPolicyParams{ID: fleetID, Policy: notNull(policy)}); err != nil {
+		return fmt.Errorf("setting the policy of fleet %d: %w", fleetID, translate(err))
 	}
 	return nil
 }

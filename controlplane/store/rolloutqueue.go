@@ -16,6 +16,10 @@ type QueuedRollout struct {
 	Strategy string
 	Spec     []byte
 	Author   string
+	// Expectations are those of the change, encoded.
+	Expectations []byte
+	// Supersede ends the rollout that runs instead of waiting for it.
+	Supersede bool
 }
 
 // QueueRollout asks for a rollout, and wakes the controller (topic rollouts). The queue has one place: a rollout that waits in
@@ -28,6 +32,7 @@ func (tx *Tx) QueueRollout(ctx context.Context, rollout QueuedRollout) (id int64
 	id, err = tx.queries.InsertQueuedRollout(ctx, queries.InsertQueuedRolloutParams{
 		FleetID: rollout.FleetID, Revision: rollout.Revision, StableRevision: rollout.Stable,
 		Strategy: rollout.Strategy, Spec: rollout.Spec, Author: rollout.Author,
+		Expectations: notNull(rollout.Expectations), Supersede: rollout.Supersede,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queueing a rollout of revision %d: %w", rollout.Revision, translate(err))

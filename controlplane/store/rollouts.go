@@ -59,6 +59,10 @@ type Rollout struct {
 	JudgedRoutes    int32
 	ClockOffsetMs   int64 // how far Postgres's clock had been set when these times were written
 	EndedAt         *time.Time
+	// Expectations are those of the change, as they were at publish: encoded configv1.Expectations.
+	Expectations []byte
+	// Supersede: it does not wait in the queue for the rollout that runs, it ends it.
+	Supersede bool
 }
 
 // supersedeQueued takes the rollout out of the queue, if there is one, answers the commands that waited for it, and gives its

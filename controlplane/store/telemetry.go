@@ -151,6 +151,22 @@ func (tx *Tx) AddEvidenceSums(ctx context.Context, sums map[EvidenceKey]Evidence
 	return nil
 }
 
+// TrafficOf counts the requests of a fleet's last time: those of each of the routes, and all.
+func (tx *Tx) TrafficOf(ctx context.Context, fleetID int64, routes []string, last time.Duration) (of map[string]int64, all int64, err error) {
+	rows, err := tx.queries.TrafficOfRoutes(ctx, queries.TrafficOfRoutesParams{FleetID: fleetID, Routes: routes, Seconds: last.Seconds()})
+	if err != nil {
+		return nil, 0, fmt.Errorf("counting the requests of %d routes: %w", len(routes), translate(err))
+	}
+	of = make(map[string]int64, len(rows))
+	for _, row := range rows {
+		all += row.Requests
+		if row.Route != "" {
+			of[row.Route] = row.Requests
+		}
+	}
+	return of, all, nil
+}
+
 // FleetKey is an API key of a fleet, by its id.
 type FleetKey struct {
 	FleetID int64

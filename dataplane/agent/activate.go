@@ -108,11 +108,21 @@ func (a *Agent) watch(ctx context.Context, desired *agentv1.DesiredState) {
 		Threshold: desired.GetGuard().GetThreshold(),
 		NewRoutes: newRoutes(a.serving.stable.snapshot.Content(), a.serving.candidate.snapshot.Content()),
 		Routes:    a.serving.stable.snapshot.Routes(),
+		Expected:  expectedOf(desired.GetGuard()),
 	}, time.Now())
 	if err != nil {
 		a.guard.Rest()
 		a.log.ErrorContext(ctx, "the candidate is not judged by this agent", "error", err)
 	}
+}
+
+// expectedOf is what the change means to bring about.
+func expectedOf(terms *agentv1.Guard) []guard.Expected {
+	var expected []guard.Expected
+	for _, one := range terms.GetExpectations() {
+		expected = append(expected, guard.Expected{Route: one.GetRoute(), Reason: one.GetReason(), Share: one.GetMaxPercent() / 100})
+	}
+	return expected
 }
 
 // newRoutes are the routes that only the candidate has.

@@ -33,6 +33,24 @@ type Candidate struct {
 	// NewRoutes are the routes that only the candidate has. They have no control, so they are left out of the total and
 	// held against an absolute gate.
 	NewRoutes map[string]bool
+	// Expected is what the change means to bring about. It is left out of the total, and held against the share it names.
+	Expected []Expected
+}
+
+// Expected is a share of a route's requests, from 0 to 1, that the gateway may answer by itself for a reason.
+type Expected struct {
+	Route, Reason string
+	Share         float64
+}
+
+// expects is the share of a route's requests that may be bad by a metric; 0: nothing is expected.
+func (c Candidate) expects(route, metric string) evidence.Expected {
+	for _, e := range c.Expected {
+		if e.Route == route && gatewayPrefix+e.Reason == metric {
+			return evidence.Expected(e.Share)
+		}
+	}
+	return 0
 }
 
 // Finding is why a candidate must go.
@@ -129,11 +147,17 @@ func (g *Guard) count(key telemetry.CellKey, requests uint64, buckets *[telemetr
 	slower, _ := g.lines.Count(key, buckets, &before.buckets)
 	fresh := requests - before.requests
 	before.requests, before.buckets = requests, *buckets
+	metric := metricOf(key)
+	expected := metric != "" && g.candidate.expects(key.Route, metric) > 0
 	if !g.candidate.NewRoutes[key.Route] {
-		g.total.add(key, fresh, slower)
+		inTotal := metric
+		if expected {
+			inTotal = ""
+		}
+		g.total.add(key, inTotal, fresh, slower)
 	}
 	if route := g.route(key.Route); route != nil {
-		route.add(key, fresh, slower)
+		route.add(key, metric, fresh, slower)
 	}
 }
 
@@ -150,14 +174,17 @@ func (g *Guard) route(name string) *scope {
 }
 
 func (g *Guard) judge(s *scope) *Finding {
+	if found := s.judgeExpected(g.candidate); found != nil {
+		return found
+	}
 	if g.candidate.NewRoutes[s.route] {
-		return s.judgeAlone()
+		return s.judgeAlone(g.candidate)
 	}
 	level := 1 / g.candidate.Threshold / 2
 	if s.route != "" {
 		level /= float64(g.candidate.mostRoutes())
 	}
-	return s.compare(g.test, level)
+	return s.compare(g.candidate, g.test, level)
 }
 
 // mostRoutes is how many routes are compared at most, and so share their part of the level. New routes are held against a

@@ -370,3 +370,34 @@ func BenchmarkLook(b *testing.B) {
 		}
 	}
 }
+
+func TestWhatAChangeMeansToBringAboutIsNotHeldAgainstIt(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name   string
+		share  float64
+		failed bool
+	}{{"as it said", 0.10, false}, {"more than it said", 0.60, true}} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			traffic := newTraffic(200_000)
+			g := guard.New(traffic.counters, traffic.baseline)
+			watch(t, g, guard.Candidate{Expected: []guard.Expected{{Route: "orders", Reason: "no_route", Share: 0.12}}})
+			var finding *guard.Finding
+			for i := 0; i < 20_000 && finding == nil; i++ {
+				traffic.request("orders", func(candidate bool) (uint8, uint8) {
+					if candidate && traffic.fails(each.share) {
+						return 4, noRoute
+					}
+					return 2, noReason
+				})
+				if i%100 == 0 {
+					finding = g.Look(start)
+				}
+			}
+			if (finding != nil) != each.failed {
+				t.Errorf("finding %+v", finding)
+			}
+		})
+	}
+}

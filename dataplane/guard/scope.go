@@ -32,7 +32,7 @@ func newScope(route string) *scope {
 func metricOf(key telemetry.CellKey) string {
 	switch {
 	case key.Reason != "":
-		return "gateway." + key.Reason
+		return gatewayPrefix + key.Reason
 	case key.StatusClass == 5:
 		return "upstream_5xx"
 	default:
@@ -40,12 +40,16 @@ func metricOf(key telemetry.CellKey) string {
 	}
 }
 
+// gatewayPrefix begins the metrics of what the gateway answered by itself.
+const gatewayPrefix = "gateway."
+
 // slowerPrefix begins the metrics of requests that were slower than a quantile of stable's.
 const slowerPrefix = "slower."
 
-func (s *scope) add(key telemetry.CellKey, requests uint64, slower telemetry.Slower) {
+// add counts requests, which were bad by the metric unless that is empty.
+func (s *scope) add(key telemetry.CellKey, metric string, requests uint64, slower telemetry.Slower) {
 	s.requests.Add(batch(key, evidence.Arm{Requests: requests}))
-	if metric := metricOf(key); metric != "" {
+	if metric != "" {
 		s.addBad(metric, key, requests)
 	}
 	for i, n := range slower {
@@ -74,9 +78,9 @@ func batch(key telemetry.CellKey, arm evidence.Arm) evidence.Batch {
 }
 
 // compare judges the metrics in which something happened since the last look: the evidence of the others stands.
-func (s *scope) compare(test *evidence.Test, alpha float64) *Finding {
+func (s *scope) compare(candidate Candidate, test *evidence.Test, alpha float64) *Finding {
 	for metric, c := range s.metrics {
-		if !c.changed {
+		if !c.changed || s.route != "" && candidate.expects(s.route, metric) > 0 {
 			continue
 		}
 		c.changed = false
@@ -91,11 +95,28 @@ func (s *scope) compare(test *evidence.Test, alpha float64) *Finding {
 	return nil
 }
 
+// judgeExpected holds what the change means to bring about on a route against the share that it named.
+func (s *scope) judgeExpected(candidate Candidate) *Finding {
+	for metric, c := range s.metrics {
+		expected := candidate.expects(s.route, metric)
+		if s.route == "" || expected == 0 {
+			continue
+		}
+		arm, _ := s.requests.Arms()
+		bad, _ := c.bad.Arms()
+		arm.Bad = bad.Bad
+		if decision := expected.Judge(arm); decision.Verdict == evidence.Fail {
+			return s.finding(metric, decision)
+		}
+	}
+	return nil
+}
+
 // judgeAlone holds a route that only the candidate has against the absolute gate.
-func (s *scope) judgeAlone() *Finding {
+func (s *scope) judgeAlone(candidate Candidate) *Finding {
 	arm, _ := s.requests.Arms()
 	for metric, c := range s.metrics {
-		if strings.HasPrefix(metric, slowerPrefix) {
+		if strings.HasPrefix(metric, slowerPrefix) || candidate.expects(s.route, metric) > 0 {
 			continue
 		}
 		bad, _ := c.bad.Arms()

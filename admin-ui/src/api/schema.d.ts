@@ -175,6 +175,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fleets/{fleet}/changeSets/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that somebody other than its authors has read it and wants it. An edit takes all approvals back. */
+        post: operations["ApproveChangeSet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/fleets/{fleet}/changeSets/{id}:diff": {
         parameters: {
             query?: never;
@@ -203,6 +220,23 @@ export interface paths {
         put?: never;
         /** Adds many edits at once. A later edit of the same resource replaces the earlier. */
         post: operations["EditChangeSet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fleets/{fleet}/changeSets/{id}:expect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what it means to change, so that a rollout does not take it for a failure. */
+        post: operations["ExpectOfChangeSet"];
         delete?: never;
         options?: never;
         head?: never;
@@ -425,6 +459,23 @@ export interface paths {
         head?: never;
         /** Changes the fields that update_mask names; without a mask, those that the body holds. */
         patch: operations["UpdatePlugin"];
+        trace?: never;
+    };
+    "/v1/fleets/{fleet}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets what the fleet asks of those who change it. */
+        put: operations["UpdateFleetPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/fleets/{fleet}/revisions": {
@@ -983,10 +1034,40 @@ export interface components {
             version?: string;
         };
         ApplyResponse: {
+            /** Format: int32 */
+            approvals_required?: number;
+            /** @description The change set that was opened, with draft_only. */
+            change_set?: components["schemas"]["ChangeSet"];
             diff?: components["schemas"]["Diff"];
             /** @description Absent when nothing changed, or when validate_only was set. */
             published?: components["schemas"]["PublishResponse"];
+            risk?: components["schemas"]["Risk"];
             warnings?: components["schemas"]["Warning"][];
+        };
+        /** @description Approval is one person's word for a change set. */
+        Approval: {
+            approver?: string;
+            comment?: string;
+            /** Format: date-time */
+            time?: string;
+        };
+        /** @description Approvals are numbers of people. */
+        Approvals: {
+            /**
+             * Format: int64
+             * @description For change sets that delete, touch authentication or reach most of the traffic.
+             */
+            high?: number;
+            /**
+             * Format: int64
+             * @description For change sets that only add.
+             */
+            low?: number;
+            /**
+             * Format: int64
+             * @description For change sets that change what is there.
+             */
+            medium?: number;
         };
         /** @description AuditEvent is one thing that somebody did. */
         AuditEvent: {
@@ -1060,6 +1141,13 @@ export interface components {
             acme?: components["schemas"]["Acme"];
             /** @description The chain in PEM, the leaf first. */
             certificate_pem?: string;
+            /** @description Who may connect to these names: clients with certificates of their own. Absent: anybody. */
+            client_auth?: components["schemas"]["ClientAuth"];
+            /**
+             * Format: byte
+             * @description An OCSP response for the certificate (RFC 6960), DER, that is stapled until it expires.
+             */
+            ocsp_response?: string;
             /** @description The private key in PEM. Input only: it is encrypted at rest and never shown. */
             private_key_pem?: string;
             /**
@@ -1070,6 +1158,13 @@ export interface components {
         };
         /** @description ChangeSet is a draft. */
         ChangeSet: {
+            /** @description Who approved it as it is now. */
+            readonly approvals?: components["schemas"]["Approval"][];
+            /**
+             * Format: int32
+             * @description How many approvals the fleet asks for; not in lists.
+             */
+            readonly approvals_required?: number;
             readonly author?: string;
             /**
              * Format: int32
@@ -1079,7 +1174,11 @@ export interface components {
             /** Format: date-time */
             readonly create_time?: string;
             readonly deletes?: components["schemas"]["ResourceReference"][];
+            /** @description Who edited it; none of them can approve it. */
+            readonly editors?: string[];
             readonly etag?: string;
+            /** @description What it means to change. */
+            readonly expectations?: components["schemas"]["Expectation"][];
             readonly id?: string;
             /** @description What it is for; becomes the revision's message. */
             message?: string;
@@ -1088,6 +1187,8 @@ export interface components {
              * @description The revision that it became.
              */
             readonly revision?: number;
+            /** @description How much can go wrong; not in lists. */
+            readonly risk?: components["schemas"]["Risk"];
             /** @description "open", "published" or "abandoned". */
             readonly state?: string;
             /** Format: date-time */
@@ -1133,6 +1234,17 @@ export interface components {
             trial_requests?: number;
             /** @description How far back the share looks. Default 10s. */
             window?: string;
+        };
+        /** @description ClientAuth asks clients for certificates (mutual TLS). What a connection proved for one name is never used for another. */
+        ClientAuth: {
+            /** @description The authorities that sign clients' certificates, in PEM. */
+            ca_pem: string;
+            /**
+             * @description "require" (the default) serves nobody without a certificate; "request" serves them without identity, for policies to judge.
+             *     A certificate that the authorities did not sign is always refused.
+             * @enum {string}
+             */
+            mode?: "" | "require" | "request";
         };
         /** @description Condition judges the first value of one header or one query parameter. */
         Condition: {
@@ -1332,6 +1444,21 @@ export interface components {
             /** @description "pass", "fail" or "inconclusive". */
             verdict?: string;
         };
+        /**
+         * @description Expectation is what a change means to change, so that it is not taken for a failure: adding authentication makes requests fail
+         *     that brought no key.
+         */
+        Expectation: {
+            /**
+             * Format: double
+             * @description The largest share of the route's requests that may be answered so. In percent.
+             */
+            max_percent?: number;
+            /** @description Why the gateway will answer by itself: "key_missing", "rate_limited", "forbidden", … */
+            reason: string;
+            /** @description The route. */
+            route: string;
+        };
         ExplainResponse: {
             /** @description What is rewritten, or what answers instead of a service, in words. Empty if nothing does. */
             action?: string;
@@ -1421,11 +1548,55 @@ export interface components {
             /** Format: int32 */
             readonly lane_sequence?: number;
             name: string;
+            /** @description What it asks of those who change it. */
+            readonly policy?: components["schemas"]["FleetPolicy"];
             /**
              * Format: int32
              * @description What has proved itself.
              */
             readonly stable_revision?: number;
+        };
+        /**
+         * @description FleetPolicy is what a fleet asks of those who change it. It counts for services, routes, plugins and plans; the fast lane
+         *     (keys, consumers, certificates, secrets) never waits for it.
+         */
+        FleetPolicy: {
+            /** @description How many people must have approved a change set before it is published, by its risk. None of them may have edited it. */
+            approvals?: components["schemas"]["Approvals"];
+            /** @description When nothing is published. */
+            freeze_windows?: components["schemas"]["FreezeWindow"][];
+            /**
+             * Format: int64
+             * @description A publish that deletes a larger share of the fleet's routes is refused unless it says that this is meant. In percent.
+             *     Default 50; it counts from ten routes on.
+             */
+            max_delete_percent?: number;
+            /**
+             * @description What a newer revision does while a rollout runs: "queue" (the default) waits for its end; "supersede" ends it, and starts
+             *     with the changes of both.
+             * @enum {string}
+             */
+            newer_revision?: "" | "queue" | "supersede";
+            /**
+             * Format: int64
+             * @description Going back by so many revisions skips the steps; going back further takes them, since the world has moved on. Default 10.
+             */
+            rollback_window?: number;
+        };
+        /** @description FreezeWindow is a time in which nothing is published: once, from start to end, or every week. */
+        FreezeWindow: {
+            /** @description "mon", "tue", "wed", "thu", "fri", "sat", "sun". */
+            days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            end?: string;
+            /** @description "18:00". A window whose end is not after its beginning ends the next day. */
+            from?: string;
+            /** @description What people are told: "end of the quarter". */
+            name?: string;
+            /** @description RFC 3339: "2026-12-23T18:00:00Z". */
+            start?: string;
+            /** @description The zone of from and to, as the IANA names it: "Europe/Berlin". Default UTC. */
+            time_zone?: string;
+            to?: string;
         };
         /** @description HashOn is the part of a request that decides its target. */
         HashOn: {
@@ -1801,6 +1972,17 @@ export interface components {
                 rule: string;
             }[];
         };
+        /** @description PublishOptions are what a publish may ask for, or must say that it means. */
+        PublishOptions: {
+            /** @description It deletes more routes than the fleet's policy lets pass unsaid. */
+            allow_deletes?: boolean;
+            /** @description It skips steps, approvals and freeze windows, and never validation. Only administrators may, and they say why. */
+            emergency?: boolean;
+            /** @description It goes out in a freeze window. Only administrators may, and they say why. */
+            override_freeze?: boolean;
+            /** @description Why; it stands in the audit and in the rollout's history. */
+            reason?: string;
+        };
         /** @description PublishResponse says what a publish made. */
         PublishResponse: {
             /**
@@ -1933,6 +2115,15 @@ export interface components {
             path?: string;
             /** @description Replaces everything in front of what "**" matched: "/" takes it away. Every path of the route must end in "/**". */
             path_prefix?: string;
+        };
+        /** @description Risk is a class, and why. */
+        Risk: {
+            /**
+             * @description "low": it only adds. "medium": it changes what is there. "high": it deletes, touches authentication, or reaches a large part
+             *     of the routes or of the last day's traffic.
+             */
+            class?: string;
+            reasons?: string[];
         };
         /** @description Rollout is one revision's way to traffic. */
         Rollout: {
@@ -2333,6 +2524,9 @@ export interface components {
             server_name?: string;
         };
         ValidateChangeSetResponse: {
+            /** Format: int32 */
+            approvals_required?: number;
+            risk?: components["schemas"]["Risk"];
             violations?: components["schemas"]["Violation"][];
             warnings?: components["schemas"]["Warning"][];
         };
@@ -2995,6 +3189,43 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ApproveChangeSet: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    comment?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description ChangeSet is a draft. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeSet"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     DiffChangeSet: {
         parameters: {
             query?: never;
@@ -3068,6 +3299,44 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ExpectOfChangeSet: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description All of them; they replace those of before. */
+                    expectations?: components["schemas"]["Expectation"][];
+                };
+            };
+        };
+        responses: {
+            /** @description ChangeSet is a draft. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeSet"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     PublishChangeSet: {
         parameters: {
             query?: never;
@@ -3084,6 +3353,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    options?: components["schemas"]["PublishOptions"];
                     /** @description A strategy's name. Default: the fleet's. */
                     strategy?: string;
                 };
@@ -4003,6 +4273,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Plugin"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateFleetPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FleetPolicy"];
+            };
+        };
+        responses: {
+            /** @description Fleet is a set of agents that serve one line of revisions. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fleet"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -5257,7 +5563,12 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @description Open a change set for others to review, and publish nothing. */
+                    draft_only?: boolean;
+                    /** @description What the change means to change. */
+                    expectations?: components["schemas"]["Expectation"][];
                     message?: string;
+                    options?: components["schemas"]["PublishOptions"];
                     /** @description Kinds of which everything that `resources` does not name is deleted. */
                     prune_kinds?: string[];
                     resources?: components["schemas"]["Resource"][];

@@ -1,6 +1,6 @@
 -- name: InsertChangeSet :one
-INSERT INTO change_sets (fleet_id, base_revision, base_lane, message, author)
-VALUES (@fleet_id, @base_revision, @base_lane, @message, @author)
+INSERT INTO change_sets (fleet_id, base_revision, base_lane, message, author, editors)
+VALUES (@fleet_id, @base_revision, @base_lane, @message, @author, ARRAY[@author::text])
 RETURNING *;
 
 -- name: GetChangeSet :one
@@ -19,7 +19,7 @@ ORDER BY c.created_at DESC, c.id DESC LIMIT @page_size;
 -- name: UpdateChangeSet :one
 UPDATE change_sets
 SET base_revision = @base_revision, base_lane = @base_lane, state = @state, revision = @revision, message = @message,
-    version = version + 1, updated_at = now()
+    editors = @editors, expectations = @expectations, version = version + 1, updated_at = now()
 WHERE id = @id
 RETURNING *;
 
@@ -35,3 +35,13 @@ SELECT @change_set::uuid, unnest(@kinds::smallint[]), unnest(@names::text[]), un
        unnest(@bases::bigint[])
 ON CONFLICT (change_set, kind, name) DO UPDATE
 SET body = EXCLUDED.body, labels = EXCLUDED.labels, base = greatest(change_set_edits.base, EXCLUDED.base);
+
+-- name: ListApprovals :many
+SELECT approver, comment, at FROM change_set_approvals WHERE change_set = @change_set ORDER BY at, approver;
+
+-- name: AddApproval :exec
+INSERT INTO change_set_approvals (change_set, approver, comment) VALUES (@change_set, @approver, @comment)
+ON CONFLICT (change_set, approver) DO UPDATE SET comment = EXCLUDED.comment, at = EXCLUDED.at;
+
+-- name: DeleteApprovals :exec
+DELETE FROM change_set_approvals WHERE change_set = @change_set;

@@ -7,10 +7,36 @@ package queries
 
 import (
 	"context"
+	"time"
 )
 
+const addApproval = `-- name: AddApproval :exec
+INSERT INTO change_set_approvals (change_set, approver, comment) VALUES ($1, $2, $3)
+ON CONFLICT (change_set, approver) DO UPDATE SET comment = EXCLUDED.comment, at = EXCLUDED.at
+`
+
+type AddApprovalParams struct {
+	ChangeSet string
+	Approver  string
+	Comment   string
+}
+
+func (q *Queries) AddApproval(ctx context.Context, arg AddApprovalParams) error {
+	_, err := q.db.Exec(ctx, addApproval, arg.ChangeSet, arg.Approver, arg.Comment)
+	return err
+}
+
+const deleteApprovals = `-- name: DeleteApprovals :exec
+DELETE FROM change_set_approvals WHERE change_set = $1
+`
+
+func (q *Queries) DeleteApprovals(ctx context.Context, changeSet string) error {
+	_, err := q.db.Exec(ctx, deleteApprovals, changeSet)
+	return err
+}
+
 const getChangeSet = `-- name: GetChangeSet :one
-SELECT id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at FROM change_sets WHERE fleet_id = $1 AND id = $2
+SELECT id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at, editors, expectations FROM change_sets WHERE fleet_id = $1 AND id = $2
 `
 
 type GetChangeSetParams struct {
@@ -33,6 +59,8 @@ func (q *Queries) GetChangeSet(ctx context.Context, arg GetChangeSetParams) (Cha
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Editors,
+		&i.Expectations,
 	)
 	return i, err
 }
@@ -69,9 +97,9 @@ func (q *Queries) GetEdit(ctx context.Context, arg GetEditParams) (GetEditRow, e
 }
 
 const insertChangeSet = `-- name: InsertChangeSet :one
-INSERT INTO change_sets (fleet_id, base_revision, base_lane, message, author)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at
+INSERT INTO change_sets (fleet_id, base_revision, base_lane, message, author, editors)
+VALUES ($1, $2, $3, $4, $5, ARRAY[$5::text])
+RETURNING id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at, editors, expectations
 `
 
 type InsertChangeSetParams struct {
@@ -103,12 +131,44 @@ func (q *Queries) InsertChangeSet(ctx context.Context, arg InsertChangeSetParams
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Editors,
+		&i.Expectations,
 	)
 	return i, err
 }
 
+const listApprovals = `-- name: ListApprovals :many
+SELECT approver, comment, at FROM change_set_approvals WHERE change_set = $1 ORDER BY at, approver
+`
+
+type ListApprovalsRow struct {
+	Approver string
+	Comment  string
+	At       time.Time
+}
+
+func (q *Queries) ListApprovals(ctx context.Context, changeSet string) ([]ListApprovalsRow, error) {
+	rows, err := q.db.Query(ctx, listApprovals, changeSet)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListApprovalsRow{}
+	for rows.Next() {
+		var i ListApprovalsRow
+		if err := rows.Scan(&i.Approver, &i.Comment, &i.At); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listChangeSets = `-- name: ListChangeSets :many
-SELECT c.id, c.fleet_id, c.base_revision, c.base_lane, c.state, c.message, c.author, c.revision, c.version, c.created_at, c.updated_at FROM change_sets c
+SELECT c.id, c.fleet_id, c.base_revision, c.base_lane, c.state, c.message, c.author, c.revision, c.version, c.created_at, c.updated_at, c.editors, c.expectations FROM change_sets c
 WHERE c.fleet_id = $1 AND ($2::text = '' OR c.state = $2::text)
   AND ($3::text = '' OR (c.created_at, c.id) < (SELECT a.created_at, a.id FROM change_sets a WHERE a.id::text = $3::text))
 ORDER BY c.created_at DESC, c.id DESC LIMIT $4
@@ -148,6 +208,8 @@ func (q *Queries) ListChangeSets(ctx context.Context, arg ListChangeSetsParams) 
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Editors,
+			&i.Expectations,
 		); err != nil {
 			return nil, err
 		}
@@ -198,7 +260,7 @@ func (q *Queries) ListEdits(ctx context.Context, changeSet string) ([]ListEditsR
 }
 
 const lockChangeSet = `-- name: LockChangeSet :one
-SELECT id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at FROM change_sets WHERE fleet_id = $1 AND id = $2 FOR UPDATE
+SELECT id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at, editors, expectations FROM change_sets WHERE fleet_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockChangeSetParams struct {
@@ -221,6 +283,8 @@ func (q *Queries) LockChangeSet(ctx context.Context, arg LockChangeSetParams) (C
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Editors,
+		&i.Expectations,
 	)
 	return i, err
 }
@@ -228,9 +292,9 @@ func (q *Queries) LockChangeSet(ctx context.Context, arg LockChangeSetParams) (C
 const updateChangeSet = `-- name: UpdateChangeSet :one
 UPDATE change_sets
 SET base_revision = $1, base_lane = $2, state = $3, revision = $4, message = $5,
-    version = version + 1, updated_at = now()
-WHERE id = $6
-RETURNING id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at
+    editors = $6, expectations = $7, version = version + 1, updated_at = now()
+WHERE id = $8
+RETURNING id, fleet_id, base_revision, base_lane, state, message, author, revision, version, created_at, updated_at, editors, expectations
 `
 
 type UpdateChangeSetParams struct {
@@ -239,6 +303,8 @@ type UpdateChangeSetParams struct {
 	State        string
 	Revision     *int64
 	Message      string
+	Editors      []string
+	Expectations []byte
 	ID           string
 }
 
@@ -249,6 +315,8 @@ func (q *Queries) UpdateChangeSet(ctx context.Context, arg UpdateChangeSetParams
 		arg.State,
 		arg.Revision,
 		arg.Message,
+		arg.Editors,
+		arg.Expectations,
 		arg.ID,
 	)
 	var i ChangeSet
@@ -264,6 +332,8 @@ func (q *Queries) UpdateChangeSet(ctx context.Context, arg UpdateChangeSetParams
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Editors,
+		&i.Expectations,
 	)
 	return i, err
 }

@@ -13,7 +13,7 @@ const getDelivery = `-- name: GetDelivery :one
 SELECT f.name AS fleet, h.epoch, h.generation, l.sequence AS lane_sequence,
        h.stable_revision, s.root AS stable_root, s.lane_sequence AS stable_lane_sequence,
        r.id AS rollout_id, r.revision AS candidate_revision, c.root AS candidate_root, c.lane_sequence AS candidate_lane_sequence,
-       r.candidate_share_ppm, r.spec, r.judged_agents,
+       r.candidate_share_ppm, r.spec, r.expectations, r.judged_agents,
        (SELECT count(*) FROM agents a WHERE a.fleet_id = h.fleet_id) AS agents
 FROM heads h
 JOIN fleets f ON f.id = h.fleet_id
@@ -38,6 +38,7 @@ type GetDeliveryRow struct {
 	CandidateLaneSequence *int64
 	CandidateSharePpm     *int32
 	Spec                  []byte
+	Expectations          []byte
 	JudgedAgents          *int32
 	Agents                int64
 }
@@ -60,6 +61,7 @@ func (q *Queries) GetDelivery(ctx context.Context, fleetID int64) (GetDeliveryRo
 		&i.CandidateLaneSequence,
 		&i.CandidateSharePpm,
 		&i.Spec,
+		&i.Expectations,
 		&i.JudgedAgents,
 		&i.Agents,
 	)

@@ -19,6 +19,9 @@ SELECT * FROM fleets WHERE name > @after ORDER BY name LIMIT @page_size;
 -- name: SetDefaultStrategy :exec
 UPDATE fleets SET default_strategy = $2 WHERE id = $1;
 
+-- name: SetFleetPolicy :exec
+UPDATE fleets SET policy = $2 WHERE id = $1;
+
 -- name: GetHead :one
 SELECT h.fleet_id, h.head_revision, h.stable_revision, h.last_revision, h.epoch, h.generation, l.sequence AS lane_sequence
 FROM heads h JOIN lane_heads l USING (fleet_id)

@@ -10,7 +10,7 @@ import (
 )
 
 const getFleetByID = `-- name: GetFleetByID :one
-SELECT id, name, default_strategy, created_at FROM fleets WHERE id = $1
+SELECT id, name, default_strategy, created_at, policy FROM fleets WHERE id = $1
 `
 
 func (q *Queries) GetFleetByID(ctx context.Context, id int64) (Fleet, error) {
@@ -21,12 +21,13 @@ func (q *Queries) GetFleetByID(ctx context.Context, id int64) (Fleet, error) {
 		&i.Name,
 		&i.DefaultStrategy,
 		&i.CreatedAt,
+		&i.Policy,
 	)
 	return i, err
 }
 
 const getFleetByName = `-- name: GetFleetByName :one
-SELECT id, name, default_strategy, created_at FROM fleets WHERE name = $1
+SELECT id, name, default_strategy, created_at, policy FROM fleets WHERE name = $1
 `
 
 func (q *Queries) GetFleetByName(ctx context.Context, name string) (Fleet, error) {
@@ -37,6 +38,7 @@ func (q *Queries) GetFleetByName(ctx context.Context, name string) (Fleet, error
 		&i.Name,
 		&i.DefaultStrategy,
 		&i.CreatedAt,
+		&i.Policy,
 	)
 	return i, err
 }
@@ -73,7 +75,7 @@ func (q *Queries) GetHead(ctx context.Context, fleetID int64) (GetHeadRow, error
 }
 
 const insertFleet = `-- name: InsertFleet :one
-INSERT INTO fleets (name) VALUES ($1) RETURNING id, name, default_strategy, created_at
+INSERT INTO fleets (name) VALUES ($1) RETURNING id, name, default_strategy, created_at, policy
 `
 
 func (q *Queries) InsertFleet(ctx context.Context, name string) (Fleet, error) {
@@ -84,6 +86,7 @@ func (q *Queries) InsertFleet(ctx context.Context, name string) (Fleet, error) {
 		&i.Name,
 		&i.DefaultStrategy,
 		&i.CreatedAt,
+		&i.Policy,
 	)
 	return i, err
 }
@@ -107,7 +110,7 @@ func (q *Queries) InsertLaneHead(ctx context.Context, fleetID int64) error {
 }
 
 const listFleets = `-- name: ListFleets :many
-SELECT id, name, default_strategy, created_at FROM fleets WHERE name > $1 ORDER BY name LIMIT $2
+SELECT id, name, default_strategy, created_at, policy FROM fleets WHERE name > $1 ORDER BY name LIMIT $2
 `
 
 type ListFleetsParams struct {
@@ -129,6 +132,7 @@ func (q *Queries) ListFleets(ctx context.Context, arg ListFleetsParams) ([]Fleet
 			&i.Name,
 			&i.DefaultStrategy,
 			&i.CreatedAt,
+			&i.Policy,
 		); err != nil {
 			return nil, err
 		}
@@ -238,6 +242,20 @@ type SetDefaultStrategyParams struct {
 
 func (q *Queries) SetDefaultStrategy(ctx context.Context, arg SetDefaultStrategyParams) error {
 	_, err := q.db.Exec(ctx, setDefaultStrategy, arg.ID, arg.DefaultStrategy)
+	return err
+}
+
+const setFleetPolicy = `-- name: SetFleetPolicy :exec
+UPDATE fleets SET policy = $2 WHERE id = $1
+`
+
+type SetFleetPolicyParams struct {
+	ID     int64
+	Policy []byte
+}
+
+func (q *Queries) SetFleetPolicy(ctx context.Context, arg SetFleetPolicyParams) error {
+	_, err := q.db.Exec(ctx, setFleetPolicy, arg.ID, arg.Policy)
 	return err
 }
 

@@ -87,6 +87,15 @@ type ChangeSet struct {
 	Version      int64
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Editors      []string
+	Expectations []byte
+}
+
+type ChangeSetApproval struct {
+	ChangeSet string
+	Approver  string
+	Comment   string
+	At        time.Time
 }
 
 type ChangeSetEdit struct {
@@ -103,6 +112,7 @@ type Fleet struct {
 	Name            string
 	DefaultStrategy string
 	CreatedAt       time.Time
+	Policy          []byte
 }
 
 type Head struct {
@@ -243,6 +253,8 @@ type Rollout struct {
 	JudgedRoutes      int32
 	ClockOffsetMs     int64
 	EndedAt           *time.Time
+	Expectations      []byte
+	Supersede         bool
 }
 
 type RolloutCommand struct {

@@ -1,6 +1,6 @@
 -- name: InsertQueuedRollout :one
-INSERT INTO rollouts (fleet_id, revision, stable_revision, strategy, spec, state, author)
-VALUES (@fleet_id, @revision, @stable_revision, @strategy, @spec, 'queued', @author)
+INSERT INTO rollouts (fleet_id, revision, stable_revision, strategy, spec, state, author, expectations, supersede)
+VALUES (@fleet_id, @revision, @stable_revision, @strategy, @spec, 'queued', @author, @expectations, @supersede)
 RETURNING id;
 
 -- name: ListRolloutsOfRevisions :many

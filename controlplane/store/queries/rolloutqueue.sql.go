@@ -10,8 +10,8 @@ import (
 )
 
 const insertQueuedRollout = `-- name: InsertQueuedRollout :one
-INSERT INTO rollouts (fleet_id, revision, stable_revision, strategy, spec, state, author)
-VALUES ($1, $2, $3, $4, $5, 'queued', $6)
+INSERT INTO rollouts (fleet_id, revision, stable_revision, strategy, spec, state, author, expectations, supersede)
+VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8)
 RETURNING id
 `
 
@@ -22,6 +22,8 @@ type InsertQueuedRolloutParams struct {
 	Strategy       string
 	Spec           []byte
 	Author         string
+	Expectations   []byte
+	Supersede      bool
 }
 
 func (q *Queries) InsertQueuedRollout(ctx context.Context, arg InsertQueuedRolloutParams) (int64, error) {
@@ -32,6 +34,8 @@ func (q *Queries) InsertQueuedRollout(ctx context.Context, arg InsertQueuedRollo
 		arg.Strategy,
 		arg.Spec,
 		arg.Author,
+		arg.Expectations,
+		arg.Supersede,
 	)
 	var id int64
 	err := row.Scan(&id)

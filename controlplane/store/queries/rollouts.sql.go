@@ -64,7 +64,7 @@ func (q *Queries) FinishRolloutCommands(ctx context.Context, arg FinishRolloutCo
 }
 
 const getRollout = `-- name: GetRollout :one
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts WHERE fleet_id = $1 AND id = $2
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at, expectations, supersede FROM rollouts WHERE fleet_id = $1 AND id = $2
 `
 
 type GetRolloutParams struct {
@@ -105,6 +105,8 @@ func (q *Queries) GetRollout(ctx context.Context, arg GetRolloutParams) (Rollout
 		&i.JudgedRoutes,
 		&i.ClockOffsetMs,
 		&i.EndedAt,
+		&i.Expectations,
+		&i.Supersede,
 	)
 	return i, err
 }
@@ -236,7 +238,7 @@ func (q *Queries) ListOpenRolloutCommands(ctx context.Context, rollouts []int64)
 }
 
 const listOpenRollouts = `-- name: ListOpenRollouts :many
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at, expectations, supersede FROM rollouts
 WHERE fleet_id = $1 AND state IN ('queued', 'running', 'paused', 'awaiting_approval', 'held')
 ORDER BY state = 'queued', id
 `
@@ -281,6 +283,8 @@ func (q *Queries) ListOpenRollouts(ctx context.Context, fleetID int64) ([]Rollou
 			&i.JudgedRoutes,
 			&i.ClockOffsetMs,
 			&i.EndedAt,
+			&i.Expectations,
+			&i.Supersede,
 		); err != nil {
 			return nil, err
 		}
@@ -428,7 +432,7 @@ func (q *Queries) ListRolloutMembers(ctx context.Context, rolloutID int64) ([]Ro
 }
 
 const listRollouts = `-- name: ListRollouts :many
-SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at FROM rollouts
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at, expectations, supersede FROM rollouts
 WHERE fleet_id = $1
   AND ($2::bigint = 0 OR id < $2)
   AND ($3::text = '' OR state = $3)
@@ -490,6 +494,8 @@ func (q *Queries) ListRollouts(ctx context.Context, arg ListRolloutsParams) ([]R
 			&i.JudgedRoutes,
 			&i.ClockOffsetMs,
 			&i.EndedAt,
+			&i.Expectations,
+			&i.Supersede,
 		); err != nil {
 			return nil, err
 		}

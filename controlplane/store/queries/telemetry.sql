@@ -95,3 +95,10 @@ WHERE t.fleet_id = @fleet_id
 
 -- name: DeleteOldTelemetryCursors :execrows
 DELETE FROM telemetry_cursors WHERE updated_at < clock_timestamp() - interval '30 days';
+
+-- name: TrafficOfRoutes :many
+-- Requests of a fleet since a moment: of each of the routes, and (the empty route) of all.
+SELECT CASE WHEN route = ANY(@routes::text[]) THEN route ELSE '' END::text AS route, sum(requests)::bigint AS requests
+FROM telemetry_counts
+WHERE fleet_id = @fleet_id AND at >= now() - make_interval(secs => @seconds::double precision)
+GROUP BY 1;

@@ -361,3 +361,42 @@ func (q *Queries) QueryTelemetry(ctx context.Context, arg QueryTelemetryParams) 
 	}
 	return items, nil
 }
+
+const trafficOfRoutes = `-- name: TrafficOfRoutes :many
+SELECT CASE WHEN route = ANY($1::text[]) THEN route ELSE '' END::text AS route, sum(requests)::bigint AS requests
+FROM telemetry_counts
+WHERE fleet_id = $2 AND at >= now() - make_interval(secs => $3::double precision)
+GROUP BY 1
+`
+
+type TrafficOfRoutesParams struct {
+	Routes  []string
+	FleetID int64
+	Seconds float64
+}
+
+type TrafficOfRoutesRow struct {
+	Route    string
+	Requests int64
+}
+
+// Requests of a fleet since a moment: of each of the routes, and (the empty route) of all.
+func (q *Queries) TrafficOfRoutes(ctx context.Context, arg TrafficOfRoutesParams) ([]TrafficOfRoutesRow, error) {
+	rows, err := q.db.Query(ctx, trafficOfRoutes, arg.Routes, arg.FleetID, arg.Seconds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TrafficOfRoutesRow{}
+	for rows.Next() {
+		var i TrafficOfRoutesRow
+		if err := rows.Scan(&i.Route, &i.Requests); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -274,8 +274,18 @@ type ChangeSet struct {
 	Upserts    []*Resource            `protobuf:"bytes,8,rep,name=upserts,proto3" json:"upserts,omitempty"`
 	Deletes    []*ResourceReference   `protobuf:"bytes,9,rep,name=deletes,proto3" json:"deletes,omitempty"`
 	// The revision that it became.
-	Revision      int32  `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
-	Etag          string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
+	Revision int32  `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	Etag     string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How much can go wrong; not in lists.
+	Risk *Risk `protobuf:"bytes,12,opt,name=risk,proto3" json:"risk,omitempty"`
+	// Who approved it as it is now.
+	Approvals []*Approval `protobuf:"bytes,13,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// How many approvals the fleet asks for; not in lists.
+	ApprovalsRequired int32 `protobuf:"varint,14,opt,name=approvals_required,json=approvalsRequired,proto3" json:"approvals_required,omitempty"`
+	// Who edited it; none of them can approve it.
+	Editors []string `protobuf:"bytes,15,rep,name=editors,proto3" json:"editors,omitempty"`
+	// What it means to change.
+	Expectations  []*v1.Expectation `protobuf:"bytes,16,rep,name=expectations,proto3" json:"expectations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -387,6 +397,230 @@ func (x *ChangeSet) GetEtag() string {
 	return ""
 }
 
+func (x *ChangeSet) GetRisk() *Risk {
+	if x != nil {
+		return x.Risk
+	}
+	return nil
+}
+
+func (x *ChangeSet) GetApprovals() []*Approval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *ChangeSet) GetApprovalsRequired() int32 {
+	if x != nil {
+		return x.ApprovalsRequired
+	}
+	return 0
+}
+
+func (x *ChangeSet) GetEditors() []string {
+	if x != nil {
+		return x.Editors
+	}
+	return nil
+}
+
+func (x *ChangeSet) GetExpectations() []*v1.Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
+// Risk is a class, and why.
+type Risk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "low": it only adds. "medium": it changes what is there. "high": it deletes, touches authentication, or reaches a large part
+	// of the routes or of the last day's traffic.
+	Class         string   `protobuf:"bytes,1,opt,name=class,proto3" json:"class,omitempty"`
+	Reasons       []string `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Risk) Reset() {
+	*x = Risk{}
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Risk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Risk) ProtoMessage() {}
+
+func (x *Risk) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Risk.ProtoReflect.Descriptor instead.
+func (*Risk) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Risk) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Risk) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+// Approval is one person's word for a change set.
+type Approval struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Approver      string                 `protobuf:"bytes,1,opt,name=approver,proto3" json:"approver,omitempty"`
+	Comment       string                 `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Approval) Reset() {
+	*x = Approval{}
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Approval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Approval) ProtoMessage() {}
+
+func (x *Approval) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Approval.ProtoReflect.Descriptor instead.
+func (*Approval) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Approval) GetApprover() string {
+	if x != nil {
+		return x.Approver
+	}
+	return ""
+}
+
+func (x *Approval) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *Approval) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// PublishOptions are what a publish may ask for, or must say that it means.
+type PublishOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It deletes more routes than the fleet's policy lets pass unsaid.
+	AllowDeletes bool `protobuf:"varint,1,opt,name=allow_deletes,json=allowDeletes,proto3" json:"allow_deletes,omitempty"`
+	// It goes out in a freeze window. Only administrators may, and they say why.
+	OverrideFreeze bool `protobuf:"varint,2,opt,name=override_freeze,json=overrideFreeze,proto3" json:"override_freeze,omitempty"`
+	// It skips steps, approvals and freeze windows, and never validation. Only administrators may, and they say why.
+	Emergency bool `protobuf:"varint,3,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// Why; it stands in the audit and in the rollout's history.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishOptions) Reset() {
+	*x = PublishOptions{}
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishOptions) ProtoMessage() {}
+
+func (x *PublishOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishOptions.ProtoReflect.Descriptor instead.
+func (*PublishOptions) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PublishOptions) GetAllowDeletes() bool {
+	if x != nil {
+		return x.AllowDeletes
+	}
+	return false
+}
+
+func (x *PublishOptions) GetOverrideFreeze() bool {
+	if x != nil {
+		return x.OverrideFreeze
+	}
+	return false
+}
+
+func (x *PublishOptions) GetEmergency() bool {
+	if x != nil {
+		return x.Emergency
+	}
+	return false
+}
+
+func (x *PublishOptions) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Violation is one reason why something is refused.
 type Violation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -406,7 +640,7 @@ type Violation struct {
 
 func (x *Violation) Reset() {
 	*x = Violation{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +652,7 @@ func (x *Violation) String() string {
 func (*Violation) ProtoMessage() {}
 
 func (x *Violation) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +665,7 @@ func (x *Violation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Violation.ProtoReflect.Descriptor instead.
 func (*Violation) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Violation) GetResource() string {
@@ -487,7 +721,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +733,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +746,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Warning) GetResource() string {
@@ -542,7 +776,7 @@ type Diff struct {
 
 func (x *Diff) Reset() {
 	*x = Diff{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +788,7 @@ func (x *Diff) String() string {
 func (*Diff) ProtoMessage() {}
 
 func (x *Diff) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +801,7 @@ func (x *Diff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diff.ProtoReflect.Descriptor instead.
 func (*Diff) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Diff) GetChanges() []*ResourceChange {
@@ -614,7 +848,7 @@ type ResourceChange struct {
 
 func (x *ResourceChange) Reset() {
 	*x = ResourceChange{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +860,7 @@ func (x *ResourceChange) String() string {
 func (*ResourceChange) ProtoMessage() {}
 
 func (x *ResourceChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +873,7 @@ func (x *ResourceChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceChange.ProtoReflect.Descriptor instead.
 func (*ResourceChange) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResourceChange) GetAction() string {
@@ -696,7 +930,7 @@ type FieldChange struct {
 
 func (x *FieldChange) Reset() {
 	*x = FieldChange{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +942,7 @@ func (x *FieldChange) String() string {
 func (*FieldChange) ProtoMessage() {}
 
 func (x *FieldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +955,7 @@ func (x *FieldChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldChange.ProtoReflect.Descriptor instead.
 func (*FieldChange) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FieldChange) GetPath() string {
@@ -758,7 +992,7 @@ type ListChangeSetsRequest struct {
 
 func (x *ListChangeSetsRequest) Reset() {
 	*x = ListChangeSetsRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1004,7 @@ func (x *ListChangeSetsRequest) String() string {
 func (*ListChangeSetsRequest) ProtoMessage() {}
 
 func (x *ListChangeSetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1017,7 @@ func (x *ListChangeSetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangeSetsRequest.ProtoReflect.Descriptor instead.
 func (*ListChangeSetsRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListChangeSetsRequest) GetFleet() string {
@@ -825,7 +1059,7 @@ type ListChangeSetsResponse struct {
 
 func (x *ListChangeSetsResponse) Reset() {
 	*x = ListChangeSetsResponse{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1071,7 @@ func (x *ListChangeSetsResponse) String() string {
 func (*ListChangeSetsResponse) ProtoMessage() {}
 
 func (x *ListChangeSetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1084,7 @@ func (x *ListChangeSetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangeSetsResponse.ProtoReflect.Descriptor instead.
 func (*ListChangeSetsResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListChangeSetsResponse) GetChangeSets() []*ChangeSet {
@@ -877,7 +1111,7 @@ type GetChangeSetRequest struct {
 
 func (x *GetChangeSetRequest) Reset() {
 	*x = GetChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1123,7 @@ func (x *GetChangeSetRequest) String() string {
 func (*GetChangeSetRequest) ProtoMessage() {}
 
 func (x *GetChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1136,7 @@ func (x *GetChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*GetChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetChangeSetRequest) GetFleet() string {
@@ -929,7 +1163,7 @@ type CreateChangeSetRequest struct {
 
 func (x *CreateChangeSetRequest) Reset() {
 	*x = CreateChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1175,7 @@ func (x *CreateChangeSetRequest) String() string {
 func (*CreateChangeSetRequest) ProtoMessage() {}
 
 func (x *CreateChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1188,7 @@ func (x *CreateChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*CreateChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateChangeSetRequest) GetFleet() string {
@@ -981,7 +1215,7 @@ type DeleteChangeSetRequest struct {
 
 func (x *DeleteChangeSetRequest) Reset() {
 	*x = DeleteChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1227,7 @@ func (x *DeleteChangeSetRequest) String() string {
 func (*DeleteChangeSetRequest) ProtoMessage() {}
 
 func (x *DeleteChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1240,7 @@ func (x *DeleteChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteChangeSetRequest) GetFleet() string {
@@ -1035,7 +1269,7 @@ type EditChangeSetRequest struct {
 
 func (x *EditChangeSetRequest) Reset() {
 	*x = EditChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1281,7 @@ func (x *EditChangeSetRequest) String() string {
 func (*EditChangeSetRequest) ProtoMessage() {}
 
 func (x *EditChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1294,7 @@ func (x *EditChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*EditChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EditChangeSetRequest) GetFleet() string {
@@ -1101,7 +1335,7 @@ type ValidateChangeSetRequest struct {
 
 func (x *ValidateChangeSetRequest) Reset() {
 	*x = ValidateChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1347,7 @@ func (x *ValidateChangeSetRequest) String() string {
 func (*ValidateChangeSetRequest) ProtoMessage() {}
 
 func (x *ValidateChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1360,7 @@ func (x *ValidateChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*ValidateChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ValidateChangeSetRequest) GetFleet() string {
@@ -1144,16 +1378,18 @@ func (x *ValidateChangeSetRequest) GetId() string {
 }
 
 type ValidateChangeSetResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Violations    []*Violation           `protobuf:"bytes,1,rep,name=violations,proto3" json:"violations,omitempty"`
-	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Violations        []*Violation           `protobuf:"bytes,1,rep,name=violations,proto3" json:"violations,omitempty"`
+	Warnings          []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Risk              *Risk                  `protobuf:"bytes,3,opt,name=risk,proto3" json:"risk,omitempty"`
+	ApprovalsRequired int32                  `protobuf:"varint,4,opt,name=approvals_required,json=approvalsRequired,proto3" json:"approvals_required,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ValidateChangeSetResponse) Reset() {
 	*x = ValidateChangeSetResponse{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1401,7 @@ func (x *ValidateChangeSetResponse) String() string {
 func (*ValidateChangeSetResponse) ProtoMessage() {}
 
 func (x *ValidateChangeSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1414,7 @@ func (x *ValidateChangeSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateChangeSetResponse.ProtoReflect.Descriptor instead.
 func (*ValidateChangeSetResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ValidateChangeSetResponse) GetViolations() []*Violation {
@@ -1195,6 +1431,20 @@ func (x *ValidateChangeSetResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *ValidateChangeSetResponse) GetRisk() *Risk {
+	if x != nil {
+		return x.Risk
+	}
+	return nil
+}
+
+func (x *ValidateChangeSetResponse) GetApprovalsRequired() int32 {
+	if x != nil {
+		return x.ApprovalsRequired
+	}
+	return 0
+}
+
 type DiffChangeSetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -1205,7 +1455,7 @@ type DiffChangeSetRequest struct {
 
 func (x *DiffChangeSetRequest) Reset() {
 	*x = DiffChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1467,7 @@ func (x *DiffChangeSetRequest) String() string {
 func (*DiffChangeSetRequest) ProtoMessage() {}
 
 func (x *DiffChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1480,7 @@ func (x *DiffChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*DiffChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DiffChangeSetRequest) GetFleet() string {
@@ -1257,7 +1507,7 @@ type RebaseChangeSetRequest struct {
 
 func (x *RebaseChangeSetRequest) Reset() {
 	*x = RebaseChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1519,7 @@ func (x *RebaseChangeSetRequest) String() string {
 func (*RebaseChangeSetRequest) ProtoMessage() {}
 
 func (x *RebaseChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1532,7 @@ func (x *RebaseChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebaseChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*RebaseChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebaseChangeSetRequest) GetFleet() string {
@@ -1304,14 +1554,15 @@ type PublishChangeSetRequest struct {
 	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
 	Id    string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// A strategy's name. Default: the fleet's.
-	Strategy      string `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Strategy      string          `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Options       *PublishOptions `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublishChangeSetRequest) Reset() {
 	*x = PublishChangeSetRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1574,7 @@ func (x *PublishChangeSetRequest) String() string {
 func (*PublishChangeSetRequest) ProtoMessage() {}
 
 func (x *PublishChangeSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1587,7 @@ func (x *PublishChangeSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishChangeSetRequest.ProtoReflect.Descriptor instead.
 func (*PublishChangeSetRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{18}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PublishChangeSetRequest) GetFleet() string {
@@ -1360,6 +1611,134 @@ func (x *PublishChangeSetRequest) GetStrategy() string {
 	return ""
 }
 
+func (x *PublishChangeSetRequest) GetOptions() *PublishOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type ApproveChangeSetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Comment       string                 `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveChangeSetRequest) Reset() {
+	*x = ApproveChangeSetRequest{}
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveChangeSetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveChangeSetRequest) ProtoMessage() {}
+
+func (x *ApproveChangeSetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveChangeSetRequest.ProtoReflect.Descriptor instead.
+func (*ApproveChangeSetRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ApproveChangeSetRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *ApproveChangeSetRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ApproveChangeSetRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+type ExpectOfChangeSetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Id    string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// All of them; they replace those of before.
+	Expectations  []*v1.Expectation `protobuf:"bytes,3,rep,name=expectations,proto3" json:"expectations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpectOfChangeSetRequest) Reset() {
+	*x = ExpectOfChangeSetRequest{}
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpectOfChangeSetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpectOfChangeSetRequest) ProtoMessage() {}
+
+func (x *ExpectOfChangeSetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpectOfChangeSetRequest.ProtoReflect.Descriptor instead.
+func (*ExpectOfChangeSetRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExpectOfChangeSetRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *ExpectOfChangeSetRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExpectOfChangeSetRequest) GetExpectations() []*v1.Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
 // PublishResponse says what a publish made.
 type PublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1376,7 +1755,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1767,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1780,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{19}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PublishResponse) GetRevision() int32 {
@@ -1441,14 +1820,19 @@ type ApplyRequest struct {
 	Message    string   `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	Strategy   string   `protobuf:"bytes,5,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	// Validate and show the difference; change nothing.
-	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool            `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	Options      *PublishOptions `protobuf:"bytes,7,opt,name=options,proto3" json:"options,omitempty"`
+	// Open a change set for others to review, and publish nothing.
+	DraftOnly bool `protobuf:"varint,8,opt,name=draft_only,json=draftOnly,proto3" json:"draft_only,omitempty"`
+	// What the change means to change.
+	Expectations  []*v1.Expectation `protobuf:"bytes,9,rep,name=expectations,proto3" json:"expectations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1844,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1857,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{20}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ApplyRequest) GetFleet() string {
@@ -1518,19 +1902,44 @@ func (x *ApplyRequest) GetValidateOnly() bool {
 	return false
 }
 
+func (x *ApplyRequest) GetOptions() *PublishOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ApplyRequest) GetDraftOnly() bool {
+	if x != nil {
+		return x.DraftOnly
+	}
+	return false
+}
+
+func (x *ApplyRequest) GetExpectations() []*v1.Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
 type ApplyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Diff  *Diff                  `protobuf:"bytes,1,opt,name=diff,proto3" json:"diff,omitempty"`
 	// Absent when nothing changed, or when validate_only was set.
-	Published     *PublishResponse `protobuf:"bytes,2,opt,name=published,proto3" json:"published,omitempty"`
-	Warnings      []*Warning       `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Published         *PublishResponse `protobuf:"bytes,2,opt,name=published,proto3" json:"published,omitempty"`
+	Warnings          []*Warning       `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Risk              *Risk            `protobuf:"bytes,4,opt,name=risk,proto3" json:"risk,omitempty"`
+	ApprovalsRequired int32            `protobuf:"varint,5,opt,name=approvals_required,json=approvalsRequired,proto3" json:"approvals_required,omitempty"`
+	// The change set that was opened, with draft_only.
+	ChangeSet     *ChangeSet `protobuf:"bytes,6,opt,name=change_set,json=changeSet,proto3" json:"change_set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[21]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1951,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[21]
+	mi := &file_tidegate_admin_v1_change_sets_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1964,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{21}
+	return file_tidegate_admin_v1_change_sets_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ApplyResponse) GetDiff() *Diff {
@@ -1579,11 +1988,32 @@ func (x *ApplyResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *ApplyResponse) GetRisk() *Risk {
+	if x != nil {
+		return x.Risk
+	}
+	return nil
+}
+
+func (x *ApplyResponse) GetApprovalsRequired() int32 {
+	if x != nil {
+		return x.ApprovalsRequired
+	}
+	return 0
+}
+
+func (x *ApplyResponse) GetChangeSet() *ChangeSet {
+	if x != nil {
+		return x.ChangeSet
+	}
+	return nil
+}
+
 var File_tidegate_admin_v1_change_sets_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\n" +
-	"#tidegate/admin/v1/change_sets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidegate/config/v1/certificate.proto\x1a!tidegate/config/v1/consumer.proto\x1a\x1dtidegate/config/v1/plan.proto\x1a\x1ftidegate/config/v1/plugin.proto\x1a\x1etidegate/config/v1/route.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xd8\x04\n" +
+	"#tidegate/admin/v1/change_sets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidegate/config/v1/certificate.proto\x1a!tidegate/config/v1/consumer.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/plan.proto\x1a\x1ftidegate/config/v1/plugin.proto\x1a\x1etidegate/config/v1/route.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xd8\x04\n" +
 	"\bResource\x12 \n" +
 	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x12W\n" +
 	"\x06labels\x18\x02 \x03(\v2'.tidegate.admin.v1.Resource.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x05r\x03\x18\x80\x01*\x05r\x03\x18\x80\x02R\x06labels\x127\n" +
@@ -1600,7 +2030,7 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\x04spec\x12\x05\xbaH\x02\b\x01\"\x8e\x01\n" +
 	"\x11ResourceReference\x12]\n" +
 	"\x04kind\x18\x01 \x01(\tBI\xbaHFrDR\bservicesR\x06routesR\apluginsR\x05plansR\tconsumersR\fcertificatesR\asecretsR\x04kind\x12\x1a\n" +
-	"\x04name\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04name\"\xe5\x03\n" +
+	"\x04name\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04name\"\xf4\x05\n" +
 	"\tChangeSet\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\amessage\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\amessage\x12(\n" +
@@ -1615,7 +2045,24 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\adeletes\x18\t \x03(\v2$.tidegate.admin.v1.ResourceReferenceB\x03\xe0A\x03R\adeletes\x12\x1f\n" +
 	"\brevision\x18\n" +
 	" \x01(\x05B\x03\xe0A\x03R\brevision\x12\x17\n" +
-	"\x04etag\x18\v \x01(\tB\x03\xe0A\x03R\x04etag\"\x97\x01\n" +
+	"\x04etag\x18\v \x01(\tB\x03\xe0A\x03R\x04etag\x120\n" +
+	"\x04risk\x18\f \x01(\v2\x17.tidegate.admin.v1.RiskB\x03\xe0A\x03R\x04risk\x12>\n" +
+	"\tapprovals\x18\r \x03(\v2\x1b.tidegate.admin.v1.ApprovalB\x03\xe0A\x03R\tapprovals\x122\n" +
+	"\x12approvals_required\x18\x0e \x01(\x05B\x03\xe0A\x03R\x11approvalsRequired\x12\x1d\n" +
+	"\aeditors\x18\x0f \x03(\tB\x03\xe0A\x03R\aeditors\x12H\n" +
+	"\fexpectations\x18\x10 \x03(\v2\x1f.tidegate.config.v1.ExpectationB\x03\xe0A\x03R\fexpectations\"6\n" +
+	"\x04Risk\x12\x14\n" +
+	"\x05class\x18\x01 \x01(\tR\x05class\x12\x18\n" +
+	"\areasons\x18\x02 \x03(\tR\areasons\"p\n" +
+	"\bApproval\x12\x1a\n" +
+	"\bapprover\x18\x01 \x01(\tR\bapprover\x12\x18\n" +
+	"\acomment\x18\x02 \x01(\tR\acomment\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x9e\x01\n" +
+	"\x0ePublishOptions\x12#\n" +
+	"\rallow_deletes\x18\x01 \x01(\bR\fallowDeletes\x12'\n" +
+	"\x0foverride_freeze\x18\x02 \x01(\bR\x0eoverrideFreeze\x12\x1c\n" +
+	"\temergency\x18\x03 \x01(\bR\temergency\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\x97\x01\n" +
 	"\tViolation\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
@@ -1672,27 +2119,38 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\x10\xc0\x9a\fR\adeletes\"@\n" +
 	"\x18ValidateChangeSetRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\x91\x01\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xed\x01\n" +
 	"\x19ValidateChangeSetResponse\x12<\n" +
 	"\n" +
 	"violations\x18\x01 \x03(\v2\x1c.tidegate.admin.v1.ViolationR\n" +
 	"violations\x126\n" +
-	"\bwarnings\x18\x02 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\"<\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\x12+\n" +
+	"\x04risk\x18\x03 \x01(\v2\x17.tidegate.admin.v1.RiskR\x04risk\x12-\n" +
+	"\x12approvals_required\x18\x04 \x01(\x05R\x11approvalsRequired\"<\n" +
 	"\x14DiffChangeSetRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\">\n" +
 	"\x16RebaseChangeSetRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"[\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\x98\x01\n" +
 	"\x17PublishChangeSetRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
-	"\bstrategy\x18\x03 \x01(\tR\bstrategy\"\xa4\x01\n" +
+	"\bstrategy\x18\x03 \x01(\tR\bstrategy\x12;\n" +
+	"\aoptions\x18\x04 \x01(\v2!.tidegate.admin.v1.PublishOptionsR\aoptions\"c\n" +
+	"\x17ApproveChangeSetRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\acomment\"\x8f\x01\n" +
+	"\x18ExpectOfChangeSetRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12M\n" +
+	"\fexpectations\x18\x03 \x03(\v2\x1f.tidegate.config.v1.ExpectationB\b\xbaH\x05\x92\x01\x02\x10@R\fexpectations\"\xa4\x01\n" +
 	"\x0fPublishResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x05R\brevision\x12\x18\n" +
 	"\arollout\x18\x02 \x01(\tR\arollout\x12#\n" +
 	"\rlane_sequence\x18\x03 \x01(\x05R\flaneSequence\x126\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\"\xc1\x02\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\"\xec\x03\n" +
 	"\fApplyRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12E\n" +
 	"\tresources\x18\x02 \x03(\v2\x1b.tidegate.admin.v1.ResourceB\n" +
@@ -1701,11 +2159,19 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"pruneKinds\x12\"\n" +
 	"\amessage\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\amessage\x12\x1a\n" +
 	"\bstrategy\x18\x05 \x01(\tR\bstrategy\x12#\n" +
-	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\"\xb6\x01\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\x12;\n" +
+	"\aoptions\x18\a \x01(\v2!.tidegate.admin.v1.PublishOptionsR\aoptions\x12\x1d\n" +
+	"\n" +
+	"draft_only\x18\b \x01(\bR\tdraftOnly\x12M\n" +
+	"\fexpectations\x18\t \x03(\v2\x1f.tidegate.config.v1.ExpectationB\b\xbaH\x05\x92\x01\x02\x10@R\fexpectations\"\xcf\x02\n" +
 	"\rApplyResponse\x12+\n" +
 	"\x04diff\x18\x01 \x01(\v2\x17.tidegate.admin.v1.DiffR\x04diff\x12@\n" +
 	"\tpublished\x18\x02 \x01(\v2\".tidegate.admin.v1.PublishResponseR\tpublished\x126\n" +
-	"\bwarnings\x18\x03 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings2\x95\v\n" +
+	"\bwarnings\x18\x03 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\x12+\n" +
+	"\x04risk\x18\x04 \x01(\v2\x17.tidegate.admin.v1.RiskR\x04risk\x12-\n" +
+	"\x12approvals_required\x18\x05 \x01(\x05R\x11approvalsRequired\x12;\n" +
+	"\n" +
+	"change_set\x18\x06 \x01(\v2\x1c.tidegate.admin.v1.ChangeSetR\tchangeSet2\xc2\r\n" +
 	"\x10ChangeSetService\x12\x8c\x01\n" +
 	"\x0eListChangeSets\x12(.tidegate.admin.v1.ListChangeSetsRequest\x1a).tidegate.admin.v1.ListChangeSetsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/fleets/{fleet}/changeSets\x12\x80\x01\n" +
 	"\fGetChangeSet\x12&.tidegate.admin.v1.GetChangeSetRequest\x1a\x1c.tidegate.admin.v1.ChangeSet\"*\x82\xd3\xe4\x93\x02$\x12\"/v1/fleets/{fleet}/changeSets/{id}\x12\x8d\x01\n" +
@@ -1714,7 +2180,9 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\x0fDeleteChangeSet\x12).tidegate.admin.v1.DeleteChangeSetRequest\x1a\x16.google.protobuf.Empty\"*\x82\xd3\xe4\x93\x02$*\"/v1/fleets/{fleet}/changeSets/{id}\x12\x8a\x01\n" +
 	"\rEditChangeSet\x12'.tidegate.admin.v1.EditChangeSetRequest\x1a\x1c.tidegate.admin.v1.ChangeSet\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/fleets/{fleet}/changeSets/{id}:edit\x12\xa6\x01\n" +
 	"\x11ValidateChangeSet\x12+.tidegate.admin.v1.ValidateChangeSetRequest\x1a,.tidegate.admin.v1.ValidateChangeSetResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/fleets/{fleet}/changeSets/{id}:validate\x12\x85\x01\n" +
-	"\rDiffChangeSet\x12'.tidegate.admin.v1.DiffChangeSetRequest\x1a\x17.tidegate.admin.v1.Diff\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/fleets/{fleet}/changeSets/{id}:diff\x12\x90\x01\n" +
+	"\rDiffChangeSet\x12'.tidegate.admin.v1.DiffChangeSetRequest\x1a\x17.tidegate.admin.v1.Diff\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/fleets/{fleet}/changeSets/{id}:diff\x12\x93\x01\n" +
+	"\x10ApproveChangeSet\x12*.tidegate.admin.v1.ApproveChangeSetRequest\x1a\x1c.tidegate.admin.v1.ChangeSet\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/fleets/{fleet}/changeSets/{id}:approve\x12\x94\x01\n" +
+	"\x11ExpectOfChangeSet\x12+.tidegate.admin.v1.ExpectOfChangeSetRequest\x1a\x1c.tidegate.admin.v1.ChangeSet\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/fleets/{fleet}/changeSets/{id}:expect\x12\x90\x01\n" +
 	"\x0fRebaseChangeSet\x12).tidegate.admin.v1.RebaseChangeSetRequest\x1a\x1c.tidegate.admin.v1.ChangeSet\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/fleets/{fleet}/changeSets/{id}:rebase\x12\x99\x01\n" +
 	"\x10PublishChangeSet\x12*.tidegate.admin.v1.PublishChangeSetRequest\x1a\".tidegate.admin.v1.PublishResponse\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/fleets/{fleet}/changeSets/{id}:publish\x12o\n" +
 	"\x05Apply\x12\x1f.tidegate.admin.v1.ApplyRequest\x1a .tidegate.admin.v1.ApplyResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/fleets/{fleet}:applyB.Z,tidegate.dev/proto/tidegate/admin/v1;adminv1b\x06proto3"
@@ -1731,94 +2199,115 @@ func file_tidegate_admin_v1_change_sets_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_change_sets_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_change_sets_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_tidegate_admin_v1_change_sets_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_tidegate_admin_v1_change_sets_proto_goTypes = []any{
 	(*Resource)(nil),                  // 0: tidegate.admin.v1.Resource
 	(*ResourceReference)(nil),         // 1: tidegate.admin.v1.ResourceReference
 	(*ChangeSet)(nil),                 // 2: tidegate.admin.v1.ChangeSet
-	(*Violation)(nil),                 // 3: tidegate.admin.v1.Violation
-	(*Warning)(nil),                   // 4: tidegate.admin.v1.Warning
-	(*Diff)(nil),                      // 5: tidegate.admin.v1.Diff
-	(*ResourceChange)(nil),            // 6: tidegate.admin.v1.ResourceChange
-	(*FieldChange)(nil),               // 7: tidegate.admin.v1.FieldChange
-	(*ListChangeSetsRequest)(nil),     // 8: tidegate.admin.v1.ListChangeSetsRequest
-	(*ListChangeSetsResponse)(nil),    // 9: tidegate.admin.v1.ListChangeSetsResponse
-	(*GetChangeSetRequest)(nil),       // 10: tidegate.admin.v1.GetChangeSetRequest
-	(*CreateChangeSetRequest)(nil),    // 11: tidegate.admin.v1.CreateChangeSetRequest
-	(*DeleteChangeSetRequest)(nil),    // 12: tidegate.admin.v1.DeleteChangeSetRequest
-	(*EditChangeSetRequest)(nil),      // 13: tidegate.admin.v1.EditChangeSetRequest
-	(*ValidateChangeSetRequest)(nil),  // 14: tidegate.admin.v1.ValidateChangeSetRequest
-	(*ValidateChangeSetResponse)(nil), // 15: tidegate.admin.v1.ValidateChangeSetResponse
-	(*DiffChangeSetRequest)(nil),      // 16: tidegate.admin.v1.DiffChangeSetRequest
-	(*RebaseChangeSetRequest)(nil),    // 17: tidegate.admin.v1.RebaseChangeSetRequest
-	(*PublishChangeSetRequest)(nil),   // 18: tidegate.admin.v1.PublishChangeSetRequest
-	(*PublishResponse)(nil),           // 19: tidegate.admin.v1.PublishResponse
-	(*ApplyRequest)(nil),              // 20: tidegate.admin.v1.ApplyRequest
-	(*ApplyResponse)(nil),             // 21: tidegate.admin.v1.ApplyResponse
-	nil,                               // 22: tidegate.admin.v1.Resource.LabelsEntry
-	(*v1.Service)(nil),                // 23: tidegate.config.v1.Service
-	(*v1.Route)(nil),                  // 24: tidegate.config.v1.Route
-	(*v1.Plugin)(nil),                 // 25: tidegate.config.v1.Plugin
-	(*v1.Plan)(nil),                   // 26: tidegate.config.v1.Plan
-	(*v1.Consumer)(nil),               // 27: tidegate.config.v1.Consumer
-	(*v1.Certificate)(nil),            // 28: tidegate.config.v1.Certificate
-	(*v1.Secret)(nil),                 // 29: tidegate.config.v1.Secret
-	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),             // 31: google.protobuf.Empty
+	(*Risk)(nil),                      // 3: tidegate.admin.v1.Risk
+	(*Approval)(nil),                  // 4: tidegate.admin.v1.Approval
+	(*PublishOptions)(nil),            // 5: tidegate.admin.v1.PublishOptions
+	(*Violation)(nil),                 // 6: tidegate.admin.v1.Violation
+	(*Warning)(nil),                   // 7: tidegate.admin.v1.Warning
+	(*Diff)(nil),                      // 8: tidegate.admin.v1.Diff
+	(*ResourceChange)(nil),            // 9: tidegate.admin.v1.ResourceChange
+	(*FieldChange)(nil),               // 10: tidegate.admin.v1.FieldChange
+	(*ListChangeSetsRequest)(nil),     // 11: tidegate.admin.v1.ListChangeSetsRequest
+	(*ListChangeSetsResponse)(nil),    // 12: tidegate.admin.v1.ListChangeSetsResponse
+	(*GetChangeSetRequest)(nil),       // 13: tidegate.admin.v1.GetChangeSetRequest
+	(*CreateChangeSetRequest)(nil),    // 14: tidegate.admin.v1.CreateChangeSetRequest
+	(*DeleteChangeSetRequest)(nil),    // 15: tidegate.admin.v1.DeleteChangeSetRequest
+	(*EditChangeSetRequest)(nil),      // 16: tidegate.admin.v1.EditChangeSetRequest
+	(*ValidateChangeSetRequest)(nil),  // 17: tidegate.admin.v1.ValidateChangeSetRequest
+	(*ValidateChangeSetResponse)(nil), // 18: tidegate.admin.v1.ValidateChangeSetResponse
+	(*DiffChangeSetRequest)(nil),      // 19: tidegate.admin.v1.DiffChangeSetRequest
+	(*RebaseChangeSetRequest)(nil),    // 20: tidegate.admin.v1.RebaseChangeSetRequest
+	(*PublishChangeSetRequest)(nil),   // 21: tidegate.admin.v1.PublishChangeSetRequest
+	(*ApproveChangeSetRequest)(nil),   // 22: tidegate.admin.v1.ApproveChangeSetRequest
+	(*ExpectOfChangeSetRequest)(nil),  // 23: tidegate.admin.v1.ExpectOfChangeSetRequest
+	(*PublishResponse)(nil),           // 24: tidegate.admin.v1.PublishResponse
+	(*ApplyRequest)(nil),              // 25: tidegate.admin.v1.ApplyRequest
+	(*ApplyResponse)(nil),             // 26: tidegate.admin.v1.ApplyResponse
+	nil,                               // 27: tidegate.admin.v1.Resource.LabelsEntry
+	(*v1.Service)(nil),                // 28: tidegate.config.v1.Service
+	(*v1.Route)(nil),                  // 29: tidegate.config.v1.Route
+	(*v1.Plugin)(nil),                 // 30: tidegate.config.v1.Plugin
+	(*v1.Plan)(nil),                   // 31: tidegate.config.v1.Plan
+	(*v1.Consumer)(nil),               // 32: tidegate.config.v1.Consumer
+	(*v1.Certificate)(nil),            // 33: tidegate.config.v1.Certificate
+	(*v1.Secret)(nil),                 // 34: tidegate.config.v1.Secret
+	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
+	(*v1.Expectation)(nil),            // 36: tidegate.config.v1.Expectation
+	(*emptypb.Empty)(nil),             // 37: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_change_sets_proto_depIdxs = []int32{
-	22, // 0: tidegate.admin.v1.Resource.labels:type_name -> tidegate.admin.v1.Resource.LabelsEntry
-	23, // 1: tidegate.admin.v1.Resource.service:type_name -> tidegate.config.v1.Service
-	24, // 2: tidegate.admin.v1.Resource.route:type_name -> tidegate.config.v1.Route
-	25, // 3: tidegate.admin.v1.Resource.plugin:type_name -> tidegate.config.v1.Plugin
-	26, // 4: tidegate.admin.v1.Resource.plan:type_name -> tidegate.config.v1.Plan
-	27, // 5: tidegate.admin.v1.Resource.consumer:type_name -> tidegate.config.v1.Consumer
-	28, // 6: tidegate.admin.v1.Resource.certificate:type_name -> tidegate.config.v1.Certificate
-	29, // 7: tidegate.admin.v1.Resource.secret:type_name -> tidegate.config.v1.Secret
-	30, // 8: tidegate.admin.v1.ChangeSet.create_time:type_name -> google.protobuf.Timestamp
-	30, // 9: tidegate.admin.v1.ChangeSet.update_time:type_name -> google.protobuf.Timestamp
+	27, // 0: tidegate.admin.v1.Resource.labels:type_name -> tidegate.admin.v1.Resource.LabelsEntry
+	28, // 1: tidegate.admin.v1.Resource.service:type_name -> tidegate.config.v1.Service
+	29, // 2: tidegate.admin.v1.Resource.route:type_name -> tidegate.config.v1.Route
+	30, // 3: tidegate.admin.v1.Resource.plugin:type_name -> tidegate.config.v1.Plugin
+	31, // 4: tidegate.admin.v1.Resource.plan:type_name -> tidegate.config.v1.Plan
+	32, // 5: tidegate.admin.v1.Resource.consumer:type_name -> tidegate.config.v1.Consumer
+	33, // 6: tidegate.admin.v1.Resource.certificate:type_name -> tidegate.config.v1.Certificate
+	34, // 7: tidegate.admin.v1.Resource.secret:type_name -> tidegate.config.v1.Secret
+	35, // 8: tidegate.admin.v1.ChangeSet.create_time:type_name -> google.protobuf.Timestamp
+	35, // 9: tidegate.admin.v1.ChangeSet.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 10: tidegate.admin.v1.ChangeSet.upserts:type_name -> tidegate.admin.v1.Resource
 	1,  // 11: tidegate.admin.v1.ChangeSet.deletes:type_name -> tidegate.admin.v1.ResourceReference
-	6,  // 12: tidegate.admin.v1.Diff.changes:type_name -> tidegate.admin.v1.ResourceChange
-	0,  // 13: tidegate.admin.v1.ResourceChange.before:type_name -> tidegate.admin.v1.Resource
-	0,  // 14: tidegate.admin.v1.ResourceChange.after:type_name -> tidegate.admin.v1.Resource
-	7,  // 15: tidegate.admin.v1.ResourceChange.fields:type_name -> tidegate.admin.v1.FieldChange
-	2,  // 16: tidegate.admin.v1.ListChangeSetsResponse.change_sets:type_name -> tidegate.admin.v1.ChangeSet
-	2,  // 17: tidegate.admin.v1.CreateChangeSetRequest.change_set:type_name -> tidegate.admin.v1.ChangeSet
-	0,  // 18: tidegate.admin.v1.EditChangeSetRequest.upserts:type_name -> tidegate.admin.v1.Resource
-	1,  // 19: tidegate.admin.v1.EditChangeSetRequest.deletes:type_name -> tidegate.admin.v1.ResourceReference
-	3,  // 20: tidegate.admin.v1.ValidateChangeSetResponse.violations:type_name -> tidegate.admin.v1.Violation
-	4,  // 21: tidegate.admin.v1.ValidateChangeSetResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	4,  // 22: tidegate.admin.v1.PublishResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	0,  // 23: tidegate.admin.v1.ApplyRequest.resources:type_name -> tidegate.admin.v1.Resource
-	5,  // 24: tidegate.admin.v1.ApplyResponse.diff:type_name -> tidegate.admin.v1.Diff
-	19, // 25: tidegate.admin.v1.ApplyResponse.published:type_name -> tidegate.admin.v1.PublishResponse
-	4,  // 26: tidegate.admin.v1.ApplyResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	8,  // 27: tidegate.admin.v1.ChangeSetService.ListChangeSets:input_type -> tidegate.admin.v1.ListChangeSetsRequest
-	10, // 28: tidegate.admin.v1.ChangeSetService.GetChangeSet:input_type -> tidegate.admin.v1.GetChangeSetRequest
-	11, // 29: tidegate.admin.v1.ChangeSetService.CreateChangeSet:input_type -> tidegate.admin.v1.CreateChangeSetRequest
-	12, // 30: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:input_type -> tidegate.admin.v1.DeleteChangeSetRequest
-	13, // 31: tidegate.admin.v1.ChangeSetService.EditChangeSet:input_type -> tidegate.admin.v1.EditChangeSetRequest
-	14, // 32: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:input_type -> tidegate.admin.v1.ValidateChangeSetRequest
-	16, // 33: tidegate.admin.v1.ChangeSetService.DiffChangeSet:input_type -> tidegate.admin.v1.DiffChangeSetRequest
-	17, // 34: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:input_type -> tidegate.admin.v1.RebaseChangeSetRequest
-	18, // 35: tidegate.admin.v1.ChangeSetService.PublishChangeSet:input_type -> tidegate.admin.v1.PublishChangeSetRequest
-	20, // 36: tidegate.admin.v1.ChangeSetService.Apply:input_type -> tidegate.admin.v1.ApplyRequest
-	9,  // 37: tidegate.admin.v1.ChangeSetService.ListChangeSets:output_type -> tidegate.admin.v1.ListChangeSetsResponse
-	2,  // 38: tidegate.admin.v1.ChangeSetService.GetChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	2,  // 39: tidegate.admin.v1.ChangeSetService.CreateChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	31, // 40: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:output_type -> google.protobuf.Empty
-	2,  // 41: tidegate.admin.v1.ChangeSetService.EditChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	15, // 42: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:output_type -> tidegate.admin.v1.ValidateChangeSetResponse
-	5,  // 43: tidegate.admin.v1.ChangeSetService.DiffChangeSet:output_type -> tidegate.admin.v1.Diff
-	2,  // 44: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	19, // 45: tidegate.admin.v1.ChangeSetService.PublishChangeSet:output_type -> tidegate.admin.v1.PublishResponse
-	21, // 46: tidegate.admin.v1.ChangeSetService.Apply:output_type -> tidegate.admin.v1.ApplyResponse
-	37, // [37:47] is the sub-list for method output_type
-	27, // [27:37] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	3,  // 12: tidegate.admin.v1.ChangeSet.risk:type_name -> tidegate.admin.v1.Risk
+	4,  // 13: tidegate.admin.v1.ChangeSet.approvals:type_name -> tidegate.admin.v1.Approval
+	36, // 14: tidegate.admin.v1.ChangeSet.expectations:type_name -> tidegate.config.v1.Expectation
+	35, // 15: tidegate.admin.v1.Approval.time:type_name -> google.protobuf.Timestamp
+	9,  // 16: tidegate.admin.v1.Diff.changes:type_name -> tidegate.admin.v1.ResourceChange
+	0,  // 17: tidegate.admin.v1.ResourceChange.before:type_name -> tidegate.admin.v1.Resource
+	0,  // 18: tidegate.admin.v1.ResourceChange.after:type_name -> tidegate.admin.v1.Resource
+	10, // 19: tidegate.admin.v1.ResourceChange.fields:type_name -> tidegate.admin.v1.FieldChange
+	2,  // 20: tidegate.admin.v1.ListChangeSetsResponse.change_sets:type_name -> tidegate.admin.v1.ChangeSet
+	2,  // 21: tidegate.admin.v1.CreateChangeSetRequest.change_set:type_name -> tidegate.admin.v1.ChangeSet
+	0,  // 22: tidegate.admin.v1.EditChangeSetRequest.upserts:type_name -> tidegate.admin.v1.Resource
+	1,  // 23: tidegate.admin.v1.EditChangeSetRequest.deletes:type_name -> tidegate.admin.v1.ResourceReference
+	6,  // 24: tidegate.admin.v1.ValidateChangeSetResponse.violations:type_name -> tidegate.admin.v1.Violation
+	7,  // 25: tidegate.admin.v1.ValidateChangeSetResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	3,  // 26: tidegate.admin.v1.ValidateChangeSetResponse.risk:type_name -> tidegate.admin.v1.Risk
+	5,  // 27: tidegate.admin.v1.PublishChangeSetRequest.options:type_name -> tidegate.admin.v1.PublishOptions
+	36, // 28: tidegate.admin.v1.ExpectOfChangeSetRequest.expectations:type_name -> tidegate.config.v1.Expectation
+	7,  // 29: tidegate.admin.v1.PublishResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	0,  // 30: tidegate.admin.v1.ApplyRequest.resources:type_name -> tidegate.admin.v1.Resource
+	5,  // 31: tidegate.admin.v1.ApplyRequest.options:type_name -> tidegate.admin.v1.PublishOptions
+	36, // 32: tidegate.admin.v1.ApplyRequest.expectations:type_name -> tidegate.config.v1.Expectation
+	8,  // 33: tidegate.admin.v1.ApplyResponse.diff:type_name -> tidegate.admin.v1.Diff
+	24, // 34: tidegate.admin.v1.ApplyResponse.published:type_name -> tidegate.admin.v1.PublishResponse
+	7,  // 35: tidegate.admin.v1.ApplyResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	3,  // 36: tidegate.admin.v1.ApplyResponse.risk:type_name -> tidegate.admin.v1.Risk
+	2,  // 37: tidegate.admin.v1.ApplyResponse.change_set:type_name -> tidegate.admin.v1.ChangeSet
+	11, // 38: tidegate.admin.v1.ChangeSetService.ListChangeSets:input_type -> tidegate.admin.v1.ListChangeSetsRequest
+	13, // 39: tidegate.admin.v1.ChangeSetService.GetChangeSet:input_type -> tidegate.admin.v1.GetChangeSetRequest
+	14, // 40: tidegate.admin.v1.ChangeSetService.CreateChangeSet:input_type -> tidegate.admin.v1.CreateChangeSetRequest
+	15, // 41: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:input_type -> tidegate.admin.v1.DeleteChangeSetRequest
+	16, // 42: tidegate.admin.v1.ChangeSetService.EditChangeSet:input_type -> tidegate.admin.v1.EditChangeSetRequest
+	17, // 43: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:input_type -> tidegate.admin.v1.ValidateChangeSetRequest
+	19, // 44: tidegate.admin.v1.ChangeSetService.DiffChangeSet:input_type -> tidegate.admin.v1.DiffChangeSetRequest
+	22, // 45: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:input_type -> tidegate.admin.v1.ApproveChangeSetRequest
+	23, // 46: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:input_type -> tidegate.admin.v1.ExpectOfChangeSetRequest
+	20, // 47: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:input_type -> tidegate.admin.v1.RebaseChangeSetRequest
+	21, // 48: tidegate.admin.v1.ChangeSetService.PublishChangeSet:input_type -> tidegate.admin.v1.PublishChangeSetRequest
+	25, // 49: tidegate.admin.v1.ChangeSetService.Apply:input_type -> tidegate.admin.v1.ApplyRequest
+	12, // 50: tidegate.admin.v1.ChangeSetService.ListChangeSets:output_type -> tidegate.admin.v1.ListChangeSetsResponse
+	2,  // 51: tidegate.admin.v1.ChangeSetService.GetChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 52: tidegate.admin.v1.ChangeSetService.CreateChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	37, // 53: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:output_type -> google.protobuf.Empty
+	2,  // 54: tidegate.admin.v1.ChangeSetService.EditChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	18, // 55: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:output_type -> tidegate.admin.v1.ValidateChangeSetResponse
+	8,  // 56: tidegate.admin.v1.ChangeSetService.DiffChangeSet:output_type -> tidegate.admin.v1.Diff
+	2,  // 57: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 58: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 59: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	24, // 60: tidegate.admin.v1.ChangeSetService.PublishChangeSet:output_type -> tidegate.admin.v1.PublishResponse
+	26, // 61: tidegate.admin.v1.ChangeSetService.Apply:output_type -> tidegate.admin.v1.ApplyResponse
+	50, // [50:62] is the sub-list for method output_type
+	38, // [38:50] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_change_sets_proto_init() }
@@ -1841,7 +2330,7 @@ func file_tidegate_admin_v1_change_sets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_change_sets_proto_rawDesc), len(file_tidegate_admin_v1_change_sets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,8 @@ const (
 	ChangeSetService_EditChangeSet_FullMethodName     = "/tidegate.admin.v1.ChangeSetService/EditChangeSet"
 	ChangeSetService_ValidateChangeSet_FullMethodName = "/tidegate.admin.v1.ChangeSetService/ValidateChangeSet"
 	ChangeSetService_DiffChangeSet_FullMethodName     = "/tidegate.admin.v1.ChangeSetService/DiffChangeSet"
+	ChangeSetService_ApproveChangeSet_FullMethodName  = "/tidegate.admin.v1.ChangeSetService/ApproveChangeSet"
+	ChangeSetService_ExpectOfChangeSet_FullMethodName = "/tidegate.admin.v1.ChangeSetService/ExpectOfChangeSet"
 	ChangeSetService_RebaseChangeSet_FullMethodName   = "/tidegate.admin.v1.ChangeSetService/RebaseChangeSet"
 	ChangeSetService_PublishChangeSet_FullMethodName  = "/tidegate.admin.v1.ChangeSetService/PublishChangeSet"
 	ChangeSetService_Apply_FullMethodName             = "/tidegate.admin.v1.ChangeSetService/Apply"
@@ -50,6 +52,10 @@ type ChangeSetServiceClient interface {
 	ValidateChangeSet(ctx context.Context, in *ValidateChangeSetRequest, opts ...grpc.CallOption) (*ValidateChangeSetResponse, error)
 	// Shows what it would change, resource by resource and field by field.
 	DiffChangeSet(ctx context.Context, in *DiffChangeSetRequest, opts ...grpc.CallOption) (*Diff, error)
+	// Says that somebody other than its authors has read it and wants it. An edit takes all approvals back.
+	ApproveChangeSet(ctx context.Context, in *ApproveChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error)
+	// Says what it means to change, so that a rollout does not take it for a failure.
+	ExpectOfChangeSet(ctx context.Context, in *ExpectOfChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error)
 	// Moves it to the fleet's head, if what it touches and refers to did not change meanwhile.
 	RebaseChangeSet(ctx context.Context, in *RebaseChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error)
 	// Makes it a revision and starts, joins or queues a rollout.
@@ -136,6 +142,26 @@ func (c *changeSetServiceClient) DiffChangeSet(ctx context.Context, in *DiffChan
 	return out, nil
 }
 
+func (c *changeSetServiceClient) ApproveChangeSet(ctx context.Context, in *ApproveChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeSet)
+	err := c.cc.Invoke(ctx, ChangeSetService_ApproveChangeSet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *changeSetServiceClient) ExpectOfChangeSet(ctx context.Context, in *ExpectOfChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeSet)
+	err := c.cc.Invoke(ctx, ChangeSetService_ExpectOfChangeSet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *changeSetServiceClient) RebaseChangeSet(ctx context.Context, in *RebaseChangeSetRequest, opts ...grpc.CallOption) (*ChangeSet, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ChangeSet)
@@ -184,6 +210,10 @@ type ChangeSetServiceServer interface {
 	ValidateChangeSet(context.Context, *ValidateChangeSetRequest) (*ValidateChangeSetResponse, error)
 	// Shows what it would change, resource by resource and field by field.
 	DiffChangeSet(context.Context, *DiffChangeSetRequest) (*Diff, error)
+	// Says that somebody other than its authors has read it and wants it. An edit takes all approvals back.
+	ApproveChangeSet(context.Context, *ApproveChangeSetRequest) (*ChangeSet, error)
+	// Says what it means to change, so that a rollout does not take it for a failure.
+	ExpectOfChangeSet(context.Context, *ExpectOfChangeSetRequest) (*ChangeSet, error)
 	// Moves it to the fleet's head, if what it touches and refers to did not change meanwhile.
 	RebaseChangeSet(context.Context, *RebaseChangeSetRequest) (*ChangeSet, error)
 	// Makes it a revision and starts, joins or queues a rollout.
@@ -220,6 +250,12 @@ func (UnimplementedChangeSetServiceServer) ValidateChangeSet(context.Context, *V
 }
 func (UnimplementedChangeSetServiceServer) DiffChangeSet(context.Context, *DiffChangeSetRequest) (*Diff, error) {
 	return nil, status.Error(codes.Unimplemented, "method DiffChangeSet not implemented")
+}
+func (UnimplementedChangeSetServiceServer) ApproveChangeSet(context.Context, *ApproveChangeSetRequest) (*ChangeSet, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveChangeSet not implemented")
+}
+func (UnimplementedChangeSetServiceServer) ExpectOfChangeSet(context.Context, *ExpectOfChangeSetRequest) (*ChangeSet, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExpectOfChangeSet not implemented")
 }
 func (UnimplementedChangeSetServiceServer) RebaseChangeSet(context.Context, *RebaseChangeSetRequest) (*ChangeSet, error) {
 	return nil, status.Error(codes.Unimplemented, "method RebaseChangeSet not implemented")
@@ -377,6 +413,42 @@ func _ChangeSetService_DiffChangeSet_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChangeSetService_ApproveChangeSet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveChangeSetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChangeSetServiceServer).ApproveChangeSet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChangeSetService_ApproveChangeSet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChangeSetServiceServer).ApproveChangeSet(ctx, req.(*ApproveChangeSetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChangeSetService_ExpectOfChangeSet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExpectOfChangeSetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChangeSetServiceServer).ExpectOfChangeSet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChangeSetService_ExpectOfChangeSet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChangeSetServiceServer).ExpectOfChangeSet(ctx, req.(*ExpectOfChangeSetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ChangeSetService_RebaseChangeSet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RebaseChangeSetRequest)
 	if err := dec(in); err != nil {
@@ -465,6 +537,14 @@ var ChangeSetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DiffChangeSet",
 			Handler:    _ChangeSetService_DiffChangeSet_Handler,
+		},
+		{
+			MethodName: "ApproveChangeSet",
+			Handler:    _ChangeSetService_ApproveChangeSet_Handler,
+		},
+		{
+			MethodName: "ExpectOfChangeSet",
+			Handler:    _ChangeSetService_ExpectOfChangeSet_Handler,
 		},
 		{
 			MethodName: "RebaseChangeSet",

@@ -15,7 +15,7 @@ import (
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
-	_ "tidegate.dev/proto/tidegate/config/v1"
+	v1 "tidegate.dev/proto/tidegate/config/v1"
 	unsafe "unsafe"
 )
 
@@ -40,8 +40,10 @@ type Fleet struct {
 	AgentsConnected int32                  `protobuf:"varint,6,opt,name=agents_connected,json=agentsConnected,proto3" json:"agents_connected,omitempty"`
 	AgentsTotal     int32                  `protobuf:"varint,7,opt,name=agents_total,json=agentsTotal,proto3" json:"agents_total,omitempty"`
 	CreateTime      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What it asks of those who change it.
+	Policy        *v1.FleetPolicy `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fleet) Reset() {
@@ -126,6 +128,13 @@ func (x *Fleet) GetAgentsTotal() int32 {
 func (x *Fleet) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Fleet) GetPolicy() *v1.FleetPolicy {
+	if x != nil {
+		return x.Policy
 	}
 	return nil
 }
@@ -490,6 +499,58 @@ func (x *CreateFleetRequest) GetFleet() *Fleet {
 	return nil
 }
 
+type UpdateFleetPolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Policy        *v1.FleetPolicy        `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateFleetPolicyRequest) Reset() {
+	*x = UpdateFleetPolicyRequest{}
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateFleetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateFleetPolicyRequest) ProtoMessage() {}
+
+func (x *UpdateFleetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateFleetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateFleetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateFleetPolicyRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *UpdateFleetPolicyRequest) GetPolicy() *v1.FleetPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 type ListAgentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -501,7 +562,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +574,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +587,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListAgentsRequest) GetFleet() string {
@@ -560,7 +621,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +633,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +646,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -612,7 +673,7 @@ type GetAgentRequest struct {
 
 func (x *GetAgentRequest) Reset() {
 	*x = GetAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +685,7 @@ func (x *GetAgentRequest) String() string {
 func (*GetAgentRequest) ProtoMessage() {}
 
 func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +698,7 @@ func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgentRequest.ProtoReflect.Descriptor instead.
 func (*GetAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAgentRequest) GetFleet() string {
@@ -665,7 +726,7 @@ type DrainAgentRequest struct {
 
 func (x *DrainAgentRequest) Reset() {
 	*x = DrainAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +738,7 @@ func (x *DrainAgentRequest) String() string {
 func (*DrainAgentRequest) ProtoMessage() {}
 
 func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +751,7 @@ func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainAgentRequest.ProtoReflect.Descriptor instead.
 func (*DrainAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DrainAgentRequest) GetFleet() string {
@@ -724,7 +785,7 @@ type DeleteAgentRequest struct {
 
 func (x *DeleteAgentRequest) Reset() {
 	*x = DeleteAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +797,7 @@ func (x *DeleteAgentRequest) String() string {
 func (*DeleteAgentRequest) ProtoMessage() {}
 
 func (x *DeleteAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +810,7 @@ func (x *DeleteAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAgentRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteAgentRequest) GetFleet() string {
@@ -777,7 +838,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +850,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +863,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateJoinTokenRequest) GetFleet() string {
@@ -830,7 +891,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +903,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +916,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -888,7 +949,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +961,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +974,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainRequest) GetFleet() string {
@@ -975,7 +1036,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1048,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1061,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExplainResponse) GetRoute() string {
@@ -1078,7 +1139,7 @@ type ExplainedPlugin struct {
 
 func (x *ExplainedPlugin) Reset() {
 	*x = ExplainedPlugin{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1151,7 @@ func (x *ExplainedPlugin) String() string {
 func (*ExplainedPlugin) ProtoMessage() {}
 
 func (x *ExplainedPlugin) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1164,7 @@ func (x *ExplainedPlugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedPlugin.ProtoReflect.Descriptor instead.
 func (*ExplainedPlugin) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExplainedPlugin) GetName() string {
@@ -1144,7 +1205,7 @@ type ExplainedRoute struct {
 
 func (x *ExplainedRoute) Reset() {
 	*x = ExplainedRoute{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1217,7 @@ func (x *ExplainedRoute) String() string {
 func (*ExplainedRoute) ProtoMessage() {}
 
 func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1230,7 @@ func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
 func (*ExplainedRoute) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExplainedRoute) GetName() string {
@@ -1190,7 +1251,7 @@ var File_tidegate_admin_v1_fleets_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/admin/v1/fleets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidegate/config/v1/rules.proto\"\xf1\x02\n" +
+	"\x1etidegate/admin/v1/fleets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1etidegate/config/v1/rules.proto\"\xaf\x03\n" +
 	"\x05Fleet\x12 \n" +
 	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x12(\n" +
 	"\rhead_revision\x18\x02 \x01(\x05B\x03\xe0A\x03R\fheadRevision\x12,\n" +
@@ -1200,7 +1261,8 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x10agents_connected\x18\x06 \x01(\x05B\x03\xe0A\x03R\x0fagentsConnected\x12&\n" +
 	"\fagents_total\x18\a \x01(\x05B\x03\xe0A\x03R\vagentsTotal\x12@\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\x9b\x06\n" +
+	"createTime\x12<\n" +
+	"\x06policy\x18\t \x01(\v2\x1f.tidegate.config.v1.FleetPolicyB\x03\xe0A\x03R\x06policy\"\x9b\x06\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12<\n" +
@@ -1234,6 +1296,9 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"L\n" +
 	"\x12CreateFleetRequest\x126\n" +
 	"\x05fleet\x18\x01 \x01(\v2\x18.tidegate.admin.v1.FleetB\x06\xbaH\x03\xc8\x01\x01R\x05fleet\"q\n" +
+	"\x18UpdateFleetPolicyRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12?\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1f.tidegate.config.v1.FleetPolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"q\n" +
 	"\x11ListAgentsRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -1293,14 +1358,15 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"<\n" +
 	"\x0eExplainedRoute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason2\xb2\b\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason2\xba\t\n" +
 	"\fFleetService\x12m\n" +
 	"\n" +
 	"ListFleets\x12$.tidegate.admin.v1.ListFleetsRequest\x1a%.tidegate.admin.v1.ListFleetsResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/fleets\x12d\n" +
 	"\bGetFleet\x12\".tidegate.admin.v1.GetFleetRequest\x1a\x18.tidegate.admin.v1.Fleet\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleets/{fleet}\x12i\n" +
 	"\vCreateFleet\x12%.tidegate.admin.v1.CreateFleetRequest\x1a\x18.tidegate.admin.v1.Fleet\"\x19\x82\xd3\xe4\x93\x02\x13:\x05fleet\"\n" +
-	"/v1/fleets\x12|\n" +
+	"/v1/fleets\x12\x85\x01\n" +
+	"\x11UpdateFleetPolicy\x12+.tidegate.admin.v1.UpdateFleetPolicyRequest\x1a\x18.tidegate.admin.v1.Fleet\")\x82\xd3\xe4\x93\x02#:\x06policy\x1a\x19/v1/fleets/{fleet}/policy\x12|\n" +
 	"\n" +
 	"ListAgents\x12$.tidegate.admin.v1.ListAgentsRequest\x1a%.tidegate.admin.v1.ListAgentsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/fleets/{fleet}/agents\x12p\n" +
 	"\bGetAgent\x12\".tidegate.admin.v1.GetAgentRequest\x1a\x18.tidegate.admin.v1.Agent\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/fleets/{fleet}/agents/{id}\x12}\n" +
@@ -1322,68 +1388,74 @@ func file_tidegate_admin_v1_fleets_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_fleets_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tidegate_admin_v1_fleets_proto_goTypes = []any{
-	(*Fleet)(nil),                   // 0: tidegate.admin.v1.Fleet
-	(*Agent)(nil),                   // 1: tidegate.admin.v1.Agent
-	(*ListFleetsRequest)(nil),       // 2: tidegate.admin.v1.ListFleetsRequest
-	(*ListFleetsResponse)(nil),      // 3: tidegate.admin.v1.ListFleetsResponse
-	(*GetFleetRequest)(nil),         // 4: tidegate.admin.v1.GetFleetRequest
-	(*CreateFleetRequest)(nil),      // 5: tidegate.admin.v1.CreateFleetRequest
-	(*ListAgentsRequest)(nil),       // 6: tidegate.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),      // 7: tidegate.admin.v1.ListAgentsResponse
-	(*GetAgentRequest)(nil),         // 8: tidegate.admin.v1.GetAgentRequest
-	(*DrainAgentRequest)(nil),       // 9: tidegate.admin.v1.DrainAgentRequest
-	(*DeleteAgentRequest)(nil),      // 10: tidegate.admin.v1.DeleteAgentRequest
-	(*CreateJoinTokenRequest)(nil),  // 11: tidegate.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil), // 12: tidegate.admin.v1.CreateJoinTokenResponse
-	(*ExplainRequest)(nil),          // 13: tidegate.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),         // 14: tidegate.admin.v1.ExplainResponse
-	(*ExplainedPlugin)(nil),         // 15: tidegate.admin.v1.ExplainedPlugin
-	(*ExplainedRoute)(nil),          // 16: tidegate.admin.v1.ExplainedRoute
-	nil,                             // 17: tidegate.admin.v1.Agent.LabelsEntry
-	nil,                             // 18: tidegate.admin.v1.ExplainRequest.HeadersEntry
-	nil,                             // 19: tidegate.admin.v1.ExplainResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),           // 21: google.protobuf.Empty
+	(*Fleet)(nil),                    // 0: tidegate.admin.v1.Fleet
+	(*Agent)(nil),                    // 1: tidegate.admin.v1.Agent
+	(*ListFleetsRequest)(nil),        // 2: tidegate.admin.v1.ListFleetsRequest
+	(*ListFleetsResponse)(nil),       // 3: tidegate.admin.v1.ListFleetsResponse
+	(*GetFleetRequest)(nil),          // 4: tidegate.admin.v1.GetFleetRequest
+	(*CreateFleetRequest)(nil),       // 5: tidegate.admin.v1.CreateFleetRequest
+	(*UpdateFleetPolicyRequest)(nil), // 6: tidegate.admin.v1.UpdateFleetPolicyRequest
+	(*ListAgentsRequest)(nil),        // 7: tidegate.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),       // 8: tidegate.admin.v1.ListAgentsResponse
+	(*GetAgentRequest)(nil),          // 9: tidegate.admin.v1.GetAgentRequest
+	(*DrainAgentRequest)(nil),        // 10: tidegate.admin.v1.DrainAgentRequest
+	(*DeleteAgentRequest)(nil),       // 11: tidegate.admin.v1.DeleteAgentRequest
+	(*CreateJoinTokenRequest)(nil),   // 12: tidegate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),  // 13: tidegate.admin.v1.CreateJoinTokenResponse
+	(*ExplainRequest)(nil),           // 14: tidegate.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 15: tidegate.admin.v1.ExplainResponse
+	(*ExplainedPlugin)(nil),          // 16: tidegate.admin.v1.ExplainedPlugin
+	(*ExplainedRoute)(nil),           // 17: tidegate.admin.v1.ExplainedRoute
+	nil,                              // 18: tidegate.admin.v1.Agent.LabelsEntry
+	nil,                              // 19: tidegate.admin.v1.ExplainRequest.HeadersEntry
+	nil,                              // 20: tidegate.admin.v1.ExplainResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),    // 21: google.protobuf.Timestamp
+	(*v1.FleetPolicy)(nil),           // 22: tidegate.config.v1.FleetPolicy
+	(*emptypb.Empty)(nil),            // 23: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_fleets_proto_depIdxs = []int32{
-	20, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
-	17, // 1: tidegate.admin.v1.Agent.labels:type_name -> tidegate.admin.v1.Agent.LabelsEntry
-	20, // 2: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
-	20, // 3: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
-	20, // 4: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 5: tidegate.admin.v1.ListFleetsResponse.fleets:type_name -> tidegate.admin.v1.Fleet
-	0,  // 6: tidegate.admin.v1.CreateFleetRequest.fleet:type_name -> tidegate.admin.v1.Fleet
-	1,  // 7: tidegate.admin.v1.ListAgentsResponse.agents:type_name -> tidegate.admin.v1.Agent
-	20, // 8: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 9: tidegate.admin.v1.ExplainRequest.headers:type_name -> tidegate.admin.v1.ExplainRequest.HeadersEntry
-	19, // 10: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
-	15, // 11: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
-	16, // 12: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
-	2,  // 13: tidegate.admin.v1.FleetService.ListFleets:input_type -> tidegate.admin.v1.ListFleetsRequest
-	4,  // 14: tidegate.admin.v1.FleetService.GetFleet:input_type -> tidegate.admin.v1.GetFleetRequest
-	5,  // 15: tidegate.admin.v1.FleetService.CreateFleet:input_type -> tidegate.admin.v1.CreateFleetRequest
-	6,  // 16: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
-	8,  // 17: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
-	9,  // 18: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
-	10, // 19: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
-	11, // 20: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
-	13, // 21: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
-	3,  // 22: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
-	0,  // 23: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
-	0,  // 24: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
-	7,  // 25: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
-	1,  // 26: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
-	1,  // 27: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
-	21, // 28: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
-	12, // 29: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
-	14, // 30: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
-	22, // [22:31] is the sub-list for method output_type
-	13, // [13:22] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	21, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
+	22, // 1: tidegate.admin.v1.Fleet.policy:type_name -> tidegate.config.v1.FleetPolicy
+	18, // 2: tidegate.admin.v1.Agent.labels:type_name -> tidegate.admin.v1.Agent.LabelsEntry
+	21, // 3: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
+	21, // 4: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
+	21, // 5: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: tidegate.admin.v1.ListFleetsResponse.fleets:type_name -> tidegate.admin.v1.Fleet
+	0,  // 7: tidegate.admin.v1.CreateFleetRequest.fleet:type_name -> tidegate.admin.v1.Fleet
+	22, // 8: tidegate.admin.v1.UpdateFleetPolicyRequest.policy:type_name -> tidegate.config.v1.FleetPolicy
+	1,  // 9: tidegate.admin.v1.ListAgentsResponse.agents:type_name -> tidegate.admin.v1.Agent
+	21, // 10: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 11: tidegate.admin.v1.ExplainRequest.headers:type_name -> tidegate.admin.v1.ExplainRequest.HeadersEntry
+	20, // 12: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
+	16, // 13: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
+	17, // 14: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
+	2,  // 15: tidegate.admin.v1.FleetService.ListFleets:input_type -> tidegate.admin.v1.ListFleetsRequest
+	4,  // 16: tidegate.admin.v1.FleetService.GetFleet:input_type -> tidegate.admin.v1.GetFleetRequest
+	5,  // 17: tidegate.admin.v1.FleetService.CreateFleet:input_type -> tidegate.admin.v1.CreateFleetRequest
+	6,  // 18: tidegate.admin.v1.FleetService.UpdateFleetPolicy:input_type -> tidegate.admin.v1.UpdateFleetPolicyRequest
+	7,  // 19: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
+	9,  // 20: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
+	10, // 21: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
+	11, // 22: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
+	12, // 23: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
+	14, // 24: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
+	3,  // 25: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
+	0,  // 26: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
+	0,  // 27: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
+	0,  // 28: tidegate.admin.v1.FleetService.UpdateFleetPolicy:output_type -> tidegate.admin.v1.Fleet
+	8,  // 29: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
+	1,  // 30: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
+	1,  // 31: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
+	23, // 32: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
+	13, // 33: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
+	15, // 34: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_fleets_proto_init() }
@@ -1397,7 +1469,7 @@ func file_tidegate_admin_v1_fleets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_fleets_proto_rawDesc), len(file_tidegate_admin_v1_fleets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,15 +20,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FleetService_ListFleets_FullMethodName      = "/tidegate.admin.v1.FleetService/ListFleets"
-	FleetService_GetFleet_FullMethodName        = "/tidegate.admin.v1.FleetService/GetFleet"
-	FleetService_CreateFleet_FullMethodName     = "/tidegate.admin.v1.FleetService/CreateFleet"
-	FleetService_ListAgents_FullMethodName      = "/tidegate.admin.v1.FleetService/ListAgents"
-	FleetService_GetAgent_FullMethodName        = "/tidegate.admin.v1.FleetService/GetAgent"
-	FleetService_DrainAgent_FullMethodName      = "/tidegate.admin.v1.FleetService/DrainAgent"
-	FleetService_DeleteAgent_FullMethodName     = "/tidegate.admin.v1.FleetService/DeleteAgent"
-	FleetService_CreateJoinToken_FullMethodName = "/tidegate.admin.v1.FleetService/CreateJoinToken"
-	FleetService_Explain_FullMethodName         = "/tidegate.admin.v1.FleetService/Explain"
+	FleetService_ListFleets_FullMethodName        = "/tidegate.admin.v1.FleetService/ListFleets"
+	FleetService_GetFleet_FullMethodName          = "/tidegate.admin.v1.FleetService/GetFleet"
+	FleetService_CreateFleet_FullMethodName       = "/tidegate.admin.v1.FleetService/CreateFleet"
+	FleetService_UpdateFleetPolicy_FullMethodName = "/tidegate.admin.v1.FleetService/UpdateFleetPolicy"
+	FleetService_ListAgents_FullMethodName        = "/tidegate.admin.v1.FleetService/ListAgents"
+	FleetService_GetAgent_FullMethodName          = "/tidegate.admin.v1.FleetService/GetAgent"
+	FleetService_DrainAgent_FullMethodName        = "/tidegate.admin.v1.FleetService/DrainAgent"
+	FleetService_DeleteAgent_FullMethodName       = "/tidegate.admin.v1.FleetService/DeleteAgent"
+	FleetService_CreateJoinToken_FullMethodName   = "/tidegate.admin.v1.FleetService/CreateJoinToken"
+	FleetService_Explain_FullMethodName           = "/tidegate.admin.v1.FleetService/Explain"
 )
 
 // FleetServiceClient is the client API for FleetService service.
@@ -40,6 +41,8 @@ type FleetServiceClient interface {
 	ListFleets(ctx context.Context, in *ListFleetsRequest, opts ...grpc.CallOption) (*ListFleetsResponse, error)
 	GetFleet(ctx context.Context, in *GetFleetRequest, opts ...grpc.CallOption) (*Fleet, error)
 	CreateFleet(ctx context.Context, in *CreateFleetRequest, opts ...grpc.CallOption) (*Fleet, error)
+	// Sets what the fleet asks of those who change it.
+	UpdateFleetPolicy(ctx context.Context, in *UpdateFleetPolicyRequest, opts ...grpc.CallOption) (*Fleet, error)
 	ListAgents(ctx context.Context, in *ListAgentsRequest, opts ...grpc.CallOption) (*ListAgentsResponse, error)
 	GetAgent(ctx context.Context, in *GetAgentRequest, opts ...grpc.CallOption) (*Agent, error)
 	// Tells the agent to finish what it has and take nothing new.
@@ -84,6 +87,16 @@ func (c *fleetServiceClient) CreateFleet(ctx context.Context, in *CreateFleetReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Fleet)
 	err := c.cc.Invoke(ctx, FleetService_CreateFleet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) UpdateFleetPolicy(ctx context.Context, in *UpdateFleetPolicyRequest, opts ...grpc.CallOption) (*Fleet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Fleet)
+	err := c.cc.Invoke(ctx, FleetService_UpdateFleetPolicy_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +172,8 @@ type FleetServiceServer interface {
 	ListFleets(context.Context, *ListFleetsRequest) (*ListFleetsResponse, error)
 	GetFleet(context.Context, *GetFleetRequest) (*Fleet, error)
 	CreateFleet(context.Context, *CreateFleetRequest) (*Fleet, error)
+	// Sets what the fleet asks of those who change it.
+	UpdateFleetPolicy(context.Context, *UpdateFleetPolicyRequest) (*Fleet, error)
 	ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error)
 	GetAgent(context.Context, *GetAgentRequest) (*Agent, error)
 	// Tells the agent to finish what it has and take nothing new.
@@ -187,6 +202,9 @@ func (UnimplementedFleetServiceServer) GetFleet(context.Context, *GetFleetReques
 }
 func (UnimplementedFleetServiceServer) CreateFleet(context.Context, *CreateFleetRequest) (*Fleet, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateFleet not implemented")
+}
+func (UnimplementedFleetServiceServer) UpdateFleetPolicy(context.Context, *UpdateFleetPolicyRequest) (*Fleet, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateFleetPolicy not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAgents not implemented")
@@ -277,6 +295,24 @@ func _FleetService_CreateFleet_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).CreateFleet(ctx, req.(*CreateFleetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_UpdateFleetPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateFleetPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).UpdateFleetPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_UpdateFleetPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).UpdateFleetPolicy(ctx, req.(*UpdateFleetPolicyRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -407,6 +443,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateFleet",
 			Handler:    _FleetService_CreateFleet_Handler,
+		},
+		{
+			MethodName: "UpdateFleetPolicy",
+			Handler:    _FleetService_UpdateFleetPolicy_Handler,
 		},
 		{
 			MethodName: "ListAgents",

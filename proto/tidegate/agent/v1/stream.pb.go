@@ -803,7 +803,9 @@ type Guard struct {
 	// The candidate may have up to this many times the control's share of bad requests.
 	Tolerance float64 `protobuf:"fixed64,1,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
 	// The evidence at which one comparison fails: one divided by this agent's share of alpha.
-	Threshold     float64 `protobuf:"fixed64,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	Threshold float64 `protobuf:"fixed64,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// What the change means to bring about; it is not held against the candidate up to a share.
+	Expectations  []*v1.Expectation `protobuf:"bytes,3,rep,name=expectations,proto3" json:"expectations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -850,6 +852,13 @@ func (x *Guard) GetThreshold() float64 {
 		return x.Threshold
 	}
 	return 0
+}
+
+func (x *Guard) GetExpectations() []*v1.Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
 }
 
 // ContentChunk is a part of the way from one revision's content to another's. The chunks of a transfer come in order; the
@@ -1319,7 +1328,7 @@ var File_tidegate_agent_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a!tidegate/agent/v1/telemetry.proto\x1a\x1dtidegate/config/v1/kind.proto\"\xdb\x01\n" +
+	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a!tidegate/agent/v1/telemetry.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/kind.proto\"\xdb\x01\n" +
 	"\x0eConnectRequest\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.tidegate.agent.v1.HelloH\x00R\x05hello\x12N\n" +
 	"\x0facknowledgement\x18\x02 \x01(\v2\".tidegate.agent.v1.AcknowledgementH\x00R\x0facknowledgement\x12<\n" +
@@ -1382,10 +1391,11 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\x05guard\x18\b \x01(\v2\x18.tidegate.agent.v1.GuardR\x05guard\x12\x14\n" +
 	"\x05drain\x18\t \x01(\bR\x05drain\x12\x19\n" +
 	"\bagent_id\x18\n" +
-	" \x01(\tR\aagentId\"C\n" +
+	" \x01(\tR\aagentId\"\x88\x01\n" +
 	"\x05Guard\x12\x1c\n" +
 	"\ttolerance\x18\x01 \x01(\x01R\ttolerance\x12\x1c\n" +
-	"\tthreshold\x18\x02 \x01(\x01R\tthreshold\"\xa1\x02\n" +
+	"\tthreshold\x18\x02 \x01(\x01R\tthreshold\x12C\n" +
+	"\fexpectations\x18\x03 \x03(\v2\x1f.tidegate.config.v1.ExpectationR\fexpectations\"\xa1\x02\n" +
 	"\fContentChunk\x128\n" +
 	"\x04from\x18\x01 \x01(\v2$.tidegate.agent.v1.RevisionReferenceR\x04from\x124\n" +
 	"\x02to\x18\x02 \x01(\v2$.tidegate.agent.v1.RevisionReferenceR\x02to\x12<\n" +
@@ -1462,9 +1472,10 @@ var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(*ResourceError)(nil),           // 15: tidegate.agent.v1.ResourceError
 	(*Heartbeat)(nil),               // 16: tidegate.agent.v1.Heartbeat
 	nil,                             // 17: tidegate.agent.v1.Hello.LabelsEntry
-	(v1.Kind)(0),                    // 18: tidegate.config.v1.Kind
-	(*ReportTelemetryRequest)(nil),  // 19: tidegate.agent.v1.ReportTelemetryRequest
-	(*ReportTelemetryResponse)(nil), // 20: tidegate.agent.v1.ReportTelemetryResponse
+	(*v1.Expectation)(nil),          // 18: tidegate.config.v1.Expectation
+	(v1.Kind)(0),                    // 19: tidegate.config.v1.Kind
+	(*ReportTelemetryRequest)(nil),  // 20: tidegate.agent.v1.ReportTelemetryRequest
+	(*ReportTelemetryResponse)(nil), // 21: tidegate.agent.v1.ReportTelemetryResponse
 }
 var file_tidegate_agent_v1_stream_proto_depIdxs = []int32{
 	3,  // 0: tidegate.agent.v1.ConnectRequest.hello:type_name -> tidegate.agent.v1.Hello
@@ -1480,25 +1491,26 @@ var file_tidegate_agent_v1_stream_proto_depIdxs = []int32{
 	5,  // 10: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
 	5,  // 11: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
 	9,  // 12: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
-	5,  // 13: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 14: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
-	11, // 15: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
-	12, // 16: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
-	18, // 17: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
-	18, // 18: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
-	0,  // 19: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
-	15, // 20: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
-	14, // 21: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
-	14, // 22: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
-	1,  // 23: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
-	19, // 24: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
-	2,  // 25: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
-	20, // 26: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
-	25, // [25:27] is the sub-list for method output_type
-	23, // [23:25] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	18, // 13: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
+	5,  // 14: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
+	5,  // 15: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
+	11, // 16: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
+	12, // 17: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
+	19, // 18: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
+	19, // 19: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
+	0,  // 20: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
+	15, // 21: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
+	14, // 22: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
+	14, // 23: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
+	1,  // 24: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
+	20, // 25: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
+	2,  // 26: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
+	21, // 27: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_stream_proto_init() }

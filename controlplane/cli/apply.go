@@ -45,7 +45,9 @@ Ctrl-C stops watching, not the rollout.
 		Example: `  tidegate apply -f shop.yaml --message 'orders moves to v2'
   tidegate apply -f config/ --prune
   tidegate get all -o yaml | sed s/9001/9002/ | tidegate apply -f -
-  tidegate apply -f shop.yaml --strategy immediate --wait=false`,
+  tidegate apply -f shop.yaml --strategy immediate --wait=false
+  tidegate apply -f shop.yaml --draft          # for others to review
+  tidegate apply -f auth.yaml --expect orders:key_missing:5`,
 		Args: takes(0, 0, "no arguments; name files with -f"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if dryRun {
@@ -57,6 +59,9 @@ Ctrl-C stops watching, not the rollout.
 	files.register(command)
 	command.Flags().StringVarP(&files.message, "message", "m", "", "what the change is for")
 	command.Flags().StringVar(&files.strategy, "strategy", "", "how it reaches traffic (default: the fleet's strategy)")
+	command.Flags().BoolVar(&files.draft, "draft", false, "open a change set for others to review, and publish nothing")
+	command.Flags().StringArrayVar(&files.expect, "expect", nil, "what the change means to change, as ROUTE:REASON:PERCENT; may be given several times")
+	files.publish.register(command)
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "validate and show the difference; change nothing")
 	watch.register(command)
 	return command
@@ -75,9 +80,20 @@ func (a *app) apply(ctx context.Context, files fileOptions, watch watchOptions) 
 	if err != nil {
 		return err
 	}
+	request := applyRequest(fleet, set, files)
+	if request.Expectations, err = parseExpectations(files.expect); err != nil {
+		return err
+	}
 	var response adminv1.ApplyResponse
-	if err := c.Post(ctx, client.Path("fleets", fleet, ":apply"), applyRequest(fleet, set, files), &response); err != nil {
+	if err := c.Post(ctx, client.Path("fleets", fleet, ":apply"), request, &response); err != nil {
 		return located(err, set)
+	}
+	if opened := response.GetChangeSet(); opened != nil {
+		a.warn(response.GetWarnings())
+		return a.print(opened, func(w io.Writer) {
+			drawChangeSet(w, opened)
+			fmt.Fprintf(w, "\nothers approve it with:  tidegate changeset approve %s\nthen it is published by:  tidegate publish %s\n", opened.GetId(), opened.GetId())
+		})
 	}
 	diff := response.GetDiff()
 	return a.follow(ctx, c, fleet, outcome{

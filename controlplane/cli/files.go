@@ -18,6 +18,10 @@ type fileOptions struct {
 	prune    bool
 	message  string
 	strategy string
+	publish  publishFlags
+	// draft opens a change set instead of publishing.
+	draft  bool
+	expect []string
 }
 
 func (o *fileOptions) register(command *cobra.Command) {
@@ -51,6 +55,7 @@ func refused(err error) error {
 func applyRequest(fleet string, set *declarative.Set, options fileOptions) *adminv1.ApplyRequest {
 	request := &adminv1.ApplyRequest{
 		Fleet: fleet, Resources: set.Messages(), Message: options.message, Strategy: options.strategy,
+		Options: options.publish.options(), DraftOnly: options.draft,
 	}
 	if options.prune {
 		for _, kind := range set.Kinds {

@@ -126,10 +126,10 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{"change", "Change configuration:", []*cobra.Command{
-			a.applyCommand(), a.diffCommand(), a.validateCommand(), a.getCommand(), a.deleteCommand(), a.publishCommand(),
+			a.applyCommand(), a.diffCommand(), a.validateCommand(), a.getCommand(), a.deleteCommand(), a.publishCommand(), a.changeSetCommand(),
 			a.rollbackCommand(), a.importCommand(),
 		}},
-		{"watch", "Watch and steer:", []*cobra.Command{a.rolloutCommand(), a.revisionCommand(), a.agentCommand(), a.explainCommand()}},
+		{"watch", "Watch and steer:", []*cobra.Command{a.rolloutCommand(), a.revisionCommand(), a.agentCommand(), a.fleetCommand(), a.explainCommand()}},
 		{"access", "Give access:", []*cobra.Command{a.keyCommand(), a.loginCommand()}},
 		{"run", "Run and more:", []*cobra.Command{a.upCommand(), a.versionCommand()}},
 	}

@@ -145,9 +145,10 @@ func servedBefore(ctx context.Context, c *client.Client, fleet string) (int, err
 func (a *app) publishCommand() *cobra.Command {
 	var strategy string
 	var watch watchOptions
+	var flags publishFlags
 	command := &cobra.Command{
 		Use: "publish CHANGE_SET", Short: "Publish a change set and watch its rollout",
-		Example: "  tidegate publish cs_8f2k1 --strategy one-agent-first",
+		Example: "  tidegate publish 3f0c6b52-9c1e-4d42-8f5e-0d7a2b4c6e11 --strategy one-agent-first",
 		Args:    takes(1, 1, "the id of a change set; see: tidegate get changesets --filter state=open"),
 		RunE: func(command *cobra.Command, args []string) error {
 			c, fleet, err := a.connect()
@@ -160,7 +161,7 @@ func (a *app) publishCommand() *cobra.Command {
 				return err
 			}
 			var published adminv1.PublishResponse
-			request := &adminv1.PublishChangeSetRequest{Fleet: fleet, Id: args[0], Strategy: strategy}
+			request := &adminv1.PublishChangeSetRequest{Fleet: fleet, Id: args[0], Strategy: strategy, Options: flags.options()}
 			if err := c.Post(command.Context(), path+":publish", request, &published); err != nil {
 				return err
 			}
@@ -171,6 +172,7 @@ func (a *app) publishCommand() *cobra.Command {
 		},
 	}
 	command.Flags().StringVar(&strategy, "strategy", "", "how it reaches traffic (default: the fleet's strategy)")
+	flags.register(command)
 	watch.register(command)
 	return command
 }

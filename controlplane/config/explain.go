@@ -214,7 +214,7 @@ func actionOf(route *configv1.Route) string {
 		add("rewrites the path to %s", route.GetRewrite().GetPath())
 		add("sends the host %s", route.GetRewrite().GetHost())
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, shapingOf(route)...), ", ")
 }
 
 // backendsOf says how the backends of a route share its requests.

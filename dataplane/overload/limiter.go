@@ -30,10 +30,10 @@ func (c Config) withDefaults() Config {
 // What streams must not hold room for ever: an exchange counts until the head of its response, and for a [lease] at most.
 type Limiter struct {
 	// Set once.
-	config Config
-	born   time.Time
+	born time.Time
 
 	// Atomic.
+	config  atomic.Pointer[Config]
 	running atomic.Int32
 	rooms   [criticalities]atomic.Int32
 	bound   atomic.Bool
@@ -78,7 +78,8 @@ func NewLimiter(c Config) *Limiter { return newLimiterAt(c, time.Now()) }
 
 func newLimiterAt(c Config, now time.Time) *Limiter {
 	c = c.withDefaults()
-	l := &Limiter{config: c, born: now, law: newLaw(c.MinLimit, c.MaxLimit)}
+	l := &Limiter{born: now, law: newLaw(c.MinLimit, c.MaxLimit)}
+	l.config.Store(&c)
 	l.law.wall = time.Duration(now.UnixNano() % int64(24*time.Hour))
 	l.publish()
 	l.due.Store(int64(shortestWindow))
@@ -176,7 +177,20 @@ func (l *Limiter) Running() int { return int(l.running.Load()) }
 // Refused is how many exchanges of a criticality found no room.
 func (l *Limiter) Refused(c Criticality) uint64 { return l.refused[c].Load() }
 
-// Adopt takes over what another limiter of the same upstream has found out, when its traffic comes here from now on.
+// Configure changes the bounds of the limit. It costs next to nothing if they are what they were.
+func (l *Limiter) Configure(c Config) {
+	if c = c.withDefaults(); *l.config.Load() == c {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.config.Store(&c)
+	l.law.lowest, l.law.highest = max(1, float64(c.MinLimit)), float64(c.MaxLimit)
+	l.law.limit = l.law.clamp(l.law.limit)
+	l.publish()
+}
+
+// Adopt takes over what another limiter of the same upstream has found out, when its traffic is to come here.
 func (l *Limiter) Adopt(other *Limiter) {
 	if l == nil || other == nil || l == other {
 		return
@@ -189,11 +203,8 @@ func (l *Limiter) Adopt(other *Limiter) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.law.own == 0 {
-		l.law.own, l.law.limit = own, l.law.clamp(limit)
-	} else {
-		l.law.limit = l.law.clamp(l.law.limit + limit)
-	}
-	l.law.opening, l.law.search.active = false, false
+	// Each was the limit of a part of the traffic, so the whole may need more: it is found out quickly.
+	l.law.own, l.law.limit, l.law.opening = own, l.law.clamp(max(limit, l.law.limit)), true
+	l.law.search.active, l.settling = false, false
 	l.publish()
 }

@@ -192,8 +192,12 @@ func TestALimiterAdoptsWhatAnotherFound(t *testing.T) {
 	}
 	both := of(0.01, 100)
 	both.Adopt(of(0.02, 30))
-	if both.law.own != 0.01 || both.Limit() != 130 {
+	if both.law.own != 0.02 || both.Limit() != 100 {
 		t.Error("both have", both.law.own, both.Limit())
+	}
+	both.Configure(Config{MaxLimit: 50})
+	if both.Limit() != 50 {
+		t.Error("the limit is", both.Limit(), "though it may be 50 at most")
 	}
 }
 

@@ -94,6 +94,8 @@ type Verdict struct {
 	Detail string
 	// Challenge is the value of WWW-Authenticate (RFC 9110, section 11.6.1).
 	Challenge string
+	// Status is answered instead of the reason's; 0 leaves it.
+	Status int
 }
 
 // Continue lets the exchange go on.

@@ -31,6 +31,7 @@ const (
 	ReasonUpstreamProtocol
 	ReasonUpstreamAborted
 	ReasonCircuitOpen
+	ReasonFaultInjected
 	ReasonClientClosed
 	ReasonInternal
 	reasonCount
@@ -75,6 +76,7 @@ var reasons = [reasonCount]ReasonInfo{
 	ReasonUpstreamProtocol:    {"upstream_protocol", 502, 13, "The upstream did not answer properly"},
 	ReasonUpstreamAborted:     {"upstream_aborted", 502, 14, "The upstream broke off its answer"},
 	ReasonCircuitOpen:         {"circuit_open", 503, 14, "The upstream failed too often and is left alone for a while"},
+	ReasonFaultInjected:       {"fault_injected", 503, 14, "The route injects faults"},
 	ReasonClientClosed:        {"client_closed", 499, 1, "The client went away"},
 	ReasonInternal:            {"internal", 500, 13, "The gateway failed"},
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
 	"tidegate.dev/proto/pattern"
@@ -27,6 +28,10 @@ type routeSource struct {
 	rewrite  *Rewrite
 	redirect *Redirect
 	direct   *DirectResponse
+
+	fault           *Fault
+	criticality     overload.Criticality
+	maxRequestBytes int64
 }
 
 func (c *compilation) readRoute(resource revision.Resource) {
@@ -43,6 +48,7 @@ func (c *compilation) readRoute(resource revision.Resource) {
 	}
 	c.checkSplit(name, &spec)
 	c.readAnswer(name, &spec, source)
+	c.readShaping(name, &spec, source)
 	if before, ok := c.next.routes[resource.Name]; ok {
 		source.number = before.number
 	} else {
@@ -145,10 +151,12 @@ func (c *compilation) resolveRoutes() []router.Entry[*Route] {
 // resolve makes a route. One with several backends is the route of the first, which knows the others.
 func (c *compilation) resolve(name string, source *routeSource, chains map[place]*plugin.Chain) (*Route, bool) {
 	c.checkStickyConsumer(name, source)
+	mirror := c.mirror(name, source.spec.GetMirror())
 	if len(source.services) == 0 {
 		return &Route{
 			Name: name, Number: source.number, Chain: c.next.places.chain(name, "", chains),
 			Redirect: source.redirect, Direct: source.direct,
+			Mirror: mirror, Fault: source.fault, Criticality: source.criticality, MaxRequestBytes: source.maxRequestBytes,
 		}, true
 	}
 	var routes []*Route
@@ -169,6 +177,8 @@ func (c *compilation) resolve(name string, source *routeSource, chains map[place
 			DeadlineHeader: target.value.deadlineHeader,
 			Timeouts:       source.timeouts.over(target.value.timeouts),
 			Rewrite:        source.rewrite,
+
+			Mirror: mirror, Fault: source.fault, Criticality: source.criticality, MaxRequestBytes: source.maxRequestBytes,
 		})
 	}
 	if len(routes) == 0 || len(routes) < len(source.services) {
@@ -199,7 +209,8 @@ func (c *compilation) affected() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name, source := range c.next.routes {
 			changed := func(service string) bool { return c.services[service] || c.touched[place{service: service}] }
-			anew := all || c.routes[name] || c.touched[place{route: name}] || slices.ContainsFunc(source.services, changed)
+			anew := all || c.routes[name] || c.touched[place{route: name}] || slices.ContainsFunc(source.services, changed) ||
+				c.services[source.spec.GetMirror().GetService()]
 			if anew && !yield(name) {
 				return
 			}

@@ -73,6 +73,8 @@ func (c *compilation) upstreamConfig(serviceName, resource string, spec *configv
 		Balancing:  c.balancing(resource, spec.GetLoadBalancing()),
 		Breaker:    c.breaker(resource, spec.GetCircuitBreaker()),
 		HedgeAfter: c.duration(resource, "hedging.after", spec.GetHedging().GetAfter(), 0),
+
+		Concurrency: concurrency(spec.GetAdaptiveConcurrency()),
 	}
 	if spec.GetUrl() != "" {
 		config.Targets = []upstream.TargetConfig{{URL: spec.GetUrl()}}

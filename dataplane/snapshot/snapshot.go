@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
 	"tidegate.dev/dataplane/upstream"
@@ -52,6 +53,13 @@ type Route struct {
 	// Redirect and Direct answer instead of a service; at most one of them is not nil, and then there is no Upstream.
 	Redirect *Redirect
 	Direct   *DirectResponse
+	// Mirror and Fault are nil for none.
+	Mirror *Mirror
+	Fault  *Fault
+	// Criticality says what goes first when not all can be served.
+	Criticality overload.Criticality
+	// MaxRequestBytes is the longest body that is taken; the largest number if any is.
+	MaxRequestBytes int64
 }
 
 // Timeouts bound the phases of an exchange.

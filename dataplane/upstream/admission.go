@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"tidegate.dev/dataplane/overload"
 )
 
 // state is what is known of a service beside its targets. It belongs to the service's name, whatever settings it has.
@@ -19,6 +21,8 @@ type state struct {
 type stateWindow struct {
 	budget  budget
 	breaker breaker
+	// limiter is set once, when settings first want one.
+	limiter *overload.Limiter
 	// running counts the exchanges of services that bound them, pending those that wait for a connection.
 	running atomic.Int64
 	pending atomic.Int64
@@ -40,6 +44,7 @@ func newState() *state {
 func (w *stateWindow) adopt(from *stateWindow) {
 	w.budget.tokens.Store(from.budget.tokens.Load())
 	w.breaker.adopt(&from.breaker)
+	w.limiter.Adopt(from.limiter)
 }
 
 // Refusal says why a request is not sent to a service.

@@ -48,6 +48,8 @@ type Config struct {
 	Breaker   BreakerConfig
 	// HedgeAfter is how long the first try may take before a second is made beside it. 0 makes none.
 	HedgeAfter time.Duration
+	// Concurrency bounds the exchanges that run at once by what it finds out.
+	Concurrency ConcurrencyConfig
 }
 
 // TargetConfig is one destination.

@@ -149,6 +149,7 @@ func (r *Registry) newService(c Config, id identity) (*Service, error) {
 		r.states[c.Name] = s.state
 	}
 	s.state.holders++
+	s.state.limit(c.Concurrency)
 	return s, nil
 }
 

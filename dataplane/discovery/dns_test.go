@@ -1,7 +1,6 @@
 package discovery_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -344,9 +343,7 @@ func TestConfiguredNameServersAreReachedOnlyWhereTheyMayBe(t *testing.T) {
 	s := startNameServer(t)
 	s.set(t, "orders.test. A", "orders.test. 60 IN A 10.0.0.1")
 	e := environment()
-	e.Dial = func(context.Context, string, string) (net.Conn, error) {
-		return nil, fmt.Errorf("this address is refused")
-	}
+	e.Dial = refuse
 	r := run(t, dnsConfig(s, "orders.test"), e)
 	if status := r.failing(t, 1); !strings.Contains(status.LastError, "refused") {
 		t.Errorf("the error is %q", status.LastError)

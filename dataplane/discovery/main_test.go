@@ -2,6 +2,7 @@ package discovery_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"slices"
@@ -26,6 +27,11 @@ type rig struct {
 func environment() discovery.Environment {
 	return discovery.Environment{Dial: new(net.Dialer).DialContext}
 }
+
+var errRefused = errors.New("this address is refused")
+
+// refuse is a dialer that lets nobody through.
+func refuse(context.Context, string, string) (net.Conn, error) { return nil, errRefused }
 
 // run starts a source, which ends with the test.
 func run(t *testing.T, c discovery.Config, e discovery.Environment) *rig {

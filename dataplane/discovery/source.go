@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -67,8 +66,12 @@ func New(c Config, e Environment) (Source, error) {
 	case KindDNSSRV:
 		s.follower = newSRVFollower(c.DNS, &e)
 		s.pause = c.DNS.backoff()
-	default:
-		return nil, &FieldError{"", fmt.Errorf("this agent does not know the kind %q", c.Kind)}
+	case KindConsul:
+		s.follower = newConsulFollower(c.Consul, &e)
+	case KindKubernetes:
+		s.follower = newKubernetesFollower(c.Kubernetes, &e)
+	case KindFile:
+		s.follower = newFileFollower(c.File, &e)
 	}
 	return s, nil
 }

@@ -121,6 +121,9 @@ func (s *Service) Upgrades() bool {
 	return s.config.Protocol == HTTP1 || s.config.Protocol == Automatic
 }
 
+// connections is how many are idle, and how many are open; -1 if nobody knows.
+func (t *Target) connections() (idle, open int) { return -1, -1 }
+
 // close closes what no exchange uses.
 func (t *Target) close() {
 	t.transport.CloseIdleConnections()

@@ -246,8 +246,8 @@ func (c *connection) abort(x *Exchange) {
 	}
 }
 
-// mostLingered bounds what a client may still send when it has been answered.
-const mostLingered = 1 << 20
+// mostLingered bounds what a client may still send when it has been answered. Time bounds it too, and nothing of it is kept.
+const mostLingered = 64 << 20
 
 // linger ends the connection such that the client can read the answer: closing while bytes arrive would reset it, and a reset
 // overtakes the answer (RFC 9112, section 9.6).

@@ -265,9 +265,32 @@ func (s *stream) flush(more []byte) error {
 	return s.write(more)
 }
 
+// write writes all of p. A peer that takes nothing for as long as the patience is has gone, and one that takes less than the
+// least rate too. TLS cannot go on after a deadline, so there the whole has one.
 func (s *stream) write(p []byte) error {
-	s.armWrite(len(p))
-	_, err := s.conn.Write(p)
+	allowance := time.Duration(len(p)/s.perSecond) * time.Second
+	if s.tls {
+		s.armWrite(time.Now(), s.patience+allowance)
+		_, err := s.conn.Write(p)
+		return s.written(err)
+	}
+	now := time.Now()
+	end := now.Add(s.patience + allowance)
+	for {
+		s.armWrite(now, s.patience)
+		n, err := s.conn.Write(p)
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.cause() != nil {
+			return s.written(err)
+		}
+		p = p[n:]
+		if now = time.Now(); !now.Before(end) {
+			return err
+		}
+		s.armedWrite = longAgo
+	}
+}
+
+func (s *stream) written(err error) error {
 	if err != nil {
 		if cause := s.cause(); cause != nil {
 			return cause
@@ -277,9 +300,7 @@ func (s *stream) write(p []byte) error {
 }
 
 // armWrite gives a write the time it may take. The deadline is approximate, so that it is seldom set.
-func (s *stream) armWrite(size int) {
-	bound := s.patience + time.Duration(size/s.perSecond)*time.Second
-	now := time.Now()
+func (s *stream) armWrite(now time.Time, bound time.Duration) {
 	if left := s.armedWrite.Sub(now); left >= bound/2 && left <= bound {
 		return
 	}

@@ -10,6 +10,8 @@ type LimitReport struct {
 	// remaining is how many requests are left, and reset in how many seconds the limit is whole again.
 	remaining, reset int64
 	share            float64
+	// space is where values are put together.
+	space []byte
 }
 
 // Add reports a limit: policy is its item of RateLimit-Policy, name the same name without parameters. It must be called for
@@ -24,7 +26,7 @@ func (l *LimitReport) Add(name, policy string, remaining, reset int64, share flo
 // Reset empties the report and keeps its memory.
 func (l *LimitReport) Reset() {
 	clear(l.policies)
-	*l = LimitReport{policies: l.policies[:0]}
+	*l = LimitReport{policies: l.policies[:0], space: l.space[:0]}
 }
 
 // Write sets the fields, if any limit was reported.
@@ -32,14 +34,26 @@ func (l *LimitReport) Write(header Header) {
 	if len(l.policies) == 0 {
 		return
 	}
-	policy := l.policies[0]
-	for _, more := range l.policies[1:] {
-		policy += ", " + more
+	if len(l.policies) == 1 {
+		header.Set("Ratelimit-Policy", l.policies[0])
+	} else {
+		l.space = append(l.space[:0], l.policies[0]...)
+		for _, more := range l.policies[1:] {
+			l.space = append(append(l.space, ", "...), more...)
+		}
+		setBytes(header, "Ratelimit-Policy", l.space)
 	}
-	header.Set("Ratelimit-Policy", policy)
-	var buffer [192]byte
-	out := append(buffer[:0], l.name...)
-	out = strconv.AppendInt(append(out, ";r="...), l.remaining, 10)
-	out = strconv.AppendInt(append(out, ";t="...), l.reset, 10)
-	header.Set("Ratelimit", string(out))
+	l.space = append(l.space[:0], l.name...)
+	l.space = strconv.AppendInt(append(l.space, ";r="...), l.remaining, 10)
+	l.space = strconv.AppendInt(append(l.space, ";t="...), l.reset, 10)
+	setBytes(header, "Ratelimit", l.space)
+}
+
+// setBytes copies the value straight into headers that can hold bytes.
+func setBytes(header Header, name string, value []byte) {
+	if direct, ok := header.(interface{ SetBytes(name string, value []byte) }); ok {
+		direct.SetBytes(name, value)
+		return
+	}
+	header.Set(name, string(value))
 }

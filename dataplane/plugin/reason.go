@@ -34,6 +34,8 @@ const (
 	ReasonFaultInjected
 	ReasonClientClosed
 	ReasonInternal
+	ReasonExpectationFailed
+	ReasonVersion
 	reasonCount
 )
 
@@ -79,6 +81,8 @@ var reasons = [reasonCount]ReasonInfo{
 	ReasonFaultInjected:       {"fault_injected", 503, 14, "The route injects faults"},
 	ReasonClientClosed:        {"client_closed", 499, 1, "The client went away"},
 	ReasonInternal:            {"internal", 500, 13, "The gateway failed"},
+	ReasonExpectationFailed:   {"expectation_failed", 417, 12, "The gateway does not do what the request expects"},
+	ReasonVersion:             {"version_not_supported", 505, 12, "The gateway does not speak this version of HTTP"},
 }
 
 // Info is the reason's row of the table.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"tidegate.dev/dataplane/plugin"
@@ -71,7 +70,7 @@ func (x *exchange) answer() (whole bool) {
 		if verdict.Refused() {
 			return x.refuse(verdict)
 		}
-		x.writer.Header()["Location"] = []string{location}
+		x.own.Set("Location", location)
 		return x.write(redirect.Status, "", nil)
 	}
 	direct := x.route.Direct
@@ -88,8 +87,8 @@ func (x *exchange) location(redirect *snapshot.Redirect) (string, plugin.Verdict
 			return "", unsafePath
 		}
 	}
-	if query := x.request.URL.RawQuery; query != "" {
-		path += "?" + visible(query)
+	if len(x.query) > 1 {
+		path += "?" + visible(x.query[1:])
 	}
 	if redirect.Scheme == "" && redirect.Host == "" {
 		return path, plugin.Continue()
@@ -97,7 +96,7 @@ func (x *exchange) location(redirect *snapshot.Redirect) (string, plugin.Verdict
 	scheme, host := redirect.Scheme, redirect.Host
 	if scheme == "" {
 		scheme = "http"
-		if x.request.Header.Get("X-Forwarded-Proto") == "https" {
+		if x.header.Get("X-Forwarded-Proto") == "https" {
 			scheme = "https"
 		}
 	}
@@ -127,23 +126,35 @@ func visible(text string) string {
 
 // write sends an answer that the configuration asks for: no error of the gateway, so it has no reason.
 func (x *exchange) write(status int, contentType string, body []byte) (whole bool) {
-	header := x.writer.Header()
-	header["Content-Type"] = nil
 	if contentType != "" && len(body) > 0 {
-		header["Content-Type"] = []string{contentType}
+		x.own.Set("Content-Type", contentType)
 	}
-	if status != http.StatusNoContent && status != http.StatusNotModified {
-		header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	}
+	return x.send(status, body)
+}
+
+// send sends an answer of the gateway, whose header is x.own.
+func (x *exchange) send(status int, body []byte) (whole bool) {
 	x.Status = status
-	x.finishHead(header)
-	x.writer.WriteHeader(status)
-	if x.request.Method == http.MethodHead || len(body) == 0 {
-		return true
+	x.finishHead(&x.own)
+	length := int64(len(body))
+	if status == http.StatusNotModified {
+		// That would be the length of what was not modified.
+		length = -1
 	}
-	n, err := x.writer.Write(body)
-	x.bytes = int64(n)
-	return err == nil
+	if err := x.client.Respond(status, &x.own, length); err != nil {
+		return x.unsendable(err)
+	}
+	x.started = true
+	if _, err := x.client.Write(body); err != nil {
+		return false
+	}
+	return x.client.Finish(nil) == nil
+}
+
+// answerServer answers a question about the server as a whole (RFC 9110, section 9.3.7).
+func (x *exchange) answerServer() (whole bool) {
+	x.own.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	return x.send(http.StatusNoContent, nil)
 }
 
 func notOfHosts(r rune) bool {

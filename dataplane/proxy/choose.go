@@ -24,7 +24,7 @@ func (x *exchange) choose(route *snapshot.Route) {
 	case split.ByConsumer:
 		x.route, x.undecided = route, true
 	case split.Header != "":
-		x.take(stick(split, x.request.Header.Get(split.Header)))
+		x.take(stick(split, x.header.Get(split.Header)))
 	case split.Cookie != "":
 		x.take(split.Stick(x.stickyValue(split.Cookie)))
 	default:
@@ -57,7 +57,7 @@ func stick(split *snapshot.Split, value string) *snapshot.Route {
 // wanted is the backend that the request names, where the route allows that.
 func (x *exchange) wanted(split *snapshot.Split) (route *snapshot.Route, ok bool) {
 	if split.OverrideHeader != "" {
-		if route, ok = split.Named(x.request.Header.Get(split.OverrideHeader)); ok {
+		if route, ok = split.Named(x.header.Get(split.OverrideHeader)); ok {
 			return route, true
 		}
 	}
@@ -68,7 +68,11 @@ func (x *exchange) wanted(split *snapshot.Split) (route *snapshot.Route, ok bool
 }
 
 func (x *exchange) cookie(name string) string {
-	cookie, err := x.request.Cookie(name)
+	lines := x.header.Values("Cookie")
+	if len(lines) == 0 {
+		return ""
+	}
+	cookie, err := (&http.Request{Header: http.Header{"Cookie": lines}}).Cookie(name)
 	if err != nil {
 		return ""
 	}
@@ -84,7 +88,7 @@ func (x *exchange) stickyValue(name string) string {
 	value := strconv.FormatUint(rand.Uint64(), 36)
 	cookie := http.Cookie{
 		Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: x.request.Header.Get("X-Forwarded-Proto") == "https",
+		Secure: x.header.Get("X-Forwarded-Proto") == "https",
 	}
 	x.stickyCookie = cookie.String()
 	return value

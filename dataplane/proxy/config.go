@@ -31,7 +31,10 @@ type Config struct {
 	// KeyUses and AccessLog may be nil.
 	KeyUses   *telemetry.KeyUses
 	AccessLog *telemetry.AccessLog
-	Log       *slog.Logger
+	// AccessLogSample is the share of the exchanges that went well that are written to the access log, between 0 and 1. All
+	// others always are. Default 1; less than 0 writes none.
+	AccessLogSample float64
+	Log             *slog.Logger
 
 	Limits Limits
 }
@@ -48,6 +51,10 @@ type Limits struct {
 	HeaderTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request. Default 75 s.
 	IdleTimeout time.Duration
+	// BodyRate is the least rate of a request's body in bytes a second, and BodyGrace the time that it may take on top.
+	// Default 240 and 5 s.
+	BodyRate  int
+	BodyGrace time.Duration
 	// Streams is the number of concurrent exchanges of an HTTP/2 connection. Default 100.
 	Streams int
 	// Connections is the number of clients' connections. Default 20,000.
@@ -60,6 +67,8 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.TargetBytes, 16<<10)
 	setDefault(&l.HeaderTimeout, 10*time.Second)
 	setDefault(&l.IdleTimeout, 75*time.Second)
+	setDefault(&l.BodyRate, 240)
+	setDefault(&l.BodyGrace, 5*time.Second)
 	setDefault(&l.Streams, 100)
 	setDefault(&l.Connections, 20_000)
 	return l
@@ -78,6 +87,8 @@ func (c *Config) validate() error {
 		return errors.New("the proxy has no address to listen on")
 	case c.Lane == nil || c.State == nil || c.Counters == nil || c.Log == nil:
 		return errors.New("the proxy lacks its lane, state, counters or log")
+	case c.AccessLogSample > 1:
+		return errors.New("the share of exchanges in the access log is above 1")
 	}
 	return nil
 }

@@ -1,174 +1,178 @@
 package proxy
 
 import (
-	"context"
 	"errors"
-	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"sync"
 	"time"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/upstream"
 )
 
+// What ends an exchange early.
+var (
+	errResponseHeaderTimeout = errors.New("the upstream took too long to answer")
+	errIdleTimeout           = errors.New("nothing was received for too long")
+	errTotalTimeout          = errors.New("the exchange took longer than it may")
+	errKeyExpired            = errors.New("the key expired")
+	errKeyRevoked            = errors.New("the key was revoked")
+	errShutdown              = errors.New("the gateway is shutting down")
+)
+
 // forward sends the request upstream, maybe more than once, and returns the head of the response.
-func (x *exchange) forward() (*http.Response, plugin.Verdict) {
+func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 	service, window := x.route.Upstream, x.window()
-	x.openBody()
 	if verdict := x.enter(); verdict.Refused() {
-		return nil, verdict
+		return upstream.Response{}, verdict
 	}
-	out, interim := x.outgoing()
-	defer interim.close()
+	x.prepare()
 	if !x.pick(x.Started) {
-		return nil, noTarget
+		return upstream.Response{}, noTarget
 	}
+	began, stale := x.Started, false
 	for tried := 1; ; tried++ {
-		began := time.Now()
-		response, failure, err := x.try(out, tried)
-		known := x.report(failure, time.Since(began))
+		response, failed, failure := x.try()
+		known := x.report(failed, failure, time.Since(began))
 		if failure == upstream.FailureNone {
 			x.permit.Settle(known)
 			return response, plugin.Continue()
 		}
 		pause, again := time.Duration(0), false
-		if x.ctx.Err() == nil && x.repeatable(failure, interim) {
+		switch {
+		case x.client.Alive() != nil || !x.repeatable(failure):
+		case failed != nil && failed.Retry == http1.RetryReused && !stale:
+			// The connection had ended before the request came. That is no failure of the target, and costs no budget.
+			stale, again = true, true
+			tried--
+		default:
 			pause, again = service.Retry(window, tried, failure)
 		}
 		if !again {
 			x.permit.Settle(known)
-			if response != nil {
+			if failed == nil {
 				return response, plugin.Continue()
 			}
-			return nil, x.failure(err)
+			return upstream.Response{}, x.verdictOn(failed)
 		}
-		discard(response)
-		if !x.wait(pause) {
-			return nil, x.cut(context.Cause(x.ctx))
+		if failed == nil {
+			response.Discard()
 		}
-		x.pick(time.Now())
+		if err := x.wait(pause); err != nil {
+			return upstream.Response{}, x.cutVerdict(err)
+		}
+		began = time.Now()
+		x.pick(began)
 	}
 }
 
-func (x *exchange) openBody() {
-	if x.request.ContentLength == 0 || x.request.Body == nil || x.request.Body == http.NoBody {
+// longestPatience is how long a client may read nothing.
+const longestPatience = time.Minute
+
+// prepare makes what is the same for every try.
+func (x *exchange) prepare() {
+	header, timeouts := x.header, &x.route.Timeouts
+	if x.Caller.Consumer != "" {
+		header.Set("X-Tidegate-Consumer", x.Caller.Consumer)
+	}
+	x.call = http1.Call{
+		Method: x.method, Host: x.host, Header: header, ContentLength: x.length, Trailer: x.trailer, Trailers: x.trailers,
+		ConnectTimeout: timeouts.Connect, HeaderTimeout: timeouts.ResponseHeader, Idle: timeouts.Idle, Downstream: x,
+	}
+	x.call.Deadline, x.deadlineErr = x.deadline()
+	if x.protocolWanted != "" && x.route.Upstream.Upgrades() {
+		x.call.Upgrade = x.protocolWanted
+	}
+	if rewrite := x.route.Rewrite; rewrite != nil && rewrite.Host != "" {
+		x.call.Host = rewrite.Host
+	}
+	if timeouts.Idle > 0 {
+		x.client.Patience(min(timeouts.Idle, longestPatience))
+	}
+	if x.length < 0 || x.call.Upgrade != "" {
+		x.watchCaller()
+	}
+	attempts, perTry := x.route.Upstream.Retries()
+	if attempts < 2 || !x.mayRepeat() || x.call.Upgrade != "" {
 		return
 	}
-	// The client may send while it receives (gRPC does), and an answer may come before the request is whole.
-	// Not every connection needs to be told.
-	_ = x.control.EnableFullDuplex()
-	x.body = newRequestBody(x.request.Body, x.watchdog, x.mayRepeat(), x.request.ContentLength)
+	if x.body != nil && x.length <= longestRepeat {
+		x.body.Keep(longestRepeat)
+	}
+	if perTry > 0 && x.length >= 0 && x.length <= longestRepeat {
+		x.call.HeaderTimeout = min(perTry, timeouts.ResponseHeader)
+	}
 }
 
-// outgoing makes the request that goes upstream, without its target.
-func (x *exchange) outgoing() (*http.Request, *interim) {
-	header := x.request.Header
-	if x.Caller.Consumer != "" {
-		header["X-Tidegate-Consumer"] = []string{x.Caller.Consumer}
-	}
-	if x.upgrade != "" && x.route.Upstream.Upgrades() {
-		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{x.upgrade}
-	}
-	if _, ok := header["User-Agent"]; !ok {
-		// Or the transport would make one up.
-		header["User-Agent"] = []string{""}
-	}
-	interim := &interim{writer: x.writer, http10: !x.request.ProtoAtLeast(1, 1)}
-	out := &http.Request{
-		Method:        x.request.Method,
-		Header:        header,
-		Host:          x.request.Host,
-		ContentLength: x.request.ContentLength,
-		Trailer:       x.request.Trailer,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-	}
-	return out.WithContext(httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{Got1xxResponse: interim.forward})), interim
+// Alive implements http1.Downstream for the exchange's client.
+func (x *exchange) Alive() error { return x.client.Alive() }
+
+// Inform implements http1.Downstream: it passes an informational response on, without what is not the upstream's to say.
+func (x *exchange) Inform(status int, header *http1.Header) error {
+	header.RemoveHopByHop()
+	header.DelFunc(isIdentity)
+	x.informed = true
+	return x.client.Inform(status, header)
 }
 
-// interim passes informational responses (RFC 9110, section 15.2) on. The transport calls it on a goroutine of its own.
-type interim struct {
-	writer http.ResponseWriter
-	http10 bool
-
-	// Guarded by mu.
-	mu     sync.Mutex
-	closed bool
-	passed bool
-}
-
-func (i *interim) forward(code int, header textproto.MIMEHeader) error {
-	// 100 Continue is the server's to send, when the body is first read. Clients of HTTP/1.0 know none of them.
-	if code == http.StatusContinue || i.http10 {
-		return nil
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.closed {
-		return nil
-	}
-	i.passed = true
-	own := i.writer.Header()
-	for name, values := range header {
-		own[name] = values
-	}
-	removeHopByHop(own)
-	i.writer.WriteHeader(code)
-	clear(own)
-	return nil
-}
-
-// close makes sure that the header is the exchange's alone from now on.
-func (i *interim) close() {
-	i.mu.Lock()
-	i.closed = true
-	i.mu.Unlock()
-}
-
-// passedAny tells whether the client has seen one.
-func (i *interim) passedAny() bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.passed
-}
-
-// failure says what became of an exchange that brought no response.
-func (x *exchange) failure(err error) plugin.Verdict {
-	if x.ctx.Err() != nil {
-		return x.cut(context.Cause(x.ctx))
-	}
-	if x.body != nil && x.body.failed.Load() {
-		return plugin.Refuse(plugin.ReasonBadRequest, "the request's body broke off or is not well formed")
-	}
+// verdictOn says what becomes of an exchange that brought no response.
+func (x *exchange) verdictOn(failed *http1.Failure) plugin.Verdict {
 	var dial *upstream.DialError
+	if cause := x.client.Alive(); cause != nil {
+		return x.cutVerdict(cause)
+	}
 	switch {
-	case errors.Is(err, errTryTimeout):
-		return plugin.Refuse(plugin.ReasonUpstreamTimeout, err.Error())
-	case errors.As(err, &dial) && dial.Timeout():
+	case x.isCut(failed):
+		return x.cutVerdict(failed)
+	case failed.Reason == http1.TimedOut, errors.Is(failed, http1.ErrTimeout):
+		return x.timeoutVerdict(errResponseHeaderTimeout)
+	case failed.Reason == http1.BadBody:
+		return bodyVerdict(failed.Err)
+	case failed.Reason == http1.Abandoned:
+		return plugin.Refuse(plugin.ReasonClientClosed, "")
+	case failed.Reason == http1.Exhausted:
+		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the upstream has as many connections as it may"}
+	case failed.Reason == http1.Unsendable:
+		return plugin.Refuse(plugin.ReasonInternal, "the request cannot be passed on as valid HTTP")
+	case errors.As(failed, &dial) && dial.Timeout():
 		return plugin.Refuse(plugin.ReasonUpstreamTimeout, "no connection to the upstream in time")
-	case errors.As(err, &dial):
+	case failed.Reason == http1.Unreachable:
 		return plugin.Refuse(plugin.ReasonUpstreamUnreachable, "")
 	}
 	return plugin.Refuse(plugin.ReasonUpstreamProtocol, "")
 }
 
-// cut says what became of an exchange that was ended early.
-func (x *exchange) cut(cause error) plugin.Verdict {
+// timeoutVerdict tells the timeout of a part from that of the whole.
+func (x *exchange) timeoutVerdict(part error) plugin.Verdict {
+	if !x.call.Deadline.IsZero() && !time.Now().Before(x.call.Deadline) {
+		if errors.Is(x.deadlineErr, errKeyExpired) {
+			return plugin.Refuse(plugin.ReasonKeyExpired, "")
+		}
+		part = x.deadlineErr
+	}
+	return plugin.Refuse(plugin.ReasonUpstreamTimeout, part.Error())
+}
+
+// bodyVerdict says what is wrong with the request's body.
+func bodyVerdict(err error) plugin.Verdict {
+	var refused *http1.Error
+	if errors.As(err, &refused) && refused.Status < 500 {
+		return refusalOf(refused)
+	}
+	return plugin.Refuse(plugin.ReasonBadRequest, "the request's body broke off or is not well formed")
+}
+
+// isCut tells whether somebody ended the exchange from outside.
+func (x *exchange) isCut(err error) bool {
+	return errors.Is(err, errKeyRevoked) || errors.Is(err, errShutdown) || errors.Is(err, http1.ErrClientGone)
+}
+
+// cutVerdict says what became of an exchange that was ended from outside.
+func (x *exchange) cutVerdict(cause error) plugin.Verdict {
 	switch {
-	case errors.Is(cause, errResponseHeaderTimeout), errors.Is(cause, errIdleTimeout), errors.Is(cause, errTotalTimeout):
-		return plugin.Refuse(plugin.ReasonUpstreamTimeout, cause.Error())
-	case errors.Is(cause, errRequestTimeout):
-		x.writer.Header().Set("Connection", "close")
-		return plugin.Refuse(plugin.ReasonRequestTimeout, cause.Error())
 	case errors.Is(cause, errKeyRevoked):
 		return plugin.Refuse(plugin.ReasonKeyRevoked, "")
-	case errors.Is(cause, errKeyExpired):
-		return plugin.Refuse(plugin.ReasonKeyExpired, "")
 	case errors.Is(cause, errShutdown):
-		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: cause.Error()}
+		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: errShutdown.Error()}
 	}
 	return plugin.Refuse(plugin.ReasonClientClosed, "")
 }

@@ -1,42 +1,9 @@
 package proxy
 
 import (
-	"net/http"
 	"net/netip"
 	"strings"
 )
-
-// hopByHop are the fields that belong to one connection (RFC 9110, section 7.6.1), and those that old clients treat so.
-var hopByHop = [...]string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade", "Http2-Settings",
-}
-
-// removeHopByHop takes out what belongs to the connection, the fields that Connection names included.
-func removeHopByHop(header http.Header) {
-	for _, value := range header["Connection"] {
-		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				header.Del(name)
-			}
-		}
-	}
-	for _, name := range hopByHop {
-		delete(header, name)
-	}
-}
-
-// hasToken tells whether a list of tokens has one, without regard to case.
-func hasToken(values []string, token string) bool {
-	for _, value := range values {
-		for part := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(part), token) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // Prefixes of fields that only the gateway, or a proxy that it trusts, may write.
 const (
@@ -46,7 +13,7 @@ const (
 
 // hasPrefix compares as servers do that make environment variables of fields: without regard to case, and an underscore is
 // a hyphen.
-func hasPrefix(name, prefix string) bool {
+func hasPrefix[T []byte | string](name T, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
 	}
@@ -63,6 +30,20 @@ func hasPrefix(name, prefix string) bool {
 		}
 	}
 	return true
+}
+
+// isIdentity tells of fields that say who calls.
+func isIdentity(name []byte) bool { return hasPrefix(name, identityPrefix) }
+
+// isIdentityOrForwarding tells of fields that clients cannot set.
+func isIdentityOrForwarding(name []byte) bool {
+	switch name[0] {
+	case 'X', 'x':
+		return hasPrefix(name, identityPrefix) || hasPrefix(name, forwardingPrefix) || hasPrefix(name, "x-real-ip")
+	case 'F', 'f':
+		return len(name) == len("forwarded") && hasPrefix(name, "forwarded")
+	}
+	return false
 }
 
 // trustworthy are the peers whose forwarding fields are believed.

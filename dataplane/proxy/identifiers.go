@@ -4,30 +4,88 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"strings"
+
+	"tidegate.dev/dataplane/http1"
 )
 
 // longestRequestID bounds an x-request-id that is kept.
 const longestRequestID = 128
 
-// requestID keeps what the client sent if it is harmless in logs and headers, and makes one otherwise.
-func requestID(sent string) string {
+// identifiers are the request id and the trace of an exchange: those that the client sent, or else made here, in place. They
+// are random, by the runtime's generator (ChaCha8, seeded by the operating system), and no secrets.
+type identifiers struct {
+	sentRequest, sentTrace string
+	madeRequest            [32]byte
+	madeTrace              [55]byte
+}
+
+// take keeps what the client sent and makes what it did not.
+func (i *identifiers) take(header *http1.Header) {
+	i.sentRequest, i.sentTrace = "", ""
+	if sent := header.Get("X-Request-Id"); harmless(sent) {
+		i.sentRequest = sent
+	} else {
+		randomHex(i.madeRequest[:])
+		header.SetBytes("X-Request-Id", i.madeRequest[:])
+	}
+	if sent := header.Get("Traceparent"); validTraceparent(sent) {
+		i.sentTrace = sent
+		return
+	}
+	// Not sampled (W3C Trace Context, section 3.2).
+	copy(i.madeTrace[:], "00-")
+	randomHex(i.madeTrace[3:35])
+	i.madeTrace[35] = '-'
+	randomHex(i.madeTrace[36:52])
+	copy(i.madeTrace[52:], "-00")
+	header.SetBytes("Traceparent", i.madeTrace[:])
+	// Without its traceparent a tracestate means nothing (section 3.3.1.5).
+	header.Del("Tracestate")
+}
+
+// request is the request id, for those few that need it as a string.
+func (i *identifiers) request() string {
+	switch {
+	case i.sentRequest != "":
+		return i.sentRequest
+	case i.madeRequest[0] != 0:
+		return string(i.madeRequest[:])
+	}
+	return ""
+}
+
+// write tells the client the request id.
+func (i *identifiers) write(header *http1.Header) {
+	if i.sentRequest != "" {
+		header.Set("X-Request-Id", i.sentRequest)
+	} else {
+		header.SetBytes("X-Request-Id", i.madeRequest[:])
+	}
+}
+
+// traced is the trace and the span that the exchange belongs to.
+func (i *identifiers) traced() (trace, span string) {
+	text := i.sentTrace
+	if text == "" && i.madeTrace[0] != 0 {
+		text = string(i.madeTrace[:])
+	}
+	if len(text) < 52 {
+		return "", ""
+	}
+	return text[3:35], text[36:52]
+}
+
+// harmless tells whether a request id that was sent can go into logs and headers.
+func harmless(sent string) bool {
 	if sent == "" || len(sent) > longestRequestID {
-		return randomHex(16)
+		return false
 	}
 	for i := range len(sent) {
 		if c := sent[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return randomHex(16)
+			return false
 		}
 	}
-	return sent
-}
-
-// traceparent keeps a valid traceparent (W3C Trace Context, section 3.2), and makes one that is not sampled otherwise.
-func traceparent(sent string) (value string, kept bool) {
-	if validTraceparent(sent) {
-		return sent, true
-	}
-	return "00-" + randomHex(16) + "-" + randomHex(8) + "-00", false
+	return true
 }
 
 func validTraceparent(value string) bool {
@@ -52,14 +110,15 @@ func lowerHex(text string) bool {
 	return true
 }
 
-// randomHex is size random bytes in hexadecimal, never all zero.
-func randomHex(size int) string {
-	var raw [16]byte
-	for i := 0; i < size; i += 8 {
+// randomHex fills out, whose length is a multiple of 16, with hexadecimal digits, never all zero.
+func randomHex(out []byte) {
+	for len(out) > 0 {
 		value := rand.Uint64() | 1
-		for n := range 8 {
-			raw[i+n] = byte(value >> (8 * n))
+		var raw [8]byte
+		for n := range raw {
+			raw[n] = byte(value >> (8 * n))
 		}
+		hex.Encode(out[:16], raw[:])
+		out = out[16:]
 	}
-	return hex.EncodeToString(raw[:size])
 }

@@ -14,13 +14,35 @@ import (
 type generation struct {
 	// Set once.
 	snapshot.Installation
-	stableArm    *telemetry.Arm
-	candidateArm *telemetry.Arm
+	stableArm    *heldArm
+	candidateArm *heldArm
 
 	// Atomic.
 	shards  [generationShards]exchangeCount
 	retired atomic.Bool
 	closing sync.Once
+}
+
+// heldArm counts for its generation, and for the exchanges that let go of the generation and go on.
+type heldArm struct {
+	*telemetry.Arm
+
+	// Atomic.
+	holders atomic.Int64
+}
+
+func newHeldArm(arm *telemetry.Arm) *heldArm {
+	h := &heldArm{Arm: arm}
+	h.holders.Store(1)
+	return h
+}
+
+func (h *heldArm) hold() { h.holders.Add(1) }
+
+func (h *heldArm) release() {
+	if h.holders.Add(-1) == 0 {
+		h.Close()
+	}
 }
 
 // generationShards spread the count of exchanges, so that processors do not wait for each other's cache lines.
@@ -89,11 +111,11 @@ func (p *Proxy) generation(in snapshot.Installation) *generation {
 		key.RolloutID, key.SharePPM = in.RolloutID, in.SharePPM
 		candidate := key
 		candidate.Revision, candidate.Arm = in.Candidate.Revision(), candidateArm
-		g.candidateArm = p.counters.Open(candidate, in.Candidate.Numbers())
+		g.candidateArm = newHeldArm(p.counters.Open(candidate, in.Candidate.Numbers()))
 	}
 	if in.Stable != nil {
 		key.Revision = in.Stable.Revision()
-		g.stableArm = p.counters.Open(key, in.Stable.Numbers())
+		g.stableArm = newHeldArm(p.counters.Open(key, in.Stable.Numbers()))
 	}
 	return g
 }
@@ -143,11 +165,11 @@ func (g *generation) closeIfIdle() {
 	}
 	g.closing.Do(func() {
 		if g.stableArm != nil {
-			g.stableArm.Close()
+			g.stableArm.release()
 			g.Stable.Release()
 		}
 		if g.candidateArm != nil {
-			g.candidateArm.Close()
+			g.candidateArm.release()
 			g.Candidate.Release()
 		}
 	})
@@ -174,7 +196,7 @@ func (g *generation) arms() map[string]*snapshot.Snapshot {
 }
 
 // choose throws the coin: independent of everything that a client sends, and of every other exchange.
-func (g *generation) choose() (*snapshot.Snapshot, *telemetry.Arm) {
+func (g *generation) choose() (*snapshot.Snapshot, *heldArm) {
 	if g.Candidate == nil {
 		return g.Stable, g.stableArm
 	}

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// front takes connections, finds out what is spoken on each, and hands it to the server for that. Here a connection of
-// HTTP/1.1 can be given to another engine than net/http's.
+// front takes connections, finds out what is spoken on each, and hands it to whoever serves that, to its end.
 type front struct {
 	// Set once.
 	listener net.Listener
@@ -18,23 +17,16 @@ type front struct {
 	// slots bounds the connections: one is taken for each, and when there is none nothing more is accepted.
 	slots   chan struct{}
 	timeout time.Duration
-	http1   chan net.Conn
-	http2   chan net.Conn
-	closed  chan struct{}
-	closing sync.Once
+	// http1 and http2 serve a connection and return when it has ended.
+	http1, http2 func(net.Conn)
+	closed       chan struct{}
+	closing      sync.Once
 }
 
-func newFront(listener net.Listener, config *tls.Config, slots chan struct{}, timeout time.Duration) *front {
-	return &front{
-		listener: listener, tls: config, slots: slots, timeout: timeout,
-		http1: make(chan net.Conn), http2: make(chan net.Conn), closed: make(chan struct{}),
-	}
-}
-
-// run accepts until the listener is closed.
+// run accepts until the listener is closed, and returns when all connections have ended.
 func (f *front) run(ctx context.Context) error {
-	var handshakes sync.WaitGroup
-	defer handshakes.Wait()
+	var serving sync.WaitGroup
+	defer serving.Wait()
 	defer f.close()
 	for {
 		conn, err := f.listener.Accept()
@@ -52,12 +44,10 @@ func (f *front) run(ctx context.Context) error {
 		case <-f.closed:
 			return conn.Close()
 		}
-		conn = &countedConn{Conn: conn, slots: f.slots}
-		if f.tls == nil {
-			f.hand(&watchedConn{Conn: conn}, f.http1)
-			continue
-		}
-		handshakes.Go(func() { f.handshake(ctx, conn) })
+		serving.Go(func() {
+			defer func() { <-f.slots }()
+			f.serve(ctx, conn)
+		})
 	}
 }
 
@@ -75,28 +65,28 @@ func retry(ctx context.Context, err error) bool {
 	}
 }
 
-// handshake finds out by ALPN (RFC 7301) what the client speaks.
-func (f *front) handshake(ctx context.Context, plain net.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
+// serve finds out by ALPN (RFC 7301) what the client speaks. In clear text the first bytes tell.
+func (f *front) serve(ctx context.Context, plain net.Conn) {
+	if f.tls == nil {
+		f.http1(plain)
+		return
+	}
 	conn := tls.Server(plain, f.tls)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	if err := f.handshake(ctx, conn); err != nil {
 		_ = plain.Close()
 		return
 	}
 	if conn.ConnectionState().NegotiatedProtocol == "h2" {
-		f.hand(conn, f.http2)
+		f.http2(conn)
 		return
 	}
-	f.hand(&watchedConn{Conn: conn}, f.http1)
+	f.http1(conn)
 }
 
-func (f *front) hand(conn net.Conn, to chan net.Conn) {
-	select {
-	case to <- conn:
-	case <-f.closed:
-		_ = conn.Close()
-	}
+func (f *front) handshake(ctx context.Context, conn *tls.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	return conn.HandshakeContext(ctx)
 }
 
 func (f *front) close() {
@@ -113,51 +103,4 @@ func (f *front) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// branch is the part of a front's connections that one server gets. It is a net.Listener.
-type branch struct {
-	front       *front
-	connections chan net.Conn
-}
-
-// Accept implements net.Listener.
-func (b *branch) Accept() (net.Conn, error) {
-	select {
-	case conn := <-b.connections:
-		return conn, nil
-	case <-b.front.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener. It closes the whole front.
-func (b *branch) Close() error {
-	b.front.close()
-	return nil
-}
-
-// Addr implements net.Listener.
-func (b *branch) Addr() net.Addr { return b.front.listener.Addr() }
-
-// countedConn gives its slot back when it is closed.
-type countedConn struct {
-	net.Conn
-	slots  chan struct{}
-	closed sync.Once
-}
-
-// Close implements net.Conn.
-func (c *countedConn) Close() error {
-	err := c.Conn.Close()
-	c.closed.Do(func() { <-c.slots })
-	return err
-}
-
-// CloseWrite says that no more will be written.
-func (c *countedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
 }

@@ -25,25 +25,21 @@ type problem struct {
 func (x *exchange) refuse(verdict plugin.Verdict) (whole bool) {
 	info := verdict.Reason.Info()
 	x.reason, x.Status = verdict.Reason, info.Status
-	if x.watchdog != nil {
-		x.watchdog.stop()
-	}
 	if verdict.Reason == plugin.ReasonClientClosed {
 		return false
 	}
-	header := x.writer.Header()
-	header["X-Tidegate-Reason"] = []string{info.Name}
+	header := &x.own
+	header.Set("X-Tidegate-Reason", info.Name)
 	if verdict.Challenge != "" {
-		header["Www-Authenticate"] = []string{verdict.Challenge}
+		header.Set("Www-Authenticate", verdict.Challenge)
 	}
 	switch {
 	case verdict.RetryAfter > 0:
-		header["Retry-After"] = []string{strconv.Itoa(verdict.RetryAfter)}
+		header.Set("Retry-After", strconv.Itoa(verdict.RetryAfter))
 	case info.Status == http.StatusServiceUnavailable:
-		header["Retry-After"] = []string{"1"}
+		header.Set("Retry-After", "1")
 	}
-	x.Limits.Write(header)
-	if isGRPC(x.request.Header) {
+	if isGRPC(x.header) {
 		return x.refuseGRPC(verdict)
 	}
 	return x.writeProblem(verdict)
@@ -56,39 +52,30 @@ func (x *exchange) writeProblem(verdict plugin.Verdict) bool {
 		Title:     info.Title,
 		Status:    info.Status,
 		Detail:    verdict.Detail,
-		RequestID: x.requestID,
+		RequestID: x.identifiers.request(),
 	})
 	if err != nil {
 		return false
 	}
-	header := x.writer.Header()
-	header["Content-Type"] = []string{"application/problem+json"}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	header["Cache-Control"] = []string{"no-store"}
-	x.finishHead(header)
-	x.writer.WriteHeader(info.Status)
-	if x.request.Method == http.MethodHead {
-		return true
-	}
-	n, err := x.writer.Write(body)
-	x.bytes = int64(n)
-	return err == nil
+	x.own.Set("Content-Type", "application/problem+json")
+	x.own.Set("Cache-Control", "no-store")
+	return x.send(info.Status, body)
 }
 
-// refuseGRPC answers a gRPC client in the form that it understands: trailers only, in the header of a 200.
+// refuseGRPC answers a gRPC client in the form that it understands: trailers only, in the header of a 200. It is counted by the
+// status that others would get.
 func (x *exchange) refuseGRPC(verdict plugin.Verdict) bool {
 	info := verdict.Reason.Info()
-	header := x.writer.Header()
-	header["Content-Type"] = []string{"application/grpc"}
-	header["Grpc-Status"] = []string{strconv.Itoa(info.GRPC)}
+	x.own.Set("Content-Type", "application/grpc")
+	x.own.Set("Grpc-Status", strconv.Itoa(info.GRPC))
 	message := info.Title
 	if verdict.Detail != "" {
 		message += ": " + verdict.Detail
 	}
-	header["Grpc-Message"] = []string{percentEncode(message)}
-	x.finishHead(header)
-	x.writer.WriteHeader(http.StatusOK)
-	return true
+	x.own.Set("Grpc-Message", percentEncode(message))
+	whole := x.send(http.StatusOK, nil)
+	x.Status = info.Status
+	return whole
 }
 
 func grpcStatus(reason plugin.Reason) string { return strconv.Itoa(reason.Info().GRPC) }

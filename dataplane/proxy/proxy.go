@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
@@ -34,18 +36,22 @@ type Proxy struct {
 	log       *slog.Logger
 	listening chan struct{}
 	slots     chan struct{}
+	// sample is the share of exchanges in the access log, in parts per million.
+	sample uint32
+	http1  *http1.Server
+	spare  sync.Pool // of *exchange
 
 	// Guarded by installing: one installation at a time.
 	installing sync.Mutex
 
 	// Set before listening is closed.
 	plain, secure net.Addr
+	http2         *http2Server
 
 	// Atomic.
-	current  atomic.Pointer[generation]
-	draining atomic.Bool
+	current atomic.Pointer[generation]
 
-	tunnels sync.WaitGroup
+	tunnels tunnels
 }
 
 // New makes a proxy. It listens when [Proxy.Run] runs.
@@ -68,6 +74,10 @@ func New(config Config) (*Proxy, error) {
 		listening: make(chan struct{}),
 	}
 	p.slots = make(chan struct{}, p.limits.Connections)
+	setDefault(&config.AccessLogSample, 1)
+	p.sample = uint32(max(config.AccessLogSample, 0) * certain)
+	p.spare.New = func() any { return new(exchange) }
+	p.http1 = p.newHTTP1()
 	return p, nil
 }
 
@@ -86,31 +96,16 @@ const sweepInterval = 30 * time.Second
 // Run serves until ctx is done. Then it takes nothing new, lets exchanges end for as long as the configuration says, and cuts
 // what is left.
 func (p *Proxy) Run(ctx context.Context) error {
+	// Exchanges live on while ctx is done, until they are cut.
+	lifetime, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(errShutdown)
+	p.http2 = p.newHTTP2(lifetime)
 	fronts, err := p.listen(ctx)
 	if err != nil {
 		return err
 	}
-	// Exchanges live on while ctx is done, until they are cut.
-	lifetime, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cut(errShutdown)
-	var group errgroup.Group
-	var servers []*http.Server
-	for _, f := range fronts {
-		group.Go(func() error { return f.run(lifetime) })
-		for _, connections := range []chan net.Conn{f.http1, f.http2} {
-			server := p.server(lifetime)
-			servers = append(servers, server)
-			group.Go(func() error {
-				err := server.Serve(&branch{f, connections})
-				if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-					return nil
-				}
-				return fmt.Errorf("serving on %s: %w", f.listener.Addr(), err)
-			})
-		}
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- group.Wait() }()
+	served := make(chan error, 1)
+	go func() { served <- p.serve(lifetime, fronts) }()
 	close(p.listening)
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -118,37 +113,61 @@ func (p *Proxy) Run(ctx context.Context) error {
 		select {
 		case now := <-tick.C:
 			p.state.Sweep(now)
-		case err := <-failed:
+		case err := <-served:
 			return err
 		case <-ctx.Done():
-			p.drain(lifetime, fronts, servers, cut)
-			return <-failed
+			return p.drain(lifetime, cut, fronts, served)
 		}
 	}
 }
 
+// serve serves until the fronts are closed and every connection has ended.
+func (p *Proxy) serve(lifetime context.Context, fronts []*front) error {
+	var group, library errgroup.Group
+	incoming := &source{server: p.http2}
+	library.Go(func() error {
+		if err := p.http2.server.Serve(incoming); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("serving HTTP/2: %w", err)
+		}
+		return nil
+	})
+	for _, f := range fronts {
+		group.Go(func() error {
+			if err := f.run(lifetime); err != nil {
+				return fmt.Errorf("serving on %s: %w", f.listener.Addr(), err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	_ = incoming.Close()
+	return errors.Join(err, library.Wait())
+}
+
 // drain takes nothing new, waits for what runs, and cuts what is left when the time is up.
-func (p *Proxy) drain(lifetime context.Context, fronts []*front, servers []*http.Server, cut context.CancelCauseFunc) {
-	p.draining.Store(true)
+func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, fronts []*front, served chan error) error {
 	ctx, cancel := context.WithTimeout(lifetime, p.config.DrainTimeout)
 	defer cancel()
 	for _, f := range fronts {
 		f.close()
 	}
 	var waiting sync.WaitGroup
-	for _, server := range servers {
-		waiting.Go(func() {
-			if err := server.Shutdown(ctx); err != nil {
-				cut(errShutdown)
-				p.log.Warn("cutting exchanges that did not end in time", slog.Duration("after", p.config.DrainTimeout))
-				_ = server.Close()
-			}
-		})
+	defer waiting.Wait()
+	waiting.Go(func() { _ = p.http1.Drain(ctx) })
+	waiting.Go(func() { _ = p.http2.server.Shutdown(ctx) })
+	select {
+	case err := <-served:
+		cancel()
+		return err
+	case <-ctx.Done():
 	}
-	waiting.Wait()
-	// The servers have let go of their connections, so no tunnel begins any more.
-	defer context.AfterFunc(ctx, func() { cut(errShutdown) })()
-	p.tunnels.Wait()
+	p.log.Warn("cutting exchanges that did not end in time", slog.Duration("after", p.config.DrainTimeout))
+	p.http1.Sever(errShutdown)
+	p.tunnels.cut(errShutdown)
+	cut(errShutdown)
+	severing := time.AfterFunc(2*lastWords, p.http2.sever)
+	defer severing.Stop()
+	return <-served
 }
 
 // listen opens the ports.
@@ -166,7 +185,7 @@ func (p *Proxy) listen(ctx context.Context) ([]*front, error) {
 			return nil, fmt.Errorf("listening on %s (move it with --proxy-address): %w", p.config.Address, err)
 		}
 		p.plain = listener.Addr()
-		fronts = append(fronts, newFront(listener, nil, p.slots, p.limits.HeaderTimeout))
+		fronts = append(fronts, p.newFront(listener, nil))
 	}
 	if p.config.TLSAddress != "" {
 		tlsConfig, err := p.tlsConfig()
@@ -180,33 +199,17 @@ func (p *Proxy) listen(ctx context.Context) ([]*front, error) {
 			return nil, fmt.Errorf("listening on %s (move it with --tls-address): %w", p.config.TLSAddress, err)
 		}
 		p.secure = listener.Addr()
-		fronts = append(fronts, newFront(listener, tlsConfig, p.slots, p.limits.HeaderTimeout))
+		fronts = append(fronts, p.newFront(listener, tlsConfig))
 	}
 	return fronts, nil
 }
 
-func (p *Proxy) server(lifetime context.Context) *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:           p,
-		Protocols:         protocols,
-		ReadHeaderTimeout: p.limits.HeaderTimeout,
-		IdleTimeout:       p.limits.IdleTimeout,
-		// What is a little too large gets a proper answer, what is far too large net/http's.
-		MaxHeaderBytes: 2 * p.limits.HeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          p.limits.Streams,
-			MaxReceiveBufferPerConnection: 1 << 20,
-			MaxReceiveBufferPerStream:     64 << 10,
-			SendPingTimeout:               30 * time.Second,
-			PingTimeout:                   15 * time.Second,
-			WriteByteTimeout:              30 * time.Second,
-		},
-		BaseContext: func(net.Listener) context.Context { return lifetime },
-		ConnContext: p.connectionContext,
-		ErrorLog:    slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+// serveHTTP2 serves a connection whose client speaks HTTP/2.
+func (p *Proxy) serveHTTP2(conn net.Conn) { p.http2.serve(conn) }
+
+func (p *Proxy) newFront(listener net.Listener, config *tls.Config) *front {
+	return &front{
+		listener: listener, tls: config, slots: p.slots, timeout: p.limits.HeaderTimeout,
+		http1: p.http1.Serve, http2: p.serveHTTP2, closed: make(chan struct{}),
 	}
 }

@@ -1,15 +1,15 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net/http"
+	"strconv"
 	"strings"
 	"sync"
-	"time"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/plugin"
+	"tidegate.dev/dataplane/upstream"
 )
 
 const copyBuffer = 32 << 10
@@ -17,164 +17,123 @@ const copyBuffer = 32 << 10
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // respond passes the response on. It tells whether it is whole.
-func (x *exchange) respond(response *http.Response) (whole bool) {
-	defer func() { _ = response.Body.Close() }()
-	x.Status = response.StatusCode
+func (x *exchange) respond(response *upstream.Response) (whole bool) {
+	defer response.Release()
+	x.Status = response.Status
+	header := response.Header
+	header.RemoveHopByHop()
+	header.DelFunc(isIdentity)
 	if response.ContentLength < 0 {
 		x.watchCaller()
 	}
-	x.watchdog.phase(x.route.Timeouts.Idle, errIdleTimeout)
-	x.writeHead(response)
-	if err := x.copyBody(response); err != nil {
-		return x.breakOff(err)
+	x.gRPC = x.http2 && isGRPC(header)
+	x.finishHead(header)
+	if err := x.client.Respond(response.Status, header, response.ContentLength); err != nil {
+		return x.unsendable(err)
 	}
-	x.writeTrailers(response)
+	x.started = true
+	if response.ContentLength < 0 || response.ContentLength > copyBuffer {
+		x.letGo()
+	}
+	if err := x.relay(response); err != nil {
+		return x.breakOff(response, err)
+	}
 	return true
 }
 
-func (x *exchange) writeHead(response *http.Response) {
-	header := x.writer.Header()
-	// What the upstream calls the end of its message is not ours; trailers are announced again.
-	removeHopByHop(response.Header)
-	for name, values := range response.Header {
-		if !hasPrefix(name, identityPrefix) {
-			header[name] = values
-		}
+// unsendable answers otherwise when a policy made a header of the response that cannot be sent.
+func (x *exchange) unsendable(err error) (whole bool) {
+	if !errors.Is(err, http1.ErrInvalidField) {
+		x.reason = plugin.ReasonClientClosed
+		return false
 	}
-	for name := range response.Trailer {
-		header.Add("Trailer", name)
+	if x.reason == plugin.ReasonInternal {
+		return false
 	}
-	if _, ok := header["Content-Type"]; !ok {
-		// Or net/http would guess one.
-		header["Content-Type"] = nil
-	}
-	if x.body != nil && !x.body.whole.Load() && x.request.ProtoMajor == 1 {
-		// The rest of the request may never come.
-		header["Connection"] = []string{"close"}
-	}
-	x.finishHead(header)
-	x.writer.WriteHeader(response.StatusCode)
-	if response.ContentLength < 0 || response.ContentLength > copyBuffer {
-		// A client that is gone is found out by the next write.
-		_ = x.send(nil)
-	}
+	x.route = nil
+	x.own.Reset()
+	return x.refuse(plugin.Refuse(plugin.ReasonInternal, "the response's header is not valid"))
 }
 
 // finishHead runs the response phases and adds what the gateway says itself.
-func (x *exchange) finishHead(header http.Header) {
+func (x *exchange) finishHead(header *http1.Header) {
 	x.Response = header
 	if x.route != nil {
 		x.route.Chain.Response(&x.Exchange)
 	}
 	x.Limits.Write(header)
 	if x.stickyCookie != "" {
-		header["Set-Cookie"] = append(header["Set-Cookie"], x.stickyCookie)
+		header.Add("Set-Cookie", x.stickyCookie)
 	}
-	header["X-Request-Id"] = []string{x.requestID}
-	if x.proxy.draining.Load() && x.request.ProtoMajor == 1 {
-		header["Connection"] = []string{"close"}
-	}
-	x.started = true
+	x.identifiers.write(header)
 }
 
-// errReceiver marks an error of writing to the client.
-var errReceiver = errors.New("writing to the client")
-
-// send writes a piece of the body, and everything that was written before, to the client now.
-func (x *exchange) send(piece []byte) error {
-	x.watchdog.sending.Store(true)
-	defer x.watchdog.sending.Store(false)
-	// Whoever cuts the exchange from here on sees that somebody is sending.
-	if err := x.ctx.Err(); err != nil {
-		return err
-	}
-	n, err := x.writer.Write(piece)
-	x.bytes += int64(n)
-	if err == nil {
-		err = x.control.Flush()
-	}
-	if err != nil {
-		return errors.Join(errReceiver, err)
-	}
-	x.watchdog.touch()
-	return nil
-}
-
-// copyBody passes the body on piece by piece. No piece waits for another: whatever was read is sent before the next is
-// waited for.
-func (x *exchange) copyBody(response *http.Response) error {
-	if x.request.Method == http.MethodHead || response.Body == http.NoBody {
-		return nil
+// relay passes the body on piece by piece, and then the trailer section. No piece waits for another: whatever was read is sent
+// before the next is waited for.
+func (x *exchange) relay(response *upstream.Response) error {
+	if from, to := response.HTTP1(), x.client; from != nil {
+		if own, ok := to.(*http1.Exchange); ok {
+			return own.Relay(from)
+		}
 	}
 	buffer := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buffer)
+	if response.ContentLength != 0 {
+		// The body may not come for long.
+		if err := x.client.Flush(); err != nil {
+			return err
+		}
+	}
 	for {
-		n, err := response.Body.Read(buffer[:])
+		n, err := response.Read(buffer[:])
 		if n > 0 {
-			x.watchdog.touch()
-			if err := x.send(buffer[:n]); err != nil {
+			if _, err := x.client.Write(buffer[:n]); err != nil {
 				return err
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return x.client.Finish(response.Trailer())
 		case err != nil:
+			return err
+		}
+		if err := x.client.Flush(); err != nil {
 			return err
 		}
 	}
 }
 
-// writeTrailers passes the trailer section on (RFC 9110, section 6.5); announced or not.
-func (x *exchange) writeTrailers(response *http.Response) {
-	if len(response.Trailer) == 0 {
-		return
-	}
-	header := x.writer.Header()
-	announced := header["Trailer"]
-	for name, values := range response.Trailer {
-		switch {
-		case len(values) == 0 || isFraming(name):
-		case hasToken(announced, name):
-			header[name] = values
-		default:
-			header[http.TrailerPrefix+name] = values
-		}
-	}
-}
-
-// isFraming tells of fields that no trailer may hold, since they decide how a message is read.
-func isFraming(name string) bool {
-	switch name {
-	case "Content-Length", "Transfer-Encoding", "Trailer", "Host", "Connection", "Te", "Upgrade":
-		return true
-	}
-	return false
-}
-
 // breakOff ends a response that has begun. A gRPC client is told by a trailer, others by the broken message.
-func (x *exchange) breakOff(err error) (whole bool) {
-	switch {
-	case x.ctx.Err() != nil:
-		x.reason = x.cut(context.Cause(x.ctx)).Reason
-	case errors.Is(err, errReceiver):
-		x.reason = plugin.ReasonClientClosed
-	default:
-		x.reason = plugin.ReasonUpstreamAborted
-	}
-	x.watchdog.cancel(errClientClosed)
-	if x.reason == plugin.ReasonClientClosed || x.request.ProtoMajor < 2 || !isGRPC(x.writer.Header()) {
+func (x *exchange) breakOff(response *upstream.Response, err error) (whole bool) {
+	x.reason = x.reasonOf(response, err)
+	if x.reason == plugin.ReasonClientClosed || !x.gRPC {
 		return false
 	}
-	// A deadline that the cut may have set would reset the stream.
-	_ = x.control.SetWriteDeadline(time.Time{})
-	x.writer.Header()[http.TrailerPrefix+"Grpc-Status"] = []string{grpcStatus(x.reason)}
-	x.writer.Header()[http.TrailerPrefix+"Grpc-Message"] = []string{x.reason.Info().Title}
-	return true
+	var trailer http1.Header
+	trailer.Set("Grpc-Status", grpcStatus(x.reason))
+	trailer.Set("Grpc-Message", x.reason.Info().Title)
+	return x.client.Finish(&trailer) == nil
 }
 
-func isGRPC(header http.Header) bool {
-	contentType := header.Get("Content-Type")
-	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+func (x *exchange) reasonOf(response *upstream.Response, err error) plugin.Reason {
+	if cause := x.client.Alive(); cause != nil {
+		return x.cutVerdict(cause).Reason
+	}
+	fault := response.Fault()
+	switch {
+	case x.isCut(err):
+		return x.cutVerdict(err).Reason
+	case fault != nil:
+		return bodyVerdict(fault).Reason
+	case errors.Is(err, http1.ErrTimeout):
+		return x.timeoutVerdict(errIdleTimeout).Reason
+	}
+	return plugin.ReasonUpstreamAborted
+}
+
+func isGRPC(header *http1.Header) bool {
+	rest, ok := strings.CutPrefix(header.Get("Content-Type"), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
+
+func formatInt(n int64) string { return strconv.FormatInt(n, 10) }

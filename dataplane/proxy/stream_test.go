@@ -216,7 +216,7 @@ func TestTimeouts(t *testing.T) {
 func TestASlowClientIsToldSo(t *testing.T) {
 	t.Parallel()
 	up := server(t, echo("up"))
-	r := newRig(t, nil)
+	r := newRig(t, func(c *Config) { c.Limits.BodyGrace = 80 * time.Millisecond })
 	r.serve(resources{
 		"services/up": &configv1.Service{Url: up.URL, Timeouts: &configv1.Timeouts{ResponseHeader: "80ms"}},
 		"routes/all":  route("up", "/**"),

@@ -1,102 +1,68 @@
 package proxy
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
-	"net/url"
 	"time"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/upstream"
 )
 
+// longestRepeat is how much of a body is kept, so that it can be sent again.
+const longestRepeat = 64 << 10
+
 // try sends the request to the exchange's target once. A response that comes with a failure can still be passed on.
-func (x *exchange) try(out *http.Request, tried int) (*http.Response, upstream.Failure, error) {
-	request := out
-	if tried > 1 {
-		// What is left of the try before may still look at its request.
-		request = new(http.Request)
-		*request = *out
+func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
+	x.call.Target = x.upstreamTarget()
+	if x.route.HostOfTarget && (x.route.Rewrite == nil || x.route.Rewrite.Host == "") {
+		x.call.Host = x.target.Authority()
 	}
-	x.towards(request)
 	if x.body != nil {
 		body, ok := x.body.again()
 		if !ok {
-			return nil, upstream.FailureReset, errBodyClosed
+			failed := &http1.Failure{Reason: http1.BadBody, Source: http1.Client, Err: errBodyClosed}
+			return upstream.Response{}, failed, upstream.FailureReset
 		}
-		request.Body = body
+		x.call.Body = body
 	}
-	response, err := x.roundTrip(request)
-	var dial *upstream.DialError
-	switch {
-	case err == nil:
-		return response, upstream.FailureOf(response.StatusCode), nil
-	case errors.As(err, &dial):
-		return nil, upstream.FailureConnect, err
-	case errors.Is(err, errTryTimeout):
-		return nil, upstream.FailureTimeout, err
+	response, failed := x.route.Upstream.RoundTrip(x.target, &x.call)
+	if failed == nil {
+		return response, nil, upstream.FailureOf(response.Status)
 	}
-	return nil, upstream.FailureReset, err
+	switch failed.Reason {
+	case http1.Unreachable, http1.Exhausted:
+		return response, failed, upstream.FailureConnect
+	case http1.TimedOut:
+		return response, failed, upstream.FailureTimeout
+	default:
+		return response, failed, upstream.FailureReset
+	}
 }
 
-// roundTrip bounds a try, if it can be followed by another.
-func (x *exchange) roundTrip(request *http.Request) (*http.Response, error) {
-	service := x.route.Upstream
-	attempts, perTry := service.Retries()
-	if perTry == 0 || attempts < 2 || x.upgrade != "" || !x.mayRepeat() || request.ContentLength < 0 || request.ContentLength > longestRepeat {
-		return service.RoundTrip(x.target, request)
+// upstreamTarget is the request target for the exchange's target of the service. The path goes out byte for byte as it was
+// matched, or rewritten.
+func (x *exchange) upstreamTarget() string {
+	prefix, path := x.target.Prefix(), x.upstreamPath()
+	if prefix == "" && len(path)+len(x.query) == len(x.asked) && x.asked[:len(path)] == path {
+		// The usual case costs nothing.
+		return x.asked
 	}
-	// The end of the exchange's context ends this one.
-	ctx, cancel := context.WithCancelCause(request.Context())
-	timer := time.AfterFunc(perTry, func() { cancel(errTryTimeout) })
-	response, err := service.RoundTrip(x.target, request.WithContext(ctx))
-	intime := timer.Stop()
-	switch {
-	case err == nil && intime:
-		return response, nil
-	case err == nil:
-		_ = response.Body.Close()
-		return nil, errTryTimeout
-	}
-	if errors.Is(context.Cause(ctx), errTryTimeout) {
-		err = errTryTimeout
-	}
-	cancel(err)
-	return nil, err
-}
-
-// towards names the target. The path goes out byte for byte as it was matched, or rewritten.
-func (x *exchange) towards(request *http.Request) {
-	target := x.target
-	request.URL = &url.URL{
-		Scheme:     target.Scheme(),
-		Host:       target.Host(),
-		Opaque:     target.Prefix() + x.upstreamPath(),
-		RawQuery:   x.request.URL.RawQuery,
-		ForceQuery: x.request.URL.ForceQuery,
-	}
-	if x.route.HostOfTarget {
-		request.Host = target.Host()
-	}
-	if rewrite := x.route.Rewrite; rewrite != nil && rewrite.Host != "" {
-		request.Host = rewrite.Host
-	}
+	return prefix + path + x.query
 }
 
 // mayRepeat tells whether it does no harm if the upstream gets the request twice: its method is idempotent (RFC 9110, section
 // 9.2.2), or the upstream is asked to tell repetitions by their key.
 func (x *exchange) mayRepeat() bool {
-	switch x.request.Method {
+	switch x.method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
 		return true
 	}
-	return len(x.request.Header["Idempotency-Key"]) > 0
+	return x.header.Has("Idempotency-Key")
 }
 
 // repeatable tells whether the request can be sent again after that failure.
-func (x *exchange) repeatable(failure upstream.Failure, interim *interim) bool {
-	if failure != upstream.FailureConnect && (!x.mayRepeat() || x.upgrade != "" || interim.passedAny()) {
+func (x *exchange) repeatable(failure upstream.Failure) bool {
+	if failure != upstream.FailureConnect && (!x.mayRepeat() || x.call.Upgrade != "" || x.informed) {
 		return false
 	}
 	if x.body == nil {
@@ -106,27 +72,11 @@ func (x *exchange) repeatable(failure upstream.Failure, interim *interim) bool {
 	return ok
 }
 
-// wait pauses. It tells whether the exchange goes on.
-func (x *exchange) wait(pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-x.ctx.Done():
-		return false
+// wait pauses, unless the client goes away meanwhile.
+func (x *exchange) wait(pause time.Duration) error {
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		<-timer.C
 	}
-}
-
-// longestDiscard is how much of a response is read that nobody wants, so that its connection can be used again.
-const longestDiscard = 4 << 10
-
-func discard(response *http.Response) {
-	if response == nil {
-		return
-	}
-	if response.ContentLength >= 0 && response.ContentLength <= longestDiscard {
-		_, _ = io.Copy(io.Discard, response.Body)
-	}
-	_ = response.Body.Close()
+	return x.client.Alive()
 }

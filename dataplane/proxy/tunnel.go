@@ -1,105 +1,200 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
-	"net/http"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/plugin"
+	"tidegate.dev/dataplane/upstream"
 )
 
-// tunnel switches protocols: from now on bytes pass in both directions and nobody looks at them.
-func (x *exchange) tunnel(response *http.Response) (whole bool) {
-	defer func() { _ = response.Body.Close() }()
-	far, ok := response.Body.(io.ReadWriteCloser)
-	switched := response.Header.Get("Upgrade")
-	if !ok || x.upgrade == "" || !strings.EqualFold(switched, x.upgrade) {
+// tunnel is a connection after a switch of protocols: bytes pass in both directions and nobody looks at them.
+type tunnel struct {
+	// Set once.
+	near, far net.Conn
+	// idle is how long nothing may pass, 0 for any time, and deadline until when the tunnel may last, zero for any time.
+	idle     time.Duration
+	deadline time.Time
+
+	// Atomic: when something passed last, in nanoseconds since 1970, how much reached the client, and why the tunnel was cut.
+	progress atomic.Int64
+	received atomic.Int64
+	cause    atomic.Pointer[error]
+}
+
+// tunnel switches protocols.
+func (x *exchange) tunnel(response *upstream.Response) (whole bool) {
+	defer response.Release()
+	header := response.Header
+	switched := header.Get("Upgrade")
+	if x.call.Upgrade == "" || !strings.EqualFold(switched, x.call.Upgrade) {
 		return x.refuse(plugin.Refuse(plugin.ReasonUpstreamProtocol, "the upstream switched to a protocol that nobody asked for"))
 	}
-	x.proxy.tunnels.Add(1)
-	defer x.proxy.tunnels.Done()
-	header := x.writer.Header()
-	removeHopByHop(response.Header)
-	for name, values := range response.Header {
-		if !hasPrefix(name, identityPrefix) {
-			header[name] = values
-		}
-	}
+	header.RemoveHopByHop()
+	header.DelFunc(isIdentity)
+	x.Status = response.Status
 	x.finishHead(header)
-	header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{switched}
-	x.Status = http.StatusSwitchingProtocols
-	near, buffered, err := x.control.Hijack()
+	header.Set("Upgrade", switched)
+	far, err := response.Upgraded()
 	if err != nil {
-		x.reason = plugin.ReasonInternal
+		return x.refuse(plugin.Refuse(plugin.ReasonUpstreamProtocol, ""))
+	}
+	defer func() { _ = far.Close() }()
+	near, err := x.client.Upgrade(header)
+	switch {
+	case errors.Is(err, http1.ErrNotAllowed):
+		return x.refuse(plugin.Refuse(plugin.ReasonBadRequest, "a request with a body does not switch protocols"))
+	case err != nil:
+		x.reason = plugin.ReasonClientClosed
 		return false
 	}
+	x.started = true
 	defer func() { _ = near.Close() }()
-	x.watchdog.phase(x.route.Timeouts.Idle, errIdleTimeout)
-	// Whoever cuts the exchange closes both ends, which wakes the two that copy.
-	stop := context.AfterFunc(x.ctx, func() {
-		_ = near.Close()
-		_ = far.Close()
-	})
-	defer stop()
-	head := http.Response{
-		StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: header, ContentLength: 0,
+	t := &tunnel{near: near, far: far, idle: x.route.Timeouts.Idle, deadline: x.call.Deadline}
+	x.letGo()
+	x.proxy.tunnels.add(t)
+	defer x.proxy.tunnels.remove(t)
+	if x.caller.line != nil {
+		x.caller.line.hand(t.cut)
 	}
-	if err := head.Write(buffered); err != nil {
-		x.reason = plugin.ReasonClientClosed
-		return true
-	}
-	if err := buffered.Flush(); err != nil {
-		x.reason = plugin.ReasonClientClosed
-		return true
-	}
-	x.exchangeBytes(near, buffered.Reader, far)
-	if cause := context.Cause(x.ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		x.reason = x.cut(cause).Reason
-	}
+	t.run()
+	x.bytes = t.received.Load()
+	x.reason = x.reasonOfTunnel(t)
 	return true
 }
 
-// exchangeBytes copies in both directions until both have ended.
-func (x *exchange) exchangeBytes(near net.Conn, fromNear io.Reader, far io.ReadWriteCloser) {
+func (x *exchange) reasonOfTunnel(t *tunnel) plugin.Reason {
+	cause := t.cause.Load()
+	switch {
+	case cause == nil:
+		return plugin.ReasonNone
+	case errors.Is(*cause, http1.ErrTimeout):
+		return x.timeoutVerdict(errIdleTimeout).Reason
+	}
+	return x.cutVerdict(*cause).Reason
+}
+
+// cut ends the tunnel. Any goroutine may call it.
+func (t *tunnel) cut(cause error) {
+	if t.cause.CompareAndSwap(nil, &cause) {
+		_ = t.near.Close()
+		_ = t.far.Close()
+	}
+}
+
+// run copies in both directions until both have ended.
+func (t *tunnel) run() {
+	t.progress.Store(time.Now().UnixNano())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x.pump(far, fromNear, nil)
-		closeWrite(far)
+		t.pump(t.far, t.near, nil)
+		closeWrite(t.far)
 	}()
-	x.pump(near, far, &x.bytes)
-	closeWrite(near)
+	t.pump(t.near, t.far, &t.received)
+	closeWrite(t.near)
 	<-done
 }
 
 // closeWrite says that no more will come, and closes the whole where the ends of the directions cannot be told apart.
-func closeWrite(end io.Closer) {
+func closeWrite(end net.Conn) {
 	if half, ok := end.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		return
 	}
 	_ = end.Close()
 }
 
-func (x *exchange) pump(to io.Writer, from io.Reader, count *int64) {
+func (t *tunnel) pump(to, from net.Conn, count *atomic.Int64) {
 	buffer := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buffer)
 	for {
-		n, err := from.Read(buffer[:])
+		n, err := t.read(from, buffer[:])
 		if n > 0 {
-			x.watchdog.touch()
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
-			x.watchdog.touch()
+			t.progress.Store(time.Now().UnixNano())
 			if count != nil {
-				*count += int64(n)
+				count.Add(int64(n))
 			}
 		}
 		if err != nil {
 			return
 		}
+	}
+}
+
+// read waits for what comes from one side, as long as something passes in either direction.
+func (t *tunnel) read(from net.Conn, buffer []byte) (int, error) {
+	for {
+		if until := t.until(); !until.IsZero() {
+			_ = from.SetReadDeadline(until)
+		}
+		n, err := from.Read(buffer)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			if n == 0 && err == nil {
+				err = io.ErrNoProgress
+			}
+			return n, err
+		}
+		if until := t.until(); !until.IsZero() && !time.Now().Before(until) {
+			t.cut(http1.ErrTimeout)
+			return 0, err
+		}
+	}
+}
+
+// until is when the tunnel ends if nothing passes any more, zero for never.
+func (t *tunnel) until() time.Time {
+	until := t.deadline
+	if t.idle > 0 {
+		if silent := time.Unix(0, t.progress.Load()).Add(t.idle); until.IsZero() || silent.Before(until) {
+			until = silent
+		}
+	}
+	return until
+}
+
+// tunnels are those that are open.
+type tunnels struct {
+	// Guarded by mu. cause is why none may be open any more.
+	mu    sync.Mutex
+	open  map[*tunnel]struct{}
+	cause error
+}
+
+func (all *tunnels) add(t *tunnel) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.cause != nil {
+		t.cut(all.cause)
+		return
+	}
+	if all.open == nil {
+		all.open = make(map[*tunnel]struct{})
+	}
+	all.open[t] = struct{}{}
+}
+
+func (all *tunnels) remove(t *tunnel) {
+	all.mu.Lock()
+	delete(all.open, t)
+	all.mu.Unlock()
+}
+
+// cut ends all of them, and those that would follow.
+func (all *tunnels) cut(cause error) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.cause = cause
+	for t := range all.open {
+		t.cut(cause)
 	}
 }

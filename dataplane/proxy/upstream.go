@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"context"
-	"errors"
 	"time"
 
+	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/upstream"
 )
@@ -57,16 +56,13 @@ func (x *exchange) window() upstream.Window {
 	if x.arm == nil {
 		return 0
 	}
-	return upstream.Window(x.arm.Arm)
+	return upstream.Window(x.arm.Arm.Arm)
 }
 
 // report tells how the target did, and returns it. What the client brought about is not its fault.
-func (x *exchange) report(failure upstream.Failure, took time.Duration) upstream.Failure {
-	if failure != upstream.FailureNone && (x.ctx.Err() != nil || x.body != nil && (x.body.failed.Load() || x.watchdog.receiving.Load())) {
+func (x *exchange) report(failed *http1.Failure, failure upstream.Failure, took time.Duration) upstream.Failure {
+	if failed != nil && (failed.Source != http1.Upstream || failed.Retry == http1.RetryReused) {
 		failure = upstream.FailureUnknown
-		if errors.Is(context.Cause(x.ctx), errResponseHeaderTimeout) {
-			failure = upstream.FailureTimeout
-		}
 	}
 	x.route.Upstream.Report(x.window(), x.target, failure, took)
 	return failure

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"tidegate.dev/dataplane/http1"
 )
 
 // Service is a service as its settings say, on the live state that belongs to its name and to its targets. Its methods may be
@@ -37,16 +39,7 @@ func (r *Registry) newTarget(key targetKey, tlsConfig *tls.Config) *Target {
 	if key.maxOpen > 0 && !key.multiplexes() {
 		t.slots = make(chan struct{}, key.maxOpen)
 	}
-	t.transport = newTransport(key, r.dialer, tlsConfig.Clone())
-	switch key.protocol {
-	case HTTP1:
-		t.upgrades = t.transport
-	case Automatic:
-		http1 := key
-		http1.protocol = HTTP1
-		t.upgrades = newTransport(http1, r.dialer, tlsConfig.Clone())
-	case HTTP2, HTTP2Cleartext:
-	}
+	t.transport = newTargetTransport(key, r.dialer, tlsConfig)
 	return t
 }
 
@@ -104,16 +97,13 @@ func (s *Service) Targets() []*Target {
 	return targets
 }
 
-// RoundTrip sends a request, whose URL names the target, and returns the head of the response. It follows no redirect. A
-// *[DialError] among the errors that it wraps means that nothing was sent.
-func (s *Service) RoundTrip(t *Target, request *http.Request) (*http.Response, error) {
-	if _, ok := request.Context().Value(connectTimeoutKey{}).(time.Duration); !ok {
-		request = request.WithContext(WithConnectTimeout(request.Context(), s.config.ConnectTimeout))
+// RoundTrip sends a request to a target, and returns the head of the response, which the caller releases. It follows no
+// redirect. A *[DialError] within the failure means that nothing was sent.
+func (s *Service) RoundTrip(t *Target, call *http1.Call) (Response, *http1.Failure) {
+	if call.ConnectTimeout == 0 {
+		call.ConnectTimeout = s.config.ConnectTimeout
 	}
-	if t.upgrades != nil && len(request.Header["Upgrade"]) > 0 {
-		return t.upgrades.RoundTrip(request)
-	}
-	return t.transport.RoundTrip(request)
+	return t.transport.roundTrip(t, call)
 }
 
 // Upgrades tells whether connections to the service can switch protocols (RFC 9110, section 7.8).
@@ -121,16 +111,8 @@ func (s *Service) Upgrades() bool {
 	return s.config.Protocol == HTTP1 || s.config.Protocol == Automatic
 }
 
-// connections is how many are idle, and how many are open; -1 if nobody knows.
-func (t *Target) connections() (idle, open int) { return -1, -1 }
-
 // close closes what no exchange uses.
-func (t *Target) close() {
-	t.transport.CloseIdleConnections()
-	if t.upgrades != nil {
-		t.upgrades.CloseIdleConnections()
-	}
-}
+func (t *Target) close() { t.transport.close() }
 
 // Release gives up the caller's hold. When nobody holds the service any more, what is only its own is closed; connections that
 // serve a request close after it.

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"cmp"
-	"net/http"
 	"time"
 )
 
@@ -18,9 +17,7 @@ const Windows = 3
 type Target struct {
 	// Set once.
 	key       targetKey
-	transport *http.Transport
-	// upgrades speaks HTTP/1.1 alone, for requests that want to switch protocols; nil if the target speaks HTTP/2 alone.
-	upgrades *http.Transport
+	transport *transport
 	// slots are the connections that may be in use; nil if they are not bounded.
 	slots chan struct{}
 

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tidegate.dev/dataplane/http1"
 )
 
 func targets(weights ...uint32) []TargetConfig {
@@ -191,15 +192,15 @@ func TestRefusedAddresses(t *testing.T) {
 		}
 	}
 	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://169.254.169.254/latest", nil)
-	response, err := s.RoundTrip(s.Targets()[0], request)
-	if err == nil {
-		_ = response.Body.Close()
-	}
+	_, failure := s.RoundTrip(s.Targets()[0], call("/latest"))
 	var dial *DialError
-	if !errors.Is(err, ErrRefusedAddress) || !errors.As(err, &dial) || dial.Timeout() {
-		t.Error(err)
+	if failure == nil || !errors.Is(failure, ErrRefusedAddress) || !errors.As(failure, &dial) || dial.Timeout() {
+		t.Error(failure)
 	}
+}
+
+func call(target string) *http1.Call {
+	return &http1.Call{Method: "GET", Target: target, Host: "a.example", Header: new(http1.Header)}
 }
 
 func TestProtocols(t *testing.T) {
@@ -215,6 +216,8 @@ func TestProtocols(t *testing.T) {
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
+	old := httptest.NewTLSServer(says)
+	t.Cleanup(old.Close)
 	for name, c := range map[string]struct {
 		url      string
 		protocol Protocol
@@ -232,24 +235,23 @@ func TestProtocols(t *testing.T) {
 			s := acquire(t, NewRegistry(Addresses{}), Config{
 				Name: "s", Targets: []TargetConfig{{URL: c.url}}, Protocol: c.protocol, TLS: TLSConfig{InsecureSkipVerify: true},
 			})
-			request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
-			response, err := s.RoundTrip(s.Targets()[0], request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = response.Body.Close() }()
-			if body, _ := io.ReadAll(response.Body); string(body) != c.want {
-				t.Errorf("%s, want %s", body, c.want)
+			for range 2 {
+				response, failure := s.RoundTrip(s.Targets()[0], call("/"))
+				if failure != nil {
+					t.Fatal(failure)
+				}
+				if body, err := io.ReadAll(&response); err != nil || string(body) != c.want {
+					t.Errorf("%s, %v, want %s", body, err, c.want)
+				}
+				response.Release()
 			}
 		})
 	}
 	t.Run("a certificate that is not trusted", func(t *testing.T) {
 		t.Parallel()
 		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
-		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, secure.URL, nil)
-		response, err := s.RoundTrip(s.Targets()[0], request)
-		if err == nil {
-			_ = response.Body.Close()
+		if response, failure := s.RoundTrip(s.Targets()[0], call("/")); failure == nil {
+			response.Release()
 			t.Error("is trusted")
 		}
 	})
@@ -264,13 +266,11 @@ func TestConnectTimeoutCoversTLS(t *testing.T) {
 	t.Cleanup(func() { _ = silent.Close() })
 	url := "https://" + silent.Addr().String()
 	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
-	request, _ := http.NewRequestWithContext(WithConnectTimeout(context.Background(), 50*time.Millisecond), http.MethodGet, url, nil)
-	response, err := s.RoundTrip(s.Targets()[0], request)
-	if err == nil {
-		_ = response.Body.Close()
-	}
+	hasty := call("/")
+	hasty.ConnectTimeout = 50 * time.Millisecond
+	_, failure := s.RoundTrip(s.Targets()[0], hasty)
 	var dial *DialError
-	if !errors.As(err, &dial) || !dial.Timeout() {
-		t.Error(err)
+	if failure == nil || !errors.As(failure, &dial) || !dial.Timeout() {
+		t.Error(failure)
 	}
 }

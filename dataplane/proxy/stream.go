@@ -1,0 +1,257 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"tidegate.dev/dataplane/http1"
+)
+
+// stream is a client's stream of HTTP/2, as net/http serves it. It is a client.
+type stream struct {
+	// Set once.
+	writer  http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request
+	header  http1.Header
+	body    *streamBody
+	trailer http1.Header
+
+	// Of the goroutine that serves.
+	begun    bool
+	bodiless bool
+	left     int64 // of what Content-Length announced, -1 if nothing was
+	written  int64
+	patience time.Duration
+	armed    time.Time
+
+	// Guarded by mu: why the stream ends early, and whether it has ended.
+	mu    sync.Mutex
+	cause error
+	ended bool
+}
+
+// ServeHTTP implements http.Handler for HTTP/2.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := &stream{writer: w, control: http.NewResponseController(w), request: r, patience: longestPatience}
+	defer s.end()
+	x := p.begin(s, connectionIn(r.Context()))
+	defer x.giveBack()
+	x.Started = time.Now()
+	x.readStream(s)
+	// A response that broke off must not look whole: the stream is reset.
+	if !x.serve() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// readStream takes what was asked.
+func (x *exchange) readStream(s *stream) {
+	r := s.request
+	s.header.AddAll(r.Header)
+	for name := range r.Trailer {
+		s.header.Add("Trailer", name)
+	}
+	x.question = question{
+		header: &s.header, method: r.Method, host: r.Host, asked: r.RequestURI, protocol: "HTTP/2.0", http2: true,
+	}
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		s.body = newStreamBody(r.Body, &x.proxy.limits)
+		x.body, x.length, x.trailer = s.body, r.ContentLength, s.requestTrailer
+	}
+}
+
+func (s *stream) requestTrailer() *http1.Header {
+	s.trailer.Reset()
+	s.trailer.AddAll(s.request.Trailer)
+	return &s.trailer
+}
+
+// Alive implements client.
+func (s *stream) Alive() error {
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
+	ctx := s.request.Context()
+	switch {
+	case cause != nil:
+		return cause
+	case ctx.Err() == nil:
+		return nil
+	case errors.Is(context.Cause(ctx), errShutdown):
+		return errShutdown
+	}
+	return http1.ErrClientGone
+}
+
+// Inform implements client. 100 (Continue) is the library's to send, when the body is first read.
+func (s *stream) Inform(status int, header *http1.Header) error {
+	if s.begun || status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
+		return http1.ErrNotAllowed
+	}
+	if status == http.StatusContinue {
+		return nil
+	}
+	own := s.writer.Header()
+	s.fill(own, header)
+	s.writer.WriteHeader(status)
+	clear(own)
+	return nil
+}
+
+// fill puts the fields of a message in, without those that belong to a connection of HTTP/1.1.
+func (s *stream) fill(own http.Header, header *http1.Header) {
+	if header == nil {
+		return
+	}
+	header.CopyTo(own)
+	for _, name := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length", "Te"} {
+		delete(own, name)
+	}
+}
+
+// Respond implements client.
+func (s *stream) Respond(status int, header *http1.Header, length int64) error {
+	if s.begun || status < 200 || status > 999 {
+		return http1.ErrNotAllowed
+	}
+	own := s.writer.Header()
+	s.fill(own, header)
+	if _, ok := own["Content-Type"]; !ok {
+		// Or the library would guess one.
+		own["Content-Type"] = nil
+	}
+	s.begun, s.left = true, length
+	s.bodiless = s.request.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+	if length >= 0 && status != http.StatusNoContent {
+		own["Content-Length"] = []string{formatInt(length)}
+	}
+	s.writer.WriteHeader(status)
+	return nil
+}
+
+// Write implements client.
+func (s *stream) Write(p []byte) (int, error) {
+	switch {
+	case !s.begun:
+		return 0, http1.ErrNotAllowed
+	case s.bodiless || len(p) == 0:
+		return len(p), nil
+	case s.left >= 0 && int64(len(p)) > s.left:
+		return 0, http1.ErrBodyLength
+	}
+	if err := s.Alive(); err != nil {
+		return 0, err
+	}
+	s.arm()
+	n, err := s.writer.Write(p)
+	s.written += int64(n)
+	if s.left >= 0 {
+		s.left -= int64(n)
+	}
+	return n, s.sent(err)
+}
+
+// arm gives a write the time it may take. The deadline is approximate, so that it is seldom set.
+func (s *stream) arm() {
+	now := time.Now()
+	if left := s.armed.Sub(now); left >= s.patience/2 && left <= s.patience {
+		return
+	}
+	s.armed = now.Add(s.patience)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause == nil {
+		// Not every connection can do this, and then pings find out.
+		_ = s.control.SetWriteDeadline(s.armed)
+	}
+}
+
+func (s *stream) sent(err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := s.Alive(); cause != nil {
+		return cause
+	}
+	return errors.Join(http1.ErrClientGone, err)
+}
+
+// Flush implements client.
+func (s *stream) Flush() error {
+	s.arm()
+	return s.sent(s.control.Flush())
+}
+
+// Finish implements client.
+func (s *stream) Finish(trailer *http1.Header) error {
+	switch {
+	case !s.begun:
+		return http1.ErrNotAllowed
+	case s.left > 0 && !s.bodiless:
+		return http1.ErrBodyLength
+	}
+	if trailer == nil {
+		return nil
+	}
+	own := s.writer.Header()
+	trailer.Each(func(name, value string) bool {
+		if name = http.CanonicalHeaderKey(name); !isFraming(name) {
+			own[http.TrailerPrefix+name] = append(own[http.TrailerPrefix+name], value)
+		}
+		return true
+	})
+	return nil
+}
+
+// isFraming tells of fields that no trailer section may hold, since they decide how a message is read.
+func isFraming(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Trailer", "Host", "Connection", "Te", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// Written implements client.
+func (s *stream) Written() int64 { return s.written }
+
+// Upgrade implements client: HTTP/2 does not switch protocols (RFC 9113, section 8.6).
+func (s *stream) Upgrade(*http1.Header) (net.Conn, error) { return nil, http1.ErrNotAllowed }
+
+// CloseAfter implements client. A connection of HTTP/2 is of many exchanges.
+func (s *stream) CloseAfter() {}
+
+// Patience implements client.
+func (s *stream) Patience(silence time.Duration) { s.patience = silence }
+
+// Severer implements client.
+func (s *stream) Severer() func(cause error) { return s.sever }
+
+func (s *stream) sever(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.cause != nil {
+		return
+	}
+	s.cause = cause
+	// Whoever waits for the client is woken; what is on its way may still arrive, so that the end can be told in the stream.
+	if s.body != nil {
+		s.body.interrupt()
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(lastWords))
+}
+
+// lastWords is how long a write to the client may take when its exchange has been cut.
+const lastWords = 250 * time.Millisecond
+
+// end says that the writer is not to be used any more.
+func (s *stream) end() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+}

@@ -142,7 +142,7 @@ func parseProxyBinary(command, protocol byte, rest []byte) (proxyHeader, error) 
 		return proxyHeader{}, nil
 	case command != proxyProxy:
 		return proxyHeader{}, errors.New("the header of the PROXY protocol has an unknown version or command")
-	case family > proxyFamilyUnix || transport > 2:
+	case family > proxyFamilyUnix || transport > 2 || (family == proxyFamilyAny) != (transport == 0):
 		return proxyHeader{}, errors.New("the header of the PROXY protocol has an unknown family or transport")
 	case family == proxyFamilyAny || family == proxyFamilyUnix:
 		// The client is somebody who has no address here.

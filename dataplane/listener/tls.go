@@ -47,16 +47,11 @@ func NewClientAuth(authorities []byte, required bool) (*ClientAuth, error) {
 	return auth, nil
 }
 
-// ACMEProtocol is what an authority that checks a name by TLS-ALPN-01 asks for (RFC 8737, section 3).
-const ACMEProtocol = "acme-tls/1"
-
 // TLSConfig makes a TLS.
 type TLSConfig struct {
 	// Identity finds what a server name shows, exact or by a wildcard. It is asked at each handshake, so what it says takes effect
 	// at once, and may be called by several goroutines. An empty name: the client sent none.
 	Identity func(serverName string) (Identity, bool)
-	// Challenge, if not nil, finds the certificate that answers an authority's check of a name (RFC 8737).
-	Challenge func(serverName string) (*tls.Certificate, bool)
 	// HTTP2 offers h2.
 	HTTP2 bool
 }
@@ -114,16 +109,7 @@ func (t *TLS) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 
 // configFor finds the configuration for a client: nil is the usual one.
 func (t *TLS) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	name := nameOf(hello.ServerName)
-	if t.settings.Challenge != nil && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ACMEProtocol {
-		if certificate, ok := t.settings.Challenge(name); ok {
-			return &tls.Config{
-				MinVersion: tls.VersionTLS12, NextProtos: []string{ACMEProtocol}, Certificates: []tls.Certificate{*certificate},
-				SessionTicketsDisabled: true,
-			}, nil
-		}
-	}
-	identity, ok := t.settings.Identity(name)
+	identity, ok := t.settings.Identity(nameOf(hello.ServerName))
 	if !ok || identity.ClientAuth == nil {
 		return nil, nil //nolint:nilnil // the way of crypto/tls to say: the usual configuration
 	}

@@ -78,12 +78,12 @@ type breaker struct {
 
 // admit lets a request pass, or says how long none will. A trial belongs to a round, which is never 0.
 func (b *breaker) admit(c *BreakerConfig, now int64) (round uint32, wait time.Duration, ok bool) {
-	if !c.opens() || BreakerState(b.state.Load()) == BreakerClosed { //nolint:gosec // it holds states
+	if !c.opens() || b.now() == BreakerClosed {
 		return 0, 0, true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch BreakerState(b.state.Load()) { //nolint:gosec // as above
+	switch b.now() {
 	case BreakerClosed:
 		return 0, 0, true
 	case BreakerOpen:
@@ -108,7 +108,7 @@ func (b *breaker) settle(c *BreakerConfig, round uint32, outcome outcome, now in
 	switch {
 	case round != 0:
 		b.settleTrial(c, round, outcome, now)
-	case outcome == outcomeUnknown || !c.opens() || BreakerState(b.state.Load()) != BreakerClosed: //nolint:gosec // as above
+	case outcome == outcomeUnknown || !c.opens() || b.now() != BreakerClosed:
 		// What was under way when it opened is old news.
 	default:
 		b.count(c, outcome, now)
@@ -133,7 +133,7 @@ func (b *breaker) count(c *BreakerConfig, outcome outcome, now int64) {
 	}
 	if tooMany {
 		b.mu.Lock()
-		if BreakerState(b.state.Load()) == BreakerClosed { //nolint:gosec // as above
+		if b.now() == BreakerClosed {
 			b.open(c, now)
 		}
 		b.mu.Unlock()
@@ -143,7 +143,7 @@ func (b *breaker) count(c *BreakerConfig, outcome outcome, now int64) {
 func (b *breaker) settleTrial(c *BreakerConfig, round uint32, outcome outcome, now int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.round != round || BreakerState(b.state.Load()) != BreakerTrying { //nolint:gosec // as above
+	if b.round != round || b.now() != BreakerTrying {
 		return
 	}
 	b.running--

@@ -3,9 +3,11 @@ package upstream
 import (
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 )
 
@@ -110,4 +112,57 @@ func TestNothingRunsAfterClose(t *testing.T) {
 		t.Error("no target")
 	}
 	r.running.Wait()
+}
+
+func TestWhatIsShown(t *testing.T) {
+	t.Parallel()
+	r := NewRegistry(Environment{})
+	config := Config{Name: "s", Targets: targets(1, 2), Breaker: BreakerConfig{Consecutive: 1}}
+	s := acquire(t, r, config)
+	target := s.Pick(Choice{Window: 1, Now: time.Now()})
+	s.Report(1, target, FailureConnect, time.Millisecond)
+	target.Done(1)
+	ask(s, Failure500)
+	config.ConnectTimeout = time.Hour
+	acquire(t, r, config)
+
+	states := r.States()
+	if len(states) != 2 || states[0].Service != "s" || len(states[0].Targets) != 2 || states[0].Arms[0].Breaker != "open" {
+		t.Fatalf("%+v", states)
+	}
+	shown := states[0].Targets[slices.Index(s.Targets(), target)]
+	if arm := shown.Arms[0]; !arm.Ejected || arm.Ejections != 1 || arm.Running != 0 || shown.URL != "http://"+target.Host() || !shown.Healthy {
+		t.Errorf("%+v", shown)
+	}
+
+	metrics := prometheus.NewPedanticRegistry()
+	if err := metrics.Register(NewCollector(r)); err != nil {
+		t.Fatal(err)
+	}
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range metric.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			got[name] = metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"tidegate_upstream_breaker_state stable s":                          1,
+		"tidegate_upstream_breaker_opened_total stable s":                   1,
+		"tidegate_upstream_target_ejected stable s http://" + target.Host(): 1,
+		"tidegate_upstream_target_ejections_total stable s http://target1":  got["tidegate_upstream_target_ejected stable s http://target1"],
+		"tidegate_upstream_target_healthy s http://target0":                 1,
+		"tidegate_upstream_target_running stable s http://" + target.Host(): 0,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v, %v, want %v", name, value, ok, want)
+		}
+	}
 }

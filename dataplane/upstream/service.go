@@ -111,6 +111,14 @@ func (s *Service) Upgrades() bool {
 	return s.config.Protocol == HTTP1 || s.config.Protocol == Automatic
 }
 
+// connections is how many are idle, and how many are open; -1 if nobody knows, as with HTTP/2.
+func (t *Target) connections() (idle, open int) {
+	if t.transport.pool == nil || t.transport.http2 != nil {
+		return -1, -1
+	}
+	return t.transport.pool.Size()
+}
+
 // close closes what no exchange uses.
 func (t *Target) close() { t.transport.close() }
 

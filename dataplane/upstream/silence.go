@@ -50,7 +50,7 @@ func (s *Service) GiveUp(window Window, t *Target) bool {
 
 // usable tells whether a target may be chosen now.
 func (s *Service) usable(m *member, window Window, now int64) bool {
-	if m.prober != nil && !m.prober.healthy.Load() {
+	if !m.healthy() {
 		return false
 	}
 	if s.config.SlowStart > 0 && !s.warm(m, window, now) {
@@ -77,5 +77,5 @@ func (s *Service) usable(m *member, window Window, now int64) bool {
 // looksUsable tells the same without choosing it.
 func (m *member) looksUsable(window Window, now int64) bool {
 	until := m.target.windows[window].outlier.until.Load()
-	return (m.prober == nil || m.prober.healthy.Load()) && (until == 0 || now >= until)
+	return m.healthy() && (until == 0 || now >= until)
 }

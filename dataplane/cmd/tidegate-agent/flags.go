@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,10 +25,15 @@ type flags struct {
 
 	ProxyAddress    string         `default:"127.0.0.1:8080" help:"Clients, HTTP/1.1 and h2c (${default})." placeholder:"HOST:PORT"`
 	TLSAddress      string         `name:"tls-address" default:"127.0.0.1:8443" help:"Clients, HTTP/1.1 and h2 over TLS (${default})." placeholder:"HOST:PORT"`
-	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config (${default})." placeholder:"HOST:PORT"`
+	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config, /debug/upstreams (${default})." placeholder:"HOST:PORT"`
 	TrustedProxies  []netip.Prefix `help:"Peers whose forwarding headers are believed: \"10.0.0.0/8\"." placeholder:"CIDR"`
 	RefuseUpstreams []netip.Prefix `help:"Addresses that are no upstreams, beside link-local and metadata addresses." placeholder:"CIDR"`
 	AllowUpstreams  []netip.Prefix `help:"Exceptions from the addresses that are no upstreams." placeholder:"CIDR"`
+
+	Zone          string `help:"Where the agent runs, as the targets of services name their zones. Default: the label zone." placeholder:"ZONE"`
+	DiscoveryDir  string `type:"path" help:"Folder with the files that services find their targets in. Default: none are read." placeholder:"DIR"`
+	ConsulAddress string `help:"The Consul agent that services find their targets with. Default: http://127.0.0.1:8500." placeholder:"URL"`
+	Kubeconfig    string `type:"path" help:"How to reach Kubernetes, outside of a cluster." placeholder:"FILE"`
 
 	AccessLog    string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
 	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -70,6 +76,7 @@ func (f *flags) complete() error {
 		}
 		f.Name = strings.ToLower(host)
 	}
+	f.Zone = cmp.Or(f.Zone, f.Labels["zone"])
 	return nil
 }
 

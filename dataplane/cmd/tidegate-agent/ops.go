@@ -13,8 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"tidegate.dev/dataplane/agent"
 )
 
 const (
@@ -35,14 +33,14 @@ func newMetrics() *prometheus.Registry {
 	return registry
 }
 
-// opsHandler serves /metrics, /healthz (the process lives), /readyz (it can serve clients) and /debug/config (what it serves,
-// which holds no secret: those travel apart).
-func opsHandler(stopping context.Context, registry *prometheus.Registry, client *agent.Agent) http.Handler {
+// opsHandler serves /metrics, /healthz (the process lives), /readyz (it can serve clients), /debug/config (what it serves,
+// which holds no secret: those travel apart) and /debug/upstreams (how the targets fare).
+func opsHandler(stopping context.Context, p *parts) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{Registry: p.metrics}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status := client.Status()
+		status := p.agent.Status()
 		switch {
 		case stopping.Err() != nil:
 			answer(w, http.StatusServiceUnavailable, "stopping")
@@ -54,13 +52,16 @@ func opsHandler(stopping context.Context, registry *prometheus.Registry, client 
 			answer(w, http.StatusOK, "ok")
 		}
 	})
-	mux.HandleFunc("GET /debug/config", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(client.Configuration()) // the client is gone: nobody is left to tell
-	})
+	mux.HandleFunc("GET /debug/config", func(w http.ResponseWriter, _ *http.Request) { show(w, p.agent.Configuration()) })
+	mux.HandleFunc("GET /debug/upstreams", func(w http.ResponseWriter, _ *http.Request) { show(w, p.upstreams.States()) })
 	return mux
+}
+
+func show(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(value) // the client is gone: nobody is left to tell
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

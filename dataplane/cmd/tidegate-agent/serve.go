@@ -13,6 +13,7 @@ import (
 
 	"tidegate.dev/dataplane/agent"
 	"tidegate.dev/dataplane/agent/identity"
+	"tidegate.dev/dataplane/discovery"
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/plugin/builtin"
@@ -28,6 +29,7 @@ type parts struct {
 	connection *identity.Connection
 	agent      *agent.Agent
 	proxy      *proxy.Proxy
+	upstreams  *upstream.Registry
 	accessLog  *telemetry.AccessLog
 	metrics    *prometheus.Registry
 	ops        net.Listener
@@ -53,6 +55,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = p.connection.Close() }()
+	defer p.upstreams.Close()
 	if p.ops, err = listenOps(ctx, f.OpsAddress); err != nil {
 		return err
 	}
@@ -78,7 +81,13 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 		return nil, fmt.Errorf("%w (--control-plane)", err)
 	}
 	table, state, uses := lane.New(), plugin.NewState(), telemetry.NewKeyUses()
-	registry := upstream.NewRegistry(upstream.Addresses{Refused: f.RefuseUpstreams, Allowed: f.AllowUpstreams})
+	p.upstreams = upstream.NewRegistry(upstream.Environment{
+		Refused: f.RefuseUpstreams, Allowed: f.AllowUpstreams, Zone: f.Zone, Log: log,
+		Discovery: discovery.Environment{
+			Secret: table.Secret, FilesDir: f.DiscoveryDir, Kubeconfig: f.Kubeconfig, ConsulAddress: f.ConsulAddress, Log: log,
+		},
+	})
+	registry := p.upstreams
 	counters := telemetry.NewCounters(plugin.ReasonNames())
 	if accessFile != nil {
 		p.accessLog = telemetry.NewAccessLog(accessFile)
@@ -86,6 +95,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	p.proxy, err = proxy.New(proxy.Config{
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
 		Lane: table, State: state, Counters: counters, KeyUses: uses, AccessLog: p.accessLog, Log: log,
+		Upstreams: registry,
 	})
 	if err != nil {
 		return nil, err
@@ -103,6 +113,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 		p.metrics.Register(telemetry.NewCollector(counters)),
 		p.metrics.Register(agent.NewCollector(p.agent)),
 		p.metrics.Register(proxy.NewCollector(p.proxy)),
+		p.metrics.Register(upstream.NewCollector(registry)),
 	)
 }
 
@@ -122,7 +133,7 @@ func (p *parts) run(ctx context.Context, f *flags) error {
 	stopping := ctx
 	group, ctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	ctx, end := context.WithCancelCause(ctx)
-	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p.metrics, p.agent)) })
+	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p)) })
 	if local, err := listenLocal(ctx, f.StateDir); err != nil {
 		p.log.Warn("no local commands", "error", err) // such as a path too long for a socket
 	} else {

@@ -36,7 +36,19 @@ func refuse(context.Context, string, string) (net.Conn, error) { return nil, err
 // run starts a source, which ends with the test.
 func run(t *testing.T, c discovery.Config, e discovery.Environment) *rig {
 	t.Helper()
-	r := &rig{updates: make(chan []discovery.Target, 64), board: discovery.NewBoard(), log: &logLines{lines: make(chan string, 256)}}
+	board := discovery.NewBoard()
+	t.Cleanup(func() {
+		if left := board.Statuses(); len(left) > 0 {
+			t.Errorf("the board still shows %v", left)
+		}
+	})
+	return runOn(t, board, c, e)
+}
+
+// runOn starts a source beside others.
+func runOn(t *testing.T, board *discovery.Board, c discovery.Config, e discovery.Environment) *rig {
+	t.Helper()
+	r := &rig{updates: make(chan []discovery.Target, 64), board: board, log: &logLines{lines: make(chan string, 256)}}
 	e.Board, e.Log = r.board, slog.New(r.log)
 	source, err := discovery.New(c, e)
 	if err != nil {
@@ -56,9 +68,6 @@ func run(t *testing.T, c discovery.Config, e discovery.Environment) *rig {
 			}
 		case <-time.After(10 * time.Second):
 			t.Error("the source does not end")
-		}
-		if left := r.board.Statuses(); len(left) > 0 {
-			t.Errorf("the board still shows %v", left)
 		}
 	})
 	return r
@@ -90,16 +99,26 @@ func (r *rig) none(t *testing.T) {
 // until waits for a status.
 func (r *rig) until(t *testing.T, what string, is func(discovery.Status) bool) discovery.Status {
 	t.Helper()
+	var status discovery.Status
+	wait(t, what, func() bool {
+		statuses := r.board.Statuses()
+		if len(statuses) == 1 {
+			status = statuses[0]
+		}
+		return len(statuses) == 1 && is(status)
+	})
+	return status
+}
+
+// wait waits until something is so.
+func wait(t *testing.T, what string, is func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		statuses := r.board.Statuses()
-		if len(statuses) == 1 && is(statuses[0]) {
-			return statuses[0]
-		}
+	for !is() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited for %s, but it is %+v", what, statuses)
+			t.Fatalf("waited in vain for %s", what)
 		}
 		<-tick.C
 	}

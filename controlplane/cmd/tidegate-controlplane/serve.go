@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	adminui "tidegate.dev/admin-ui"
+	"tidegate.dev/controlplane/acme"
 	"tidegate.dev/controlplane/admin"
 	"tidegate.dev/controlplane/config"
 	"tidegate.dev/controlplane/fleet"
@@ -72,6 +73,7 @@ type parts struct {
 	controller *rollout.Controller
 	collector  *telemetry.Collector
 	retention  *telemetry.Retention
+	issuance   *acme.Manager
 	metrics    *prometheus.Registry
 	log        *slog.Logger
 }
@@ -85,6 +87,7 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 	p.controller = rollout.NewController(rollout.NewPostgres(opened), p.watcher, rollout.ControllerConfig{
 		Holder: f.Replica + "/" + rand.Text(), Log: log,
 	})
+	p.issuance = acme.NewManager(acme.Config{Store: opened, Keyring: keys, Log: log, UserAgent: "tidegate/" + version})
 	console, err := adminui.Files()
 	if err != nil {
 		return nil, fmt.Errorf("reading the console: %w", err)
@@ -111,7 +114,7 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 		}
 		return 0
 	})
-	for _, collector := range slices.Concat([]prometheus.Collector{leading}, p.agents.Metrics(), p.collector.Metrics()) {
+	for _, collector := range slices.Concat([]prometheus.Collector{leading}, p.agents.Metrics(), p.collector.Metrics(), p.issuance.Metrics()) {
 		if err := p.metrics.Register(collector); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
@@ -138,6 +141,7 @@ func (p *parts) run(ctx context.Context, addresses *listeners) error {
 	start("rollout controller", p.controller.Run)
 	start("telemetry collector", p.collector.Run)
 	start("telemetry retention", p.retention.Run)
+	start("certificates", p.issuance.Run)
 	start("idempotency keys", func(ctx context.Context) error { return forgetRequests(ctx, p.store, p.log) })
 	return group.Wait()
 }

@@ -293,6 +293,7 @@ func TestWhatKeepsAnAgentFromStartingIsNamed(t *testing.T) {
 		"proxy port":   {[]string{"--ops-address", "127.0.0.1:0", "--proxy-address", address}, "--proxy-address"},
 		"no token":     {[]string{"--ops-address", "127.0.0.1:0", "--proxy-address", "127.0.0.1:0"}, "--join-token-file"},
 		"unknown flag": {[]string{"--proxies", "x"}, "proxies"},
+		"no URL":       {[]string{"--consul-address", "localhost:8500"}, "--consul-address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			arguments := append([]string{"--state-dir", t.TempDir(), "--tls-address", "127.0.0.1:0", "--log-level", "error"}, tt.arguments...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ type flags struct {
 
 	ProxyAddress    string         `default:"127.0.0.1:8080" help:"Clients, HTTP/1.1 and h2c (${default})." placeholder:"HOST:PORT"`
 	TLSAddress      string         `name:"tls-address" default:"127.0.0.1:8443" help:"Clients, HTTP/1.1 and h2 over TLS (${default})." placeholder:"HOST:PORT"`
-	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config, /debug/upstreams (${default})." placeholder:"HOST:PORT"`
+	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config, /debug/upstreams, /debug/discovery (${default})." placeholder:"HOST:PORT"`
 	TrustedProxies  []netip.Prefix `help:"Peers whose forwarding headers are believed: \"10.0.0.0/8\"." placeholder:"CIDR"`
 	RefuseUpstreams []netip.Prefix `help:"Addresses that are no upstreams, beside link-local and metadata addresses." placeholder:"CIDR"`
 	AllowUpstreams  []netip.Prefix `help:"Exceptions from the addresses that are no upstreams." placeholder:"CIDR"`
@@ -77,6 +78,12 @@ func (f *flags) complete() error {
 		f.Name = strings.ToLower(host)
 	}
 	f.Zone = cmp.Or(f.Zone, f.Labels["zone"])
+	if f.ConsulAddress == "" {
+		return nil
+	}
+	if u, err := url.Parse(f.ConsulAddress); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("--consul-address %q is not a URL like http://127.0.0.1:8500", f.ConsulAddress)
+	}
 	return nil
 }
 

@@ -34,7 +34,8 @@ func newMetrics() *prometheus.Registry {
 }
 
 // opsHandler serves /metrics, /healthz (the process lives), /readyz (it can serve clients), /debug/config (what it serves,
-// which holds no secret: those travel apart) and /debug/upstreams (how the targets fare).
+// which holds no secret: those travel apart), /debug/upstreams (how the targets fare) and /debug/discovery (how those fare that
+// know the targets).
 func opsHandler(stopping context.Context, p *parts) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{Registry: p.metrics}))
@@ -54,6 +55,7 @@ func opsHandler(stopping context.Context, p *parts) http.Handler {
 	})
 	mux.HandleFunc("GET /debug/config", func(w http.ResponseWriter, _ *http.Request) { show(w, p.agent.Configuration()) })
 	mux.HandleFunc("GET /debug/upstreams", func(w http.ResponseWriter, _ *http.Request) { show(w, p.upstreams.States()) })
+	mux.HandleFunc("GET /debug/discovery", func(w http.ResponseWriter, _ *http.Request) { show(w, p.sources.Statuses()) })
 	return mux
 }
 

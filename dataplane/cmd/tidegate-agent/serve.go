@@ -30,6 +30,7 @@ type parts struct {
 	agent      *agent.Agent
 	proxy      *proxy.Proxy
 	upstreams  *upstream.Registry
+	sources    *discovery.Board
 	accessLog  *telemetry.AccessLog
 	metrics    *prometheus.Registry
 	ops        net.Listener
@@ -73,7 +74,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 
 // build makes the parts; none of them begins yet.
 func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error) {
-	p = &parts{metrics: newMetrics(), log: log}
+	p = &parts{metrics: newMetrics(), sources: discovery.NewBoard(), log: log}
 	if p.identity, err = identity.Open(f.StateDir); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,8 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	p.upstreams = upstream.NewRegistry(upstream.Environment{
 		Refused: f.RefuseUpstreams, Allowed: f.AllowUpstreams, Zone: f.Zone, Log: log,
 		Discovery: discovery.Environment{
-			Secret: table.Secret, FilesDir: f.DiscoveryDir, Kubeconfig: f.Kubeconfig, ConsulAddress: f.ConsulAddress, Log: log,
+			Secret: table.Secret, FilesDir: f.DiscoveryDir, Kubeconfig: f.Kubeconfig, ConsulAddress: f.ConsulAddress,
+			Board: p.sources, Log: log,
 		},
 	})
 	registry := p.upstreams
@@ -114,6 +116,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 		p.metrics.Register(agent.NewCollector(p.agent)),
 		p.metrics.Register(proxy.NewCollector(p.proxy)),
 		p.metrics.Register(upstream.NewCollector(registry)),
+		p.metrics.Register(discovery.NewCollector(p.sources)),
 	)
 }
 

@@ -37,7 +37,7 @@ func (x *exchange) check() plugin.Verdict {
 			return verdict
 		}
 	}
-	if x.proxy.misdirected(x.host, x.connection.tls) {
+	if x.proxy.misdirected(x.host, x.connection) {
 		return plugin.Refuse(plugin.ReasonMisdirected, "")
 	}
 	return plugin.Continue()
@@ -104,6 +104,7 @@ func (x *exchange) identify() {
 	} else {
 		header.DelFunc(isIdentityOrForwarding)
 	}
+	x.prove()
 	header.Set("X-Forwarded-For", peer)
 	if !header.Has("X-Forwarded-Proto") {
 		header.Set("X-Forwarded-Proto", scheme)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidegate.dev/dataplane/lane"
+	"tidegate.dev/dataplane/listener"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/dataplane/upstream"
@@ -18,8 +19,14 @@ type Config struct {
 	// any free port.
 	Address    string
 	TLSAddress string
-	// TrustedProxies are the peers whose forwarding headers are believed.
+	// Sockets are ports that are open already; nil: none is.
+	Sockets *listener.Sockets
+	// ProxyProtocol and TLSProxyProtocol say of either whether its connections begin with a header of the PROXY protocol.
+	ProxyProtocol, TLSProxyProtocol listener.ProxyProtocol
+	// TrustedProxies are the peers whose forwarding headers are believed, and whose headers of the PROXY protocol are.
 	TrustedProxies []netip.Prefix
+	// Connections bounds connections and handshakes.
+	Connections listener.Limits
 	// DrainTimeout is how long exchanges may take to end after Run's context is done. Default 30 s.
 	DrainTimeout time.Duration
 
@@ -57,8 +64,6 @@ type Limits struct {
 	BodyGrace time.Duration
 	// Streams is the number of concurrent exchanges of an HTTP/2 connection. Default 100.
 	Streams int
-	// Connections is the number of clients' connections. Default 20,000.
-	Connections int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -70,7 +75,6 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.BodyRate, 240)
 	setDefault(&l.BodyGrace, 5*time.Second)
 	setDefault(&l.Streams, 100)
-	setDefault(&l.Connections, 20_000)
 	return l
 }
 

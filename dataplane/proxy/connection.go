@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"net"
 	"net/netip"
+
+	"tidegate.dev/dataplane/listener"
 )
 
 // connection is what is known of a client's connection, for all of its exchanges.
@@ -14,6 +17,9 @@ type connection struct {
 	trusted  bool
 	// tls is nil in clear text.
 	tls *tls.ConnectionState
+	// proof is nil if the client did not prove who it is; policy says to whom it did.
+	proof  *proof
+	policy [sha256.Size]byte
 }
 
 type connectionKey struct{}
@@ -23,24 +29,27 @@ var nobody = &connection{peer: netip.IPv4Unspecified(), peerText: "0.0.0.0"}
 
 func (p *Proxy) connectionOf(conn net.Conn) *connection {
 	c := &connection{peer: nobody.peer}
-	if address, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		c.peer = address.Addr().Unmap().WithZone("")
+	accepted := listener.Of(conn)
+	if accepted != nil && accepted.Source().IsValid() {
+		c.peer = accepted.Source().Addr()
 	}
 	c.peerText = c.peer.String()
 	c.trusted = p.trusted.has(c.peer)
-	for conn != nil {
-		if secure, ok := conn.(*tls.Conn); ok {
-			state := secure.ConnectionState()
-			c.tls = &state
-			break
-		}
-		wrapped, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		conn = wrapped.NetConn()
+	secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return c
+	}
+	state := secure.ConnectionState()
+	c.tls = &state
+	if accepted != nil && accepted.ClientAuth() != nil && len(state.VerifiedChains) > 0 {
+		c.proof, c.policy = newProof(state.PeerCertificates[0]), accepted.ClientAuth().Fingerprint
 	}
 	return c
+}
+
+// provedTo tells whether the client proved who it is under a policy.
+func (c *connection) provedTo(policy [sha256.Size]byte) bool {
+	return c.proof != nil && c.policy == policy
 }
 
 func (c *connection) scheme() string {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/plugin"
@@ -38,9 +39,20 @@ type exchange struct {
 	snapshot *snapshot.Snapshot
 	route    *snapshot.Route
 	// target is that of the last try; the exchange runs on it, or not any more. permit is the leave to use its service.
-	target  *upstream.Target
-	running bool
-	permit  upstream.Permit
+	// reserved says that it has a place among the target's connections.
+	target   *upstream.Target
+	running  bool
+	reserved bool
+	permit   upstream.Permit
+	// began is when the last try did, and tried how many there were. If the request may switch to another target while the first
+	// still has it, a wait for the head is impatient: it gives up a target that is silent. Then the next try is granted, after a
+	// pause.
+	began     time.Time
+	tried     int
+	maySwitch bool
+	impatient bool
+	granted   bool
+	pause     time.Duration
 	// number is the route's.
 	number      uint32
 	identifiers identifiers

@@ -29,10 +29,10 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 	if !x.pick(x.Started) {
 		return upstream.Response{}, noTarget
 	}
-	began, stale := x.Started, false
-	for tried := 1; ; tried++ {
+	stale := false
+	for x.began, x.tried = x.Started, 1; ; x.tried++ {
 		response, failed, failure := x.try()
-		known := x.report(failed, failure, time.Since(began))
+		known := x.report(failed, failure, time.Since(x.began))
 		if failure == upstream.FailureNone {
 			x.permit.Settle(known)
 			return response, plugin.Continue()
@@ -40,12 +40,14 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		pause, again := time.Duration(0), false
 		switch {
 		case x.client.Alive() != nil || !x.repeatable(failure):
+		case x.granted:
+			pause, again, x.granted = x.pause, true, false
 		case failed != nil && failed.Retry == http1.RetryReused && !stale:
 			// The connection had ended before the request came. That is no failure of the target, and costs no budget.
 			stale, again = true, true
-			tried--
+			x.tried--
 		default:
-			pause, again = service.Retry(window, tried, failure)
+			pause, again = service.Retry(window, x.tried, failure)
 		}
 		if !again {
 			x.permit.Settle(known)
@@ -60,8 +62,8 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		if err := x.wait(pause); err != nil {
 			return upstream.Response{}, x.cutVerdict(err)
 		}
-		began = time.Now()
-		x.pick(began)
+		x.began = time.Now()
+		x.pick(x.began)
 	}
 }
 
@@ -98,13 +100,19 @@ func (x *exchange) prepare() {
 	if x.body != nil && x.length <= longestRepeat {
 		x.body.Keep(longestRepeat)
 	}
+	x.maySwitch = x.body == nil || x.length >= 0 && x.length <= longestRepeat
 	if perTry > 0 && x.length >= 0 && x.length <= longestRepeat {
 		x.call.HeaderTimeout = min(perTry, timeouts.ResponseHeader)
 	}
 }
 
 // Alive implements http1.Downstream for the exchange's client.
-func (x *exchange) Alive() error { return x.client.Alive() }
+func (x *exchange) Alive() error {
+	if err := x.client.Alive(); err != nil {
+		return err
+	}
+	return x.patience()
+}
 
 // Inform implements http1.Downstream: it passes an informational response on, without what is not the upstream's to say.
 func (x *exchange) Inform(status int, header *http1.Header) error {

@@ -33,7 +33,9 @@ func hasPrefix[T []byte | string](name T, prefix string) bool {
 }
 
 // isIdentity tells of fields that say who calls.
-func isIdentity(name []byte) bool { return hasPrefix(name, identityPrefix) }
+func isIdentity(name []byte) bool {
+	return hasPrefix(name, identityPrefix) || hasPrefix(name, clientCertificatePrefix)
+}
 
 // isIdentityOrForwarding tells of fields that clients cannot set.
 func isIdentityOrForwarding(name []byte) bool {

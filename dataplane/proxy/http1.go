@@ -20,7 +20,7 @@ func (p *Proxy) newHTTP1() *http1.Server {
 			TargetBytes: l.TargetBytes, HeaderBytes: l.HeaderBytes, HeaderCount: l.HeaderCount, Head: l.HeaderTimeout,
 			KeepAlive: l.IdleTimeout, BytesPerSecond: l.BodyRate, BodyGrace: l.BodyGrace,
 		},
-		HTTP2:  p.serveHTTP2,
+		HTTP2:  func(conn net.Conn) { p.http2.serve(conn) },
 		Opened: func(conn net.Conn) any { return p.connectionOf(conn) },
 		Panicked: func(cause any, stack []byte) {
 			p.log.Error("an exchange panicked where nobody expected it", slog.Any("cause", cause), slog.String("stack", string(stack)))

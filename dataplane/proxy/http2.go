@@ -2,79 +2,83 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
+
+	"tidegate.dev/dataplane/listener"
 )
 
-// http2Server serves connections that are known to speak HTTP/2, by net/http's server.
+// http2Server serves connections that are known to speak HTTP/2, by the server of golang.org/x/net/http2.
 type http2Server struct {
 	// Set once.
-	server      *http.Server
-	connections chan net.Conn
-	closed      chan struct{}
+	proxy    *Proxy
+	library  *http2.Server
+	base     *http.Server // lends the library its settings, and tells it to shut down
+	lifetime context.Context
 
-	// Guarded by mu: the connections that are served, each with what is closed at its end.
+	// Atomic.
+	draining atomic.Bool
+
+	// Guarded by mu: the connections that are served.
 	mu   sync.Mutex
-	open map[net.Conn]chan struct{}
+	open map[net.Conn]struct{}
 }
 
-func (p *Proxy) newHTTP2(lifetime context.Context) *http2Server {
-	s := &http2Server{connections: make(chan net.Conn), closed: make(chan struct{}), open: make(map[net.Conn]chan struct{})}
-	spoken := new(http.Protocols)
-	spoken.SetHTTP2(true)
-	spoken.SetUnencryptedHTTP2(true)
-	s.server = &http.Server{
+func (p *Proxy) newHTTP2(lifetime context.Context) (*http2Server, error) {
+	enableExtendedConnect()
+	s := &http2Server{proxy: p, lifetime: lifetime, open: make(map[net.Conn]struct{})}
+	s.base = &http.Server{
 		Handler:           p,
-		Protocols:         spoken,
 		ReadHeaderTimeout: p.limits.HeaderTimeout,
 		IdleTimeout:       p.limits.IdleTimeout,
 		// What is a little too large gets a proper answer, what is far too large the library's.
 		MaxHeaderBytes: 2 * p.limits.HeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          p.limits.Streams,
-			MaxReceiveBufferPerConnection: 1 << 20,
-			MaxReceiveBufferPerStream:     64 << 10,
-			SendPingTimeout:               30 * time.Second,
-			PingTimeout:                   15 * time.Second,
-			WriteByteTimeout:              30 * time.Second,
-		},
-		BaseContext: func(net.Listener) context.Context { return lifetime },
-		ConnContext: p.connectionContext,
-		ConnState:   s.note,
-		ErrorLog:    slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
-	return s
-}
-
-// note learns that a connection has ended.
-func (s *http2Server) note(conn net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
-		return
+	s.library = &http2.Server{
+		MaxConcurrentStreams:         uint32(p.limits.Streams),
+		MaxReadFrameSize:             16 << 10, // the least that the RFC allows, and enough
+		MaxUploadBufferPerConnection: 1 << 20,
+		MaxUploadBufferPerStream:     64 << 10,
+		IdleTimeout:                  p.limits.IdleTimeout,
+		ReadIdleTimeout:              30 * time.Second,
+		PingTimeout:                  15 * time.Second,
+		WriteByteTimeout:             30 * time.Second,
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ended, ok := s.open[conn]; ok {
-		close(ended)
-		delete(s.open, conn)
+	if err := http2.ConfigureServer(s.base, s.library); err != nil {
+		return nil, fmt.Errorf("setting up HTTP/2: %w", err)
 	}
+	return s, nil
 }
 
 // serve serves a connection to its end. What the client sends first is the preface of HTTP/2.
 func (s *http2Server) serve(conn net.Conn) {
-	ended := make(chan struct{})
+	ctx := s.proxy.connectionContext(s.lifetime, conn)
+	conn = s.proxy.gate.GuardHTTP2(conn, listener.HTTP2Limits{HeaderBytes: 2 * s.proxy.limits.HeaderBytes})
 	s.mu.Lock()
-	s.open[conn] = ended
+	s.open[conn] = struct{}{}
 	s.mu.Unlock()
-	select {
-	case s.connections <- conn:
-		<-ended
-	case <-s.closed:
+	defer func() {
+		s.mu.Lock()
+		delete(s.open, conn)
+		s.mu.Unlock()
 		_ = conn.Close()
-		s.note(conn, http.StateClosed)
-	}
+	}()
+	s.library.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, BaseConfig: s.base})
+}
+
+// drain has every connection told that it ends (RFC 9113, section 6.8): those that are open now, and others with their first
+// answer.
+func (s *http2Server) drain(ctx context.Context) {
+	s.draining.Store(true)
+	_ = s.base.Shutdown(ctx) // it has no connections of its own to wait for
 }
 
 // sever ends all connections.
@@ -85,28 +89,3 @@ func (s *http2Server) sever() {
 		_ = conn.Close()
 	}
 }
-
-// source is where the server gets its connections. It is a net.Listener.
-type source struct {
-	server  *http2Server
-	closing sync.Once
-}
-
-// Accept implements net.Listener.
-func (l *source) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.server.connections:
-		return conn, nil
-	case <-l.server.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *source) Close() error {
-	l.closing.Do(func() { close(l.server.closed) })
-	return nil
-}
-
-// Addr implements net.Listener. Connections come from several listeners.
-func (l *source) Addr() net.Addr { return &net.TCPAddr{} }

@@ -2,105 +2,58 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
-	"sync"
-	"time"
+
+	"tidegate.dev/dataplane/listener"
 )
 
-// front takes connections, finds out what is spoken on each, and hands it to whoever serves that, to its end.
-type front struct {
-	// Set once.
-	listener net.Listener
-	// tls is nil for clear text.
-	tls *tls.Config
-	// slots bounds the connections: one is taken for each, and when there is none nothing more is accepted.
-	slots   chan struct{}
-	timeout time.Duration
-	// http1 and http2 serve a connection and return when it has ended.
-	http1, http2 func(net.Conn)
-	closed       chan struct{}
-	closing      sync.Once
-}
+// Names of the ports, by which a successor and the service manager know them.
+const (
+	plainName  = "http"
+	secureName = "https"
+)
 
-// run accepts until the listener is closed, and returns when all connections have ended.
-func (f *front) run(ctx context.Context) error {
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer f.close()
-	for {
-		conn, err := f.listener.Accept()
+// listen opens the ports.
+func (p *Proxy) listen(ctx context.Context) (all []*listener.Listener, err error) {
+	for _, port := range []struct {
+		name, address, flag string
+		protocol            listener.ProxyProtocol
+		tls                 *listener.TLS
+		bound               *net.Addr
+	}{
+		{plainName, p.config.Address, "--proxy-address", p.config.ProxyProtocol, nil, &p.plain},
+		{secureName, p.config.TLSAddress, "--tls-address", p.config.TLSProxyProtocol, p.tls, &p.secure},
+	} {
+		if port.address == "" {
+			continue
+		}
+		socket, err := p.config.Sockets.Listen(ctx, port.name, "tcp", port.address)
 		if err != nil {
-			if f.isClosed() {
-				return nil
+			for _, l := range all {
+				l.Close()
 			}
-			if retry(ctx, err) {
-				continue
-			}
-			return err
+			return nil, fmt.Errorf("listening on %s (move it with %s): %w", port.address, port.flag, err)
 		}
-		select {
-		case f.slots <- struct{}{}:
-		case <-f.closed:
-			return conn.Close()
-		}
-		serving.Go(func() {
-			defer func() { <-f.slots }()
-			f.serve(ctx, conn)
-		})
+		*port.bound = socket.Addr()
+		p.names, p.sockets = append(p.names, port.name), append(p.sockets, socket)
+		all = append(all, listener.New(listener.Config{
+			Name: port.name, Socket: socket, Gate: p.gate, TLS: port.tls, ProxyProtocol: port.protocol,
+			TrustedProxies: listener.Prefixes(p.trusted), HTTP1: p.http1.Serve, HTTP2: p.http2.serve,
+		}))
 	}
+	return all, nil
 }
 
-// retry tells whether accepting may go on after an error, and waits a moment for descriptors to become free.
-func retry(ctx context.Context, err error) bool {
-	temporary, ok := err.(interface{ Temporary() bool })
-	if !ok || !temporary.Temporary() {
-		return false
+// accept accepts until the listener is closed, and returns when every connection has ended.
+func accept(lifetime context.Context, l *listener.Listener) error {
+	err := l.Run(lifetime)
+	if err != nil {
+		err = fmt.Errorf("serving on %s: %w", l.Addr(), err)
 	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(10 * time.Millisecond):
-		return true
-	}
+	return errors.Join(err, l.Wait(context.WithoutCancel(lifetime)))
 }
 
-// serve finds out by ALPN (RFC 7301) what the client speaks. In clear text the first bytes tell.
-func (f *front) serve(ctx context.Context, plain net.Conn) {
-	if f.tls == nil {
-		f.http1(plain)
-		return
-	}
-	conn := tls.Server(plain, f.tls)
-	if err := f.handshake(ctx, conn); err != nil {
-		_ = plain.Close()
-		return
-	}
-	if conn.ConnectionState().NegotiatedProtocol == "h2" {
-		f.http2(conn)
-		return
-	}
-	f.http1(conn)
-}
-
-func (f *front) handshake(ctx context.Context, conn *tls.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	return conn.HandshakeContext(ctx)
-}
-
-func (f *front) close() {
-	f.closing.Do(func() {
-		close(f.closed)
-		_ = f.listener.Close()
-	})
-}
-
-func (f *front) isClosed() bool {
-	select {
-	case <-f.closed:
-		return true
-	default:
-		return false
-	}
-}
+// Ports are the ports that clients reach, with their names, for a successor. It may be called when Listening is closed.
+func (p *Proxy) Ports() (names []string, sockets []*net.TCPListener) { return p.names, p.sockets }

@@ -45,7 +45,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	gauge(c.connections, float64(len(c.proxy.slots)))
+	gauge(c.connections, float64(c.proxy.gate.Counts().Open))
 	if log := c.proxy.accessLog; log != nil {
 		out <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(log.Dropped()))
 	}

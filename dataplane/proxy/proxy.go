@@ -2,12 +2,8 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +12,7 @@ import (
 
 	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/lane"
+	"tidegate.dev/dataplane/listener"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/dataplane/upstream"
@@ -35,7 +32,8 @@ type Proxy struct {
 	accessLog *telemetry.AccessLog
 	log       *slog.Logger
 	listening chan struct{}
-	slots     chan struct{}
+	gate      *listener.Gate
+	tls       *listener.TLS
 	// sample is the share of exchanges in the access log, in parts per million.
 	sample uint32
 	http1  *http1.Server
@@ -46,6 +44,8 @@ type Proxy struct {
 
 	// Set before listening is closed.
 	plain, secure net.Addr
+	names         []string
+	sockets       []*net.TCPListener
 	http2         *http2Server
 
 	// Atomic.
@@ -73,7 +73,11 @@ func New(config Config) (*Proxy, error) {
 		log:       config.Log,
 		listening: make(chan struct{}),
 	}
-	p.slots = make(chan struct{}, p.limits.Connections)
+	p.gate = listener.NewGate(config.Connections)
+	var err error
+	if p.tls, err = listener.NewTLS(listener.TLSConfig{Identity: p.identity, HTTP2: true}); err != nil {
+		return nil, err
+	}
 	setDefault(&config.AccessLogSample, 1)
 	p.sample = uint32(max(config.AccessLogSample, 0) * certain)
 	p.spare.New = func() any { return new(exchange) }
@@ -99,13 +103,20 @@ func (p *Proxy) Run(ctx context.Context) error {
 	// Exchanges live on while ctx is done, until they are cut.
 	lifetime, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(errShutdown)
-	p.http2 = p.newHTTP2(lifetime)
-	fronts, err := p.listen(ctx)
+	var err error
+	if p.http2, err = p.newHTTP2(lifetime); err != nil {
+		return err
+	}
+	listeners, err := p.listen(ctx)
 	if err != nil {
 		return err
 	}
+	var serving errgroup.Group
+	for _, l := range listeners {
+		serving.Go(func() error { return accept(lifetime, l) })
+	}
 	served := make(chan error, 1)
-	go func() { served <- p.serve(lifetime, fronts) }()
+	go func() { served <- serving.Wait() }()
 	close(p.listening)
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -116,45 +127,22 @@ func (p *Proxy) Run(ctx context.Context) error {
 		case err := <-served:
 			return err
 		case <-ctx.Done():
-			return p.drain(lifetime, cut, fronts, served)
+			return p.drain(lifetime, cut, listeners, served)
 		}
 	}
-}
-
-// serve serves until the fronts are closed and every connection has ended.
-func (p *Proxy) serve(lifetime context.Context, fronts []*front) error {
-	var group, library errgroup.Group
-	incoming := &source{server: p.http2}
-	library.Go(func() error {
-		if err := p.http2.server.Serve(incoming); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			return fmt.Errorf("serving HTTP/2: %w", err)
-		}
-		return nil
-	})
-	for _, f := range fronts {
-		group.Go(func() error {
-			if err := f.run(lifetime); err != nil {
-				return fmt.Errorf("serving on %s: %w", f.listener.Addr(), err)
-			}
-			return nil
-		})
-	}
-	err := group.Wait()
-	_ = incoming.Close()
-	return errors.Join(err, library.Wait())
 }
 
 // drain takes nothing new, waits for what runs, and cuts what is left when the time is up.
-func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, fronts []*front, served chan error) error {
+func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, listeners []*listener.Listener, served chan error) error {
 	ctx, cancel := context.WithTimeout(lifetime, p.config.DrainTimeout)
 	defer cancel()
-	for _, f := range fronts {
-		f.close()
+	for _, l := range listeners {
+		l.Close()
 	}
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
 	waiting.Go(func() { _ = p.http1.Drain(ctx) })
-	waiting.Go(func() { _ = p.http2.server.Shutdown(ctx) })
+	waiting.Go(func() { p.http2.drain(ctx) })
 	select {
 	case err := <-served:
 		cancel()
@@ -168,48 +156,4 @@ func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, fro
 	severing := time.AfterFunc(2*lastWords, p.http2.sever)
 	defer severing.Stop()
 	return <-served
-}
-
-// listen opens the ports.
-func (p *Proxy) listen(ctx context.Context) ([]*front, error) {
-	var fronts []*front
-	closeAll := func() {
-		for _, f := range fronts {
-			f.close()
-		}
-	}
-	var config net.ListenConfig
-	if p.config.Address != "" {
-		listener, err := config.Listen(ctx, "tcp", p.config.Address)
-		if err != nil {
-			return nil, fmt.Errorf("listening on %s (move it with --proxy-address): %w", p.config.Address, err)
-		}
-		p.plain = listener.Addr()
-		fronts = append(fronts, p.newFront(listener, nil))
-	}
-	if p.config.TLSAddress != "" {
-		tlsConfig, err := p.tlsConfig()
-		if err != nil {
-			closeAll()
-			return nil, err
-		}
-		listener, err := config.Listen(ctx, "tcp", p.config.TLSAddress)
-		if err != nil {
-			closeAll()
-			return nil, fmt.Errorf("listening on %s (move it with --tls-address): %w", p.config.TLSAddress, err)
-		}
-		p.secure = listener.Addr()
-		fronts = append(fronts, p.newFront(listener, tlsConfig))
-	}
-	return fronts, nil
-}
-
-// serveHTTP2 serves a connection whose client speaks HTTP/2.
-func (p *Proxy) serveHTTP2(conn net.Conn) { p.http2.serve(conn) }
-
-func (p *Proxy) newFront(listener net.Listener, config *tls.Config) *front {
-	return &front{
-		listener: listener, tls: config, slots: p.slots, timeout: p.limits.HeaderTimeout,
-		http1: p.http1.Serve, http2: p.serveHTTP2, closed: make(chan struct{}),
-	}
 }

@@ -188,7 +188,7 @@ func TestAnUpstreamThatBreaksOffIsSeen(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	up := server(t, echo("up"))
-	r := newRig(t, func(c *Config) { c.Limits.Connections = 2 })
+	r := newRig(t, func(c *Config) { c.Connections.Connections = 2 })
 	r.serve(simple(up.URL))
 	address := r.proxy.Address().String()
 	ask := func() net.Conn {

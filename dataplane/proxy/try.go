@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -25,9 +26,17 @@ func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
 		}
 		x.call.Body = body
 	}
+	if failed := x.reserve(); failed != nil {
+		return upstream.Response{}, failed, upstream.FailureConnect
+	}
+	x.impatient = x.maySwitch
 	response, failed := x.route.Upstream.RoundTrip(x.target, &x.call)
+	x.impatient = false
 	if failed == nil {
 		return response, nil, upstream.FailureOf(response.Status)
+	}
+	if errors.Is(failed.Err, errTargetSilent) {
+		failed = &http1.Failure{Reason: http1.TimedOut, Source: http1.Upstream, Err: errTargetSilent}
 	}
 	switch failed.Reason {
 	case http1.Unreachable, http1.Exhausted:

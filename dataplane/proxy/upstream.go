@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"tidegate.dev/dataplane/http1"
@@ -33,16 +34,61 @@ var noTarget = plugin.Refuse(plugin.ReasonUpstreamUnreachable, "no target of the
 func (x *exchange) pick(now time.Time) bool {
 	last := x.target
 	x.leaveTarget()
-	x.target = x.route.Upstream.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: last})
+	x.target = x.route.Upstream.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: last, Hash: x.hash()})
 	x.running = x.target != nil
 	return x.running
 }
 
+// hash stands for the part of the request that decides its target, if one does.
+func (x *exchange) hash() uint64 {
+	switch on := x.route.Upstream.HashOn(); on.Kind {
+	case upstream.HashHeader:
+		return upstream.Hash(x.header.Get(on.Name))
+	case upstream.HashCookie:
+		return upstream.Hash(x.cookie(on.Name))
+	case upstream.HashConsumer:
+		return upstream.Hash(x.Caller.Consumer)
+	case upstream.HashAddress:
+		address := x.Client.As16()
+		return upstream.HashBytes(address[:])
+	case upstream.HashNothing:
+	}
+	return 0
+}
+
+// reserve waits for a place among the connections to the target, where those are bounded.
+func (x *exchange) reserve() *http1.Failure {
+	if err := x.route.Upstream.Reserve(x.window(), x.target, x.call.ConnectTimeout); err != nil {
+		return &http1.Failure{Reason: http1.Exhausted, Source: http1.Gateway, Retry: http1.RetrySafe, Err: err}
+	}
+	x.reserved = true
+	return nil
+}
+
 func (x *exchange) leaveTarget() {
+	if x.reserved {
+		x.reserved = false
+		x.target.Free()
+	}
 	if x.running {
 		x.running = false
 		x.target.Done(x.window())
 	}
+}
+
+// errTargetSilent ends the wait for a target that is silent while others answer.
+var errTargetSilent = errors.New("the target is silent while others answer")
+
+// patience ends the wait for the head of a response, if the target is silent and the request can go to another. The retry is
+// taken out of the budget here, for without one the wait goes on.
+func (x *exchange) patience() error {
+	if !x.impatient || !x.route.Upstream.GiveUp(x.window(), x.target, time.Since(x.began)) {
+		return nil
+	}
+	if x.pause, x.granted = x.route.Upstream.Retry(x.window(), x.tried, upstream.FailureTimeout); !x.granted {
+		return nil
+	}
+	return errTargetSilent
 }
 
 // leaveUpstream says that the exchange is over.

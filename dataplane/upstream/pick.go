@@ -69,6 +69,9 @@ func Hash(part string) uint64 {
 	return max(1, xxhash.Sum64String(part))
 }
 
+// HashBytes does the same of bytes.
+func HashBytes(part []byte) uint64 { return max(1, xxhash.Sum64(part)) }
+
 // HashOn is what a choice's Hash is made of.
 func (s *Service) HashOn() HashOn { return s.config.Balancing.HashOn }
 

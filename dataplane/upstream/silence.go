@@ -1,6 +1,9 @@
 package upstream
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A target that takes requests and never answers, or takes no connections and refuses none, fails nothing for as long as the
 // timeouts are. It is found out by comparison: several requests wait, no answer at all has come for much longer than the
@@ -15,11 +18,13 @@ const (
 	severalWaiting = 3
 )
 
-// silent tells whether a target, for which at least so many requests wait, is silent while others answer.
-func (s *Service) silent(t *Target, window Window, now, atLeast int64) bool {
+// silent tells whether a target, for which at least so many requests wait, is silent while others answer; and whether somebody
+// who has waited so long has waited for longer than the others' answers take.
+func (s *Service) silent(t *Target, window Window, now, atLeast int64, waited time.Duration) bool {
 	l := &t.windows[window].load
 	quiet := l.quiet.Load()
-	if quiet == 0 || now-quiet < int64(shortestSilence) || l.waiting() < atLeast {
+	waited = min(waited, time.Duration(now-quiet))
+	if quiet == 0 || waited < shortestSilence || l.waiting() < atLeast {
 		return false
 	}
 	members := s.current.Load().members
@@ -30,18 +35,23 @@ func (s *Service) silent(t *Target, window Window, now, atLeast int64) bool {
 			sum += other.mean.at(now, false)
 		}
 	}
-	return others > 0 && float64(now-quiet) > silenceFactor*sum/float64(others)
+	return others > 0 && float64(waited) > silenceFactor*sum/float64(others)
 }
 
-// GiveUp tells a request that waits for an answer of the target whether to wait no longer: the target is silent while others
-// answer. Asking is cheap; the target is left out from then on.
-func (s *Service) GiveUp(window Window, t *Target) bool {
-	now := s.registry.clock.now()
-	outlier := &t.windows[window].outlier
-	if outlier.until.Load() != 0 {
-		return s.silent(t, window, now, 1)
+// anyTime is longer than anybody waits.
+const anyTime = time.Duration(math.MaxInt64)
+
+// GiveUp tells a request that has waited so long for an answer of the target whether to wait no longer: the target is silent
+// while others answer. Asking is cheap; the target is left out from then on.
+func (s *Service) GiveUp(window Window, t *Target, waited time.Duration) bool {
+	if waited < shortestSilence {
+		return false
 	}
-	if !s.silent(t, window, now, severalWaiting) {
+	now := s.registry.clock.now()
+	if t.windows[window].outlier.until.Load() != 0 {
+		return s.silent(t, window, now, 1, waited)
+	}
+	if !s.silent(t, window, now, severalWaiting, waited) {
 		return false
 	}
 	s.eject(window, t, now)
@@ -61,12 +71,12 @@ func (s *Service) usable(m *member, window Window, now int64) bool {
 	until := outlier.until.Load()
 	switch {
 	case until == 0:
-		if !s.silent(t, window, now, severalWaiting) {
+		if !s.silent(t, window, now, severalWaiting, anyTime) {
 			return true
 		}
 		s.eject(window, t, now)
 		return outlier.until.Load() == 0
-	case now >= until && outlier.trying.Load() && s.silent(t, window, now, 1):
+	case now >= until && outlier.trying.Load() && s.silent(t, window, now, 1, anyTime):
 		// Whoever tried it still waits.
 		s.eject(window, t, now)
 		return false

@@ -41,10 +41,10 @@ func TestATargetThatFallsSilentIsLeftOut(t *testing.T) {
 		if n := steady(time.Second); n < 30 {
 			t.Error("only", n, "requests went to it at first")
 		}
-		if !s.GiveUp(1, e.deaf) && steady(100*time.Millisecond) > 5 {
+		if !s.GiveUp(1, e.deaf, 2*time.Second) && steady(100*time.Millisecond) > 5 {
 			t.Error("it is not left out")
 		}
-		if !s.GiveUp(1, e.deaf) || s.GiveUp(1, s.Targets()[0]) || s.GiveUp(2, e.deaf) {
+		if !s.GiveUp(1, e.deaf, 2*time.Second) || s.GiveUp(1, s.Targets()[0], anyTime) || s.GiveUp(2, e.deaf, anyTime) || s.GiveUp(1, e.deaf, time.Second/2) {
 			t.Error("those who wait are not told, or others are")
 		}
 		if n := steady(time.Minute); n > 8 {
@@ -108,7 +108,7 @@ func TestWhatIsNotSilence(t *testing.T) {
 				s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1, 1, 1)})
 				slow := s.Targets()[1]
 				what(t, s, slow)
-				if s.GiveUp(1, slow) || picks(s, 1, time.Now(), 30)[slow] != 10 {
+				if s.GiveUp(1, slow, anyTime) || picks(s, 1, time.Now(), 30)[slow] != 10 {
 					t.Error("it is left out")
 				}
 			})

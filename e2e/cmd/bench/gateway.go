@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -141,14 +140,7 @@ func (gateway) start(ctx context.Context, a *arena, place placement) (*instance,
 	if err != nil {
 		return nil, err
 	}
-	served := func(ctx context.Context) error {
-		status, _, err := ask(ctx, http.DefaultClient, fmt.Sprintf("http://%s%s", loopback(ports[0]), smallPath(true)), a.key)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("it answers %d", status)
-		}
-		return err
-	}
-	if err := agent.await(ctx, startTimeout, served); err != nil {
+	if err := agent.await(ctx, startTimeout, answering(ports[0], smallPath(true), a.key)); err != nil {
 		agent.stop()
 		return nil, err
 	}

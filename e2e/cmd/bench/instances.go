@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -57,6 +59,13 @@ func (r *runner) instance(ctx context.Context, x subject, s scenario) (*instance
 		i.stop()
 		return nil, fmt.Errorf("it does not do what is measured: %w", err)
 	}
+	if s.Routes > 0 { // the agent answers with what it had before it gets the new revision
+		last := routePrefix(s.Routes-1) + "items/1"
+		if err := i.process.await(ctx, startTimeout, answering(i.http, last, "")); err != nil {
+			i.stop()
+			return nil, err
+		}
+	}
 	r.running[x.server] = i
 	return i, nil
 }
@@ -66,30 +75,44 @@ func (r *runner) stopAll() {
 		i.stop()
 		delete(r.running, s)
 	}
+	clear(r.warm)
 }
 
 var versionNumber = regexp.MustCompile(`v?\d+\.\d+(\.\d+)?[^\s,()]*`)
 
 // versions asks programs for their versions; one that does not say is left out.
 func versions(ctx context.Context, programs []string) map[string]string {
-	ask := map[string][]string{
-		"nginx": {"-v"}, "haproxy": {"-v"}, "caddy": {"version"}, "traefik": {"version"}, "wrk": {"-v"}, "h2load": {"--version"},
-		"gcc": {"--version"}, "tidegate": {"version"},
+	ask := map[string]string{
+		"nginx": "-v", "haproxy": "-v", "wrk": "-v", "h2load": "--version", "gcc": "--version", "tidegate": "version",
 	}
+	modules := map[string]string{"caddy": "github.com/caddyserver/caddy/v2", "traefik": "github.com/traefik/traefik/v3"}
 	out := map[string]string{}
 	for _, name := range programs {
 		path, err := findProgram(name)
-		if err != nil || ask[name] == nil {
-			continue
-		}
-		text, _ := exec.CommandContext(ctx, path, ask[name]...).CombinedOutput() // wrk says it and complains
-		first, _, _ := strings.Cut(string(text), "\n")
-		if name == "traefik" {
-			first = string(text)
-		}
-		if found := versionNumber.FindString(first); found != "" {
-			out[name] = found
+		switch {
+		case err != nil:
+		case modules[name] != "":
+			out[name] = moduleVersion(path, modules[name])
+		case ask[name] != "":
+			text, _ := exec.CommandContext(ctx, path, ask[name]).CombinedOutput() // wrk says it and complains
+			first, _, _ := strings.Cut(string(text), "\n")
+			out[name] = cmp.Or(versionNumber.FindString(first), strings.TrimSpace(strings.TrimPrefix(first, name)))
 		}
 	}
 	return out
+}
+
+// moduleVersion is the version of a module that a program was built from; programs that were not built where they are released
+// do not know theirs.
+func moduleVersion(path, module string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == module {
+			return m.Version
+		}
+	}
+	return "unknown"
 }

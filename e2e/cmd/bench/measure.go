@@ -17,29 +17,30 @@ type runner struct {
 	running  map[server]*instance
 	subjects []subject
 	found    map[string]float64 // saturation of subjects where no scenario measured it
-	routes   int                // so many routes are in place
+	warm     map[warmth]bool
+	routes   int // so many routes are in place
 }
 
-// warmUp is how long a subject gets load before the first round, in seconds: pools fill, code gets warm.
+// warmUp is how long a subject gets load before it is first measured, in seconds: pools fill, code gets warm.
 const warmUp = 1
+
+// warmth says which subject has had load over which protocol since it was started.
+type warmth struct {
+	server   server
+	protocol protocol
+}
 
 // measureAll measures everything that was chosen.
 func measureAll(ctx context.Context, o *options) (*results, error) {
-	began := time.Now()
-	r := &runner{options: o, running: map[server]*instance{}, found: map[string]float64{}}
-	r.results = &results{Time: began.UTC(), Machine: thisMachine(), Versions: versions(ctx, o.needs()), Abouts: map[string]string{}}
+	r := &runner{options: o, running: map[server]*instance{}, found: map[string]float64{}, warm: map[warmth]bool{}}
+	r.results = &results{Time: time.Now().UTC(), Machine: thisMachine(), Versions: versions(ctx, o.needs()), Abouts: map[string]string{}}
 	withStack := false
-	for _, name := range o.Subjects {
-		s := subjectByName(name)
-		// Subjects of one server share its processes, so the server must be the same value.
-		for _, other := range r.subjects {
-			if other.Name == reference && s.Bare {
-				s.server = other.server
-			}
+	for _, s := range allSubjects() {
+		if slices.Contains(o.Subjects, s.Name) {
+			r.subjects = append(r.subjects, s)
+			r.results.Abouts[s.Name] = s.About
+			withStack = withStack || s.server == gateway{}
 		}
-		r.subjects = append(r.subjects, s)
-		r.results.Abouts[name] = s.About
-		withStack = withStack || s.program() == "tidegate"
 	}
 	place, err := placementFor(1, r.results.Machine.Processors)
 	if err != nil {
@@ -51,14 +52,18 @@ func measureAll(ctx context.Context, o *options) (*results, error) {
 	}
 	defer r.arena.close()
 	defer r.stopAll()
-	for i, s := range o.Scenarios {
-		if err := r.scenario(ctx, s, fmt.Sprintf("[%d/%d]", i+1, len(o.Scenarios))); err != nil {
-			return nil, err
+	return r.results, r.measureScenarios(ctx)
+}
+
+func (r *runner) measureScenarios(ctx context.Context) error {
+	for i, s := range r.options.Scenarios {
+		if err := r.scenario(ctx, s, fmt.Sprintf("[%d/%d]", i+1, len(r.options.Scenarios))); err != nil {
+			return err
 		}
 	}
 	r.results.Machine.LoadAfter = loadAverage()
-	r.results.Seconds = time.Since(began).Seconds()
-	return r.results, nil
+	r.results.Seconds = time.Since(r.results.Time).Seconds()
+	return nil
 }
 
 // say tells whoever waits how far it is.
@@ -77,6 +82,9 @@ func (r *runner) scenario(ctx context.Context, s scenario, position string) erro
 			out.Subjects = append(out.Subjects, subjectResult{Name: x.Name})
 		}
 	}
+	if len(taking) == 0 {
+		return nil
+	}
 	rounds := s.Rounds
 	if r.options.Rounds > 0 && s.Load != idle {
 		rounds = r.options.Rounds
@@ -85,7 +93,7 @@ func (r *runner) scenario(ctx context.Context, s scenario, position string) erro
 	for round := range rounds {
 		for turn := range taking {
 			i := (turn + round) % len(taking)
-			if err := r.turn(ctx, s, taking[i], &out.Subjects[i], round); err != nil {
+			if err := r.turn(ctx, s, taking[i], &out.Subjects[i]); err != nil {
 				return err
 			}
 		}
@@ -95,11 +103,11 @@ func (r *runner) scenario(ctx context.Context, s scenario, position string) erro
 }
 
 // turn measures a subject once. That a subject fails is a result; only the end of the run is an error.
-func (r *runner) turn(ctx context.Context, s scenario, x subject, out *subjectResult, round int) error {
+func (r *runner) turn(ctx context.Context, s scenario, x subject, out *subjectResult) error {
 	if out.Error != "" {
 		return nil
 	}
-	measured, err := r.measure(ctx, s, x, round == 0)
+	measured, err := r.measure(ctx, s, x)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -112,7 +120,7 @@ func (r *runner) turn(ctx context.Context, s scenario, x subject, out *subjectRe
 	return nil
 }
 
-func (r *runner) measure(ctx context.Context, s scenario, x subject, first bool) (sample, error) {
+func (r *runner) measure(ctx context.Context, s scenario, x subject) (sample, error) {
 	if s.Load == idle {
 		return r.measureIdle(ctx, s, x)
 	}
@@ -124,19 +132,23 @@ func (r *runner) measure(ctx context.Context, s scenario, x subject, first bool)
 	if q.rate, err = r.rate(ctx, s, x); err != nil {
 		return sample{}, err
 	}
-	if first && x.Name != direct {
-		warm := q
-		warm.seconds = warmUp
-		if _, err := drive(ctx, r.arena, warm); err != nil {
+	if w := (warmth{x.server, s.Protocol}); !r.warm[w] {
+		gentle := q
+		gentle.seconds = warmUp
+		if _, err := drive(ctx, r.arena, gentle); err != nil {
 			return sample{}, err
 		}
+		r.warm[w] = true
 	}
 	return r.sample(ctx, q, i)
 }
 
 // request is what a scenario asks of an instance.
 func (r *runner) request(s scenario, x subject, i *instance) request {
-	q := request{scenario: s, port: i.http, path: s.path(x.Bare), seconds: int(r.options.Duration.Seconds())}
+	q := request{scenario: s, port: i.http, path: s.path(x.Bare), seconds: s.Seconds}
+	if r.options.Duration > 0 {
+		q.seconds = int(r.options.Duration.Seconds())
+	}
 	if s.Protocol != http1 {
 		q.port = i.tls
 	}

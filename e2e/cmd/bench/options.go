@@ -15,7 +15,7 @@ type options struct {
 	Subjects  []string
 	Scenarios []scenario
 	Rounds    int           // 0: each scenario's own number
-	Duration  time.Duration // of one measurement, whole seconds
+	Duration  time.Duration // of one measurement, whole seconds; 0: each scenario's own
 	Output    string        // "table", "markdown" or "json"
 	Save      string        // a file for the results, in JSON
 	From      string        // a file with results to print; nothing is measured
@@ -41,7 +41,7 @@ func parseOptions(arguments []string, complaints io.Writer) (*options, error) {
 	subjects := flags.String("subjects", "", "what is measured, with commas: "+strings.Join(subjectNames(), ", ")+" (default: all)")
 	scenarios := flags.String("scenarios", "", "scenarios, with commas; a name with * at its end stands for all that begin so (default: all)")
 	flags.IntVar(&o.Rounds, "rounds", 0, "how often each subject is measured in each scenario (default: 5, or 3 where it matters less)")
-	flags.DurationVar(&o.Duration, "duration", 3*time.Second, "how long one measurement takes, in whole seconds")
+	flags.DurationVar(&o.Duration, "duration", 0, "how long one measurement takes, in whole seconds (default: 3s, or 2s where it matters less)")
 	flags.StringVar(&o.Output, "o", "table", "what is printed: table, markdown or json")
 	markdown := flags.Bool("markdown", false, "the same as -o markdown")
 	flags.StringVar(&o.Save, "save", "", "write the results to this file as well, in JSON")
@@ -64,7 +64,7 @@ func (o *options) check() error {
 		return fmt.Errorf("-o must be table, markdown or json, not %q", o.Output)
 	case o.Rounds < 0 || o.Rounds > 100:
 		return errors.New("--rounds must be between 1 and 100")
-	case o.Duration < time.Second || o.Duration%time.Second != 0:
+	case o.Duration < 0 || o.Duration%time.Second != 0:
 		return errors.New("--duration must be whole seconds")
 	}
 	return nil
@@ -101,15 +101,24 @@ func (o *options) choose(subjects, scenarios string, quick bool) error {
 
 // needs are the programs that the run starts.
 func (o *options) needs() []string {
-	needed := []string{"gcc", "wrk", "taskset"}
-	for _, s := range o.Scenarios {
-		if s.tool() == toolH2load && !slices.Contains(needed, "h2load") {
-			needed = append(needed, "h2load")
+	needed := []string{"gcc", "taskset"}
+	add := func(program string) {
+		if program != "" && !slices.Contains(needed, program) {
+			needed = append(needed, program)
 		}
 	}
-	for _, name := range o.Subjects {
-		if program := subjectByName(name).program(); program != "" && !slices.Contains(needed, program) {
-			needed = append(needed, program)
+	for _, s := range o.Scenarios {
+		switch s.tool() {
+		case toolH2load:
+			add("h2load")
+			add("wrk") // finds the saturation
+		case toolWrk, toolLoader:
+			add("wrk")
+		}
+		for _, name := range o.Subjects {
+			if x := subjectByName(name); s.measures(x) {
+				add(x.program())
+			}
 		}
 	}
 	return needed

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +64,7 @@ func (p *peer) start(ctx context.Context, a *arena, place placement) (*instance,
 	if err != nil {
 		return nil, err
 	}
-	if err := run.await(ctx, startTimeout, listening(c.HTTP)); err != nil {
+	if err := run.await(ctx, startTimeout, answering(c.HTTP, smallPath(false), "")); err != nil {
 		run.stop()
 		return nil, err
 	}
@@ -127,6 +128,17 @@ func listening(port int) func(context.Context) error {
 			return fmt.Errorf("connecting: %w", err)
 		}
 		return c.Close()
+	}
+}
+
+// answering is a check that a request is answered 200.
+func answering(port int, path, key string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		status, _, err := ask(ctx, http.DefaultClient, "http://"+loopback(port)+path, key)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("it answers %d", status)
+		}
+		return err
 	}
 }
 

@@ -67,6 +67,9 @@ func loadTable(s *scenarioResult) table {
 			held = ""
 		}
 		t.rows = append(t.rows, append(row, held))
+		if kept := median(x, keptUp); kept < keepsUp {
+			t.notes = append(t.notes, fmt.Sprintf("%s answered only %.0f %% of what was asked", x.Name, 100*kept))
+		}
 		if x.Error != "" {
 			t.notes = append(t.notes, fmt.Sprintf("%s failed after %d rounds: %s", x.Name, len(x.Samples), firstWords(x.Error)))
 		}
@@ -76,6 +79,21 @@ func loadTable(s *scenarioResult) table {
 		t.notes = append(t.notes, fmt.Sprintf("noise: a second nginx costs %.2f × the first (%.2f–%.2f)", noise.Median, noise.Min, noise.Max))
 	}
 	return t
+}
+
+// noise says how far two servers lie apart that are the same, in all rounds of all scenarios.
+func (r *results) noise() string {
+	var all []float64
+	for i := range r.Scenarios {
+		s := &r.Scenarios[i]
+		all = append(all, ratios(s.find("nginx-again").values(cpu), s.find(reference).values(cpu))...)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("Noise: over %d pairs of measurements a second nginx used %.2f times the processor time of the first, from %.2f to %.2f, "+
+		"and in eight of ten from %.2f to %.2f.", len(all), spreadOf(all).Median, all[0], all[len(all)-1], quantile(all, 0.1), quantile(all, 0.9))
 }
 
 func idleTable(s *scenarioResult) table {
@@ -93,6 +111,17 @@ func idleTable(s *scenarioResult) table {
 		})
 	}
 	return t
+}
+
+// keepsUp is the share of a fixed rate from which a subject counts as having kept up with it.
+const keepsUp = 0.97
+
+// keptUp is the share of the asked rate that was answered.
+func keptUp(s sample) float64 {
+	if s.Offered == 0 {
+		return 1
+	}
+	return s.Rate / s.Offered
 }
 
 func median(x *subjectResult, of func(sample) float64) float64 { return spreadOf(x.values(of)).Median }

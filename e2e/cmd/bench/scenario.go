@@ -52,6 +52,7 @@ type scenario struct {
 	Connections int
 	Handshakes  bool // a new connection for each request
 	Rounds      int
+	Seconds     int // of one measurement
 	Quick       bool
 	Routes      int  // so many routes stand in the configuration, beside plain and policies
 	Hot         bool // of many routes, only a hundred are asked for
@@ -110,13 +111,15 @@ func prefix(policies bool) string {
 }
 
 const (
-	often  = 5
+	often  = 5 // rounds
 	seldom = 3
+	long   = 3 // seconds
+	short  = 2
 )
 
 // allScenarios are in the order in which they are measured. Rates come from saturation, so that comes first.
 func allScenarios() []scenario {
-	base := scenario{Cores: 1, Protocol: http1, Load: saturation, Connections: 64, Rounds: seldom}
+	base := scenario{Cores: 1, Protocol: http1, Load: saturation, Connections: 64, Rounds: seldom, Seconds: short}
 	with := func(name, about string, change func(*scenario)) scenario {
 		s := base
 		s.Name, s.About = name, about
@@ -124,15 +127,19 @@ func allScenarios() []scenario {
 		return s
 	}
 	all := []scenario{
-		with("policies", "key and limit, headers, request id; saturation", func(s *scenario) { s.Policies, s.Rounds, s.Quick = true, often, true }),
-		with("policies-low", "the same at 30 % of nginx's saturation", func(s *scenario) { s.Policies, s.Load, s.Rounds, s.Quick = true, low, often, true }),
-		with("policies-half", "the same at half of each one's own saturation", func(s *scenario) { s.Policies, s.Load, s.Rounds = true, half, often }),
-		with("plain", "forwarding alone; saturation", func(s *scenario) { s.Rounds, s.Quick = often, true }),
-		with("plain-low", "the same at 30 % of nginx's saturation", func(s *scenario) { s.Load = low }),
-		with("plain-half", "the same at half of each one's own saturation", func(s *scenario) { s.Load = half }),
+		with("policies", "key and limit, headers, request id; saturation", func(s *scenario) { s.Policies, s.Rounds, s.Seconds, s.Quick = true, often, long, true }),
+		with("policies-low", "key and limit, headers, request id; 30 % of nginx's saturation", func(s *scenario) {
+			s.Policies, s.Load, s.Rounds, s.Seconds, s.Quick = true, low, often, long, true
+		}),
+		with("policies-half", "key and limit, headers, request id; half of each one's own saturation", func(s *scenario) {
+			s.Policies, s.Load, s.Rounds, s.Seconds = true, half, often, long
+		}),
+		with("plain", "forwarding alone; saturation", func(s *scenario) { s.Rounds, s.Quick = seldom, true }),
+		with("plain-low", "forwarding alone; 30 % of nginx's saturation", func(s *scenario) { s.Load = low }),
+		with("plain-half", "forwarding alone; half of each one's own saturation", func(s *scenario) { s.Load = half }),
 		with("large", "answers of 1 MiB; forwarding alone", func(s *scenario) { s.Large, s.Connections = true, 16 }),
 		with("tls", "key and limit over TLS 1.3, connections kept", func(s *scenario) { s.Policies, s.Protocol = true, https1 }),
-		with("tls-low", "the same at 30 % of nginx's saturation", func(s *scenario) { s.Policies, s.Protocol, s.Load = true, https1, low }),
+		with("tls-low", "key and limit over TLS 1.3, connections kept; 30 % of nginx's saturation", func(s *scenario) { s.Policies, s.Protocol, s.Load = true, https1, low }),
 		with("tls-handshakes", "forwarding alone over TLS 1.3, a full handshake for each request", func(s *scenario) { s.Protocol, s.Handshakes = https1, true }),
 		with("h2", "key and limit over HTTP/2, 32 connections of 8 streams", func(s *scenario) { s.Policies, s.Protocol, s.Connections = true, https2, 32 }),
 		with("idle", "10,000 idle connections, each after one request", func(s *scenario) { s.Load, s.Rounds, s.Connections = idle, 1, 10000 }),
@@ -140,7 +147,8 @@ func allScenarios() []scenario {
 	for _, s := range slices.Clone(all) {
 		switch s.Name {
 		case "policies", "policies-low", "policies-half", "plain", "tls":
-			s.Name, s.About, s.Cores, s.Rounds, s.Quick, s.Connections = s.Name+"-2", s.About+"; two processors", 2, seldom, false, 128
+			s.Name, s.About, s.Cores, s.Connections = s.Name+"-2", s.About+"; two processors", 2, 128
+			s.Rounds, s.Seconds, s.Quick = seldom, short, false
 			all = append(all, s)
 		}
 	}

@@ -25,7 +25,7 @@ func (o *options) print(w io.Writer, r *results) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	case "markdown":
-		fmt.Fprintln(w, r.heading())
+		fmt.Fprintln(w, strings.ReplaceAll(r.heading(), "\n", "\n\n"))
 		for _, t := range r.tables() {
 			t.markdown(w)
 		}
@@ -87,6 +87,9 @@ func (r *results) heading() string {
 	text := fmt.Sprintf("%s, %s on %d × %s, kernel %s, %.0f min; load average before %s, after %s\n%s",
 		r.Time.Format("2006-01-02 15:04 MST"), m.System, m.Processors, m.Processor, m.Kernel, r.Seconds/60, m.LoadBefore, m.LoadAfter,
 		strings.Join(versions, ", "))
+	if noise := r.noise(); noise != "" {
+		text += "\n" + noise
+	}
 	if m.Busy {
 		text += "\nThe machine was busy with something else when this began: read ratios, and these with care."
 	}

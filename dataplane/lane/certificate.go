@@ -49,6 +49,9 @@ func (c *content) applyCertificate(e *agentv1.LaneEntry) error {
 	}
 	c.removeCertificate(next.name)
 	c.certificates.set(next.name, next)
+	if next.presents.ClientAuth != nil {
+		c.asking.Add(1)
+	}
 	for _, name := range next.names {
 		holders, _ := c.names.get(name)
 		holders = append(slices.Clone(holders), next)
@@ -64,6 +67,9 @@ func (c *content) removeCertificate(certificateName string) {
 		return
 	}
 	c.certificates.remove(certificateName)
+	if old.presents.ClientAuth != nil {
+		c.asking.Add(-1)
+	}
 	for _, name := range old.names {
 		holders, _ := c.names.get(name)
 		holders = slices.DeleteFunc(slices.Clone(holders), func(held *certificate) bool { return held == old })

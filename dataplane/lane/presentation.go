@@ -53,6 +53,9 @@ func (t *Table) ClientAuth(serverName string) *ClientAuth {
 	return found.presents.ClientAuth
 }
 
+// AsksClients tells whether any server name asks clients for certificates.
+func (t *Table) AsksClients() bool { return t.content.Load().asking.Load() > 0 }
+
 // present works out what is shown with a certificate. Authorities that cannot be read are an error: a name that should ask for
 // certificates must not be shown without.
 func (c *certificate) present(material *agentv1.CertificateMaterial) error {

@@ -31,6 +31,8 @@ type content struct {
 	// smallest by certificate name is shown.
 	names        *index[string, []*certificate]
 	certificates *index[string, *certificate]
+	// asking is how many certificates ask clients for theirs. Atomic.
+	asking atomic.Int64
 	// challenges by token.
 	challenges *index[string, challenge]
 }

@@ -78,6 +78,7 @@ type Gate struct {
 	handshakes   atomic.Uint64
 	resumed      atomic.Uint64
 	failures     [failures]atomic.Uint64
+	excesses     [excesses]atomic.Uint64
 }
 
 const clientShards = 64
@@ -175,8 +176,9 @@ type Counts struct {
 	// Accepted, AcceptErrors, Handshakes and Resumed count since the start: connections that were admitted, errors of accepting,
 	// handshakes that were done, and those of them that resumed a session.
 	Accepted, AcceptErrors, Handshakes, Resumed uint64
-	// Refused and Failed are by cause.
-	Refused, Failed map[string]uint64
+	// Refused, Failed and Excesses are by cause: connections that were refused, handshakes that failed, and connections of HTTP/2
+	// that were ended since their clients did too much.
+	Refused, Failed, Excesses map[string]uint64
 }
 
 // Counts tells what was counted so far.
@@ -184,7 +186,7 @@ func (g *Gate) Counts() Counts {
 	c := Counts{
 		Open: g.open.Load(), Handshaking: g.handshaking.Load(), Accepted: g.accepted.Load(), AcceptErrors: g.acceptErrors.Load(),
 		Handshakes: g.handshakes.Load(), Resumed: g.resumed.Load(),
-		Refused: make(map[string]uint64, refusals), Failed: make(map[string]uint64, failures),
+		Refused: make(map[string]uint64, refusals), Failed: make(map[string]uint64, failures), Excesses: make(map[string]uint64, excesses),
 	}
 	for i, name := range refusalNames {
 		c.Refused[name] = g.refused[i].Load()
@@ -192,5 +194,13 @@ func (g *Gate) Counts() Counts {
 	for i, name := range failureNames {
 		c.Failed[name] = g.failures[i].Load()
 	}
+	for i, name := range excessNames {
+		c.Excesses[name] = g.excesses[i].Load()
+	}
 	return c
+}
+
+// GuardHTTP2 guards a connection of HTTP/2 as the function of that name does, and counts excesses.
+func (g *Gate) GuardHTTP2(conn net.Conn, limits HTTP2Limits) net.Conn {
+	return GuardHTTP2(conn, limits, func(excess Excess) { g.excesses[excess].Add(1) })
 }

@@ -31,14 +31,14 @@ const noClientCertificate = "tls: client didn't provide a certificate"
 
 var errTooManyHandshakes = errors.New("too many handshakes wait")
 
-// handshake encrypts a connection. When it fails the caller closes it.
-func (g *Gate) handshake(ctx context.Context, conn *Conn, config *tls.Config) (*tls.Conn, error) {
+// handshake encrypts a connection, unless serving ends. When it fails the caller closes it.
+func (g *Gate) handshake(serving context.Context, conn *Conn, config *tls.Config) (*tls.Conn, error) {
 	defer g.handshaking.Add(-1)
 	if g.handshaking.Add(1) > int64(g.limits.Handshakes+g.limits.HandshakeQueue) {
 		g.refused[RefusedHandshakes].Add(1)
 		return nil, errTooManyHandshakes
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.limits.Handshake)
+	ctx, cancel := context.WithTimeout(serving, g.limits.Handshake)
 	defer cancel()
 	select {
 	case g.turns <- struct{}{}:
@@ -47,9 +47,10 @@ func (g *Gate) handshake(ctx context.Context, conn *Conn, config *tls.Config) (*
 		g.failures[failureTimeout].Add(1)
 		return nil, context.Cause(ctx)
 	}
-	// A deadline costs less than the goroutine that a context needs, and ends the same waits.
+	// A deadline costs less than the goroutine that HandshakeContext would need, and ends the same waits.
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
+	defer context.AfterFunc(serving, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	secure := tls.Server(conn, config)
 	if err := secure.HandshakeContext(context.WithoutCancel(ctx)); err != nil {
 		g.failures[failureOf(err)].Add(1)

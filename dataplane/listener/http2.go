@@ -39,15 +39,19 @@ func (l HTTP2Limits) withDefaults() HTTP2Limits {
 }
 
 // Excess is what a client of HTTP/2 did too much of.
-type Excess string
+type Excess uint8
 
-// What clients of HTTP/2 may do too much of.
+// What clients of HTTP/2 may do too much of; see [HTTP2Limits].
 const (
-	ExcessResets        Excess = "resets"
-	ExcessControls      Excess = "control_frames"
-	ExcessContinuations Excess = "continuations"
-	ExcessHeader        Excess = "header"
+	ExcessResets Excess = iota
+	ExcessControls
+	ExcessContinuations
+	ExcessHeader
+	excesses
+	withinLimits = excesses
 )
+
+var excessNames = [excesses]string{"resets", "control_frames", "continuations", "header"}
 
 // GuardHTTP2 stands between a client and a server of HTTP/2 as golang.org/x/net/http2 has it. What the client sends is counted, and
 // beyond the limits the connection ends with ENHANCE_YOUR_CALM (RFC 9113, section 7). Where that server departs from the RFC, what it
@@ -247,7 +251,7 @@ func (g *guarded) frame() error {
 		g.lost, g.ready = true, len(g.in)
 		return nil
 	}
-	if excess := g.weigh(kind, flags, stream, length); excess != "" {
+	if excess := g.weigh(kind, flags, stream, length); excess != withinLimits {
 		return g.calm(excess)
 	}
 	switch {
@@ -304,7 +308,7 @@ func (g *guarded) weigh(kind, flags byte, stream uint32, length int) Excess {
 			return ExcessControls
 		}
 	}
-	return ""
+	return withinLimits
 }
 
 // Write implements net.Conn.

@@ -268,7 +268,7 @@ func TestFloodsEndTheConnection(t *testing.T) {
 			select {
 			case got := <-p.excess:
 				if got != c.want {
-					t.Errorf("it was told to be calm for %s", got)
+					t.Errorf("it was told to be calm for %s", excessNames[got])
 				}
 			case <-time.After(5 * time.Second):
 				t.Error("nobody was told")

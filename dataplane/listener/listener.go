@@ -2,7 +2,6 @@ package listener
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -206,5 +205,3 @@ func (l *Listener) readProxyHeader(conn *Conn) error {
 	}
 	return nil
 }
-
-var _ tlsConn = (*tls.Conn)(nil)

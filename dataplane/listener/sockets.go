@@ -70,7 +70,7 @@ func takeSockets(first int, names []string) (*Sockets, error) {
 }
 
 // Listen gives the port with a name: one that was given with that name, or with that address, else it opens it. network is "tcp",
-// "tcp4" or "tcp6".
+// "tcp4" or "tcp6". A nil *Sockets opens all.
 func (s *Sockets) Listen(ctx context.Context, name, network, address string) (*net.TCPListener, error) {
 	if i := s.find(name, address); i >= 0 {
 		s.given[i].taken = true
@@ -89,6 +89,9 @@ func (s *Sockets) Listen(ctx context.Context, name, network, address string) (*n
 }
 
 func (s *Sockets) find(name, address string) int {
+	if s == nil {
+		return -1
+	}
 	for i, given := range s.given {
 		if !given.taken && given.name == name {
 			return i

@@ -43,6 +43,8 @@ type Exchange struct {
 	Service string
 	// Caller is who calls; without a Key it is nobody known.
 	Caller Caller
+	// Certificate is what the client proved itself with (mutual TLS), for the name that it asks; nil if it did not.
+	Certificate *ClientCertificate
 	// Limits are the limits that were applied, for the response to report.
 	Limits LimitReport
 
@@ -53,6 +55,16 @@ type Exchange struct {
 
 	// policies are those that ran, in order.
 	policies []*Policy
+}
+
+// ClientCertificate is a client's certificate, which an authority signed that the server name trusts. Nobody changes it.
+type ClientCertificate struct {
+	// Subject is the distinguished name (RFC 2253): "CN=alice,O=Acme".
+	Subject string
+	// DNSNames, URIs and EmailAddresses are the alternative names (RFC 5280, section 4.2.1.6).
+	DNSNames, URIs, EmailAddresses []string
+	// Fingerprint is the SHA-256 of the certificate, in hexadecimal.
+	Fingerprint string
 }
 
 // Caller is who calls, as an authentication policy found it.

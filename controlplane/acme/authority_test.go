@@ -41,6 +41,8 @@ type authority struct {
 	life    uint64
 	current atomic.Pointer[pebble]
 	down    atomic.Bool
+	// silent: it does not say when to renew, as those that do not know RFC 9773.
+	silent atomic.Bool
 	// orders counts those that were asked for, accepted those that were begun.
 	orders, accepted atomic.Int64
 }
@@ -80,19 +82,23 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.down.Load() {
 		panic(http.ErrAbortHandler)
 	}
-	if r.Method != http.MethodPost || r.URL.Path != "/order-plz" {
-		a.current.Load().handler.ServeHTTP(w, r)
-		return
-	}
-	a.orders.Add(1)
 	recorder := httptest.NewRecorder()
 	a.current.Load().handler.ServeHTTP(recorder, r)
-	if recorder.Code == http.StatusCreated {
-		a.accepted.Add(1)
+	body := recorder.Body.Bytes()
+	switch r.URL.Path {
+	case "/dir":
+		if a.silent.Load() {
+			body = bytes.Replace(body, []byte(`"renewalInfo"`), []byte(`"nothing"`), 1)
+		}
+	case "/order-plz":
+		a.orders.Add(1)
+		if recorder.Code == http.StatusCreated {
+			a.accepted.Add(1)
+		}
 	}
 	maps.Copy(w.Header(), recorder.Header())
 	w.WriteHeader(recorder.Code)
-	_, _ = w.Write(recorder.Body.Bytes())
+	_, _ = w.Write(body)
 }
 
 func (a *authority) directory() string { return a.server.URL + "/dir" }

@@ -86,6 +86,7 @@ func TestManyManagersOrderOnce(t *testing.T) {
 func TestACertificateIsRenewedBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.silent.Store(true) // two thirds of its life, then
 	r.goes(r.manager().Run)
 	r.put("shop", r.wanted("short", "shop.example"))
 	r.awaitState("shop", store.ACMEIssued)

@@ -65,7 +65,7 @@ func newRig(t testing.TB) *rig {
 	}
 	r.config, r.fleet = config.New(r.store, r.keys, rollout.Lookup), storetest.Fleet(t, r.store, fleetName)
 	r.agent = newAgent(r)
-	r.authority = newAuthority(t, r.agent.port(), 9)
+	r.authority = newAuthority(t, r.agent.port(), 15)
 	return r
 }
 

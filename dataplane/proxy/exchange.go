@@ -129,6 +129,9 @@ func (x *exchange) serve() (whole bool) {
 	if x.asked == "*" {
 		return x.answerServer()
 	}
+	if proof, ok := x.proof(); ok {
+		return x.answerProof(proof)
+	}
 	if verdict := x.match(); verdict.Refused() {
 		return x.refuse(verdict)
 	}

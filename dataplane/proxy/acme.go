@@ -1,0 +1,25 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// challengePath is where ACME authorities look for proofs that a name leads here (RFC 8555, section 8.3).
+const challengePath = "/.well-known/acme-challenge/"
+
+// proof is the answer to an authority's challenge, if the request asks for one that is under way. Any host may ask: the token
+// is what counts, and what is answered is no secret. Everything else goes its ordinary way.
+func (x *exchange) proof() (keyAuthorization string, ok bool) {
+	token, ok := strings.CutPrefix(x.Path, challengePath)
+	if !ok || x.Method != http.MethodGet && x.Method != http.MethodHead {
+		return "", false
+	}
+	return x.proxy.lane.ACMEChallenge(token)
+}
+
+// answerProof shows it.
+func (x *exchange) answerProof(keyAuthorization string) (whole bool) {
+	x.own.Set("Cache-Control", "no-store")
+	return x.write(http.StatusOK, "application/octet-stream", []byte(keyAuthorization))
+}

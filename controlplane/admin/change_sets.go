@@ -231,6 +231,8 @@ func specOf(resource *adminv1.Resource) (configv1.Kind, proto.Message) {
 		return configv1.Kind_KIND_CERTIFICATE, spec.Certificate
 	case *adminv1.Resource_Secret:
 		return configv1.Kind_KIND_SECRET, spec.Secret
+	case *adminv1.Resource_Test:
+		return configv1.Kind_KIND_TEST, spec.Test
 	}
 	return configv1.Kind_KIND_UNSPECIFIED, nil
 }
@@ -261,6 +263,8 @@ func showResource(resource *config.Resource) *adminv1.Resource {
 		shown.Spec = &adminv1.Resource_Certificate{Certificate: spec}
 	case *configv1.Secret:
 		shown.Spec = &adminv1.Resource_Secret{Secret: spec}
+	case *configv1.Test:
+		shown.Spec = &adminv1.Resource_Test{Test: spec}
 	}
 	return shown
 }

@@ -54,6 +54,7 @@ func registerGateway(mux *runtime.ServeMux, connection grpc.ClientConnInterface)
 		gateway.RegisterIdentityServiceHandlerClient(ctx, mux, adminv1.NewIdentityServiceClient(connection)),
 		gateway.RegisterKeyServiceHandlerClient(ctx, mux, adminv1.NewKeyServiceClient(connection)),
 		gateway.RegisterPlanServiceHandlerClient(ctx, mux, adminv1.NewPlanServiceClient(connection)),
+		gateway.RegisterTestServiceHandlerClient(ctx, mux, adminv1.NewTestServiceClient(connection)),
 		gateway.RegisterPluginServiceHandlerClient(ctx, mux, adminv1.NewPluginServiceClient(connection)),
 		gateway.RegisterRevisionServiceHandlerClient(ctx, mux, adminv1.NewRevisionServiceClient(connection)),
 		gateway.RegisterRolloutServiceHandlerClient(ctx, mux, adminv1.NewRolloutServiceClient(connection)),

@@ -108,6 +108,7 @@ func methods() map[string]method {
 		{adminv1.RouteService_ServiceDesc.ServiceName, "Route", "Routes", "route"},
 		{adminv1.PluginService_ServiceDesc.ServiceName, "Plugin", "Plugins", "plugin"},
 		{adminv1.PlanService_ServiceDesc.ServiceName, "Plan", "Plans", "plan"},
+		{adminv1.TestService_ServiceDesc.ServiceName, "Test", "Tests", "test"},
 		{adminv1.ConsumerService_ServiceDesc.ServiceName, "Consumer", "Consumers", "consumer"},
 		{adminv1.CertificateService_ServiceDesc.ServiceName, "Certificate", "Certificates", "certificate"},
 		{adminv1.SecretService_ServiceDesc.ServiceName, "Secret", "Secrets", "secret"},

@@ -206,6 +206,7 @@ func services() []protoreflect.ServiceDescriptor {
 		adminv1.File_tidegate_admin_v1_consumers_proto, adminv1.File_tidegate_admin_v1_fleets_proto,
 		adminv1.File_tidegate_admin_v1_identity_proto, adminv1.File_tidegate_admin_v1_keys_proto,
 		adminv1.File_tidegate_admin_v1_plans_proto, adminv1.File_tidegate_admin_v1_plugins_proto,
+		adminv1.File_tidegate_admin_v1_tests_proto,
 		adminv1.File_tidegate_admin_v1_revisions_proto, adminv1.File_tidegate_admin_v1_rollouts_proto,
 		adminv1.File_tidegate_admin_v1_routes_proto, adminv1.File_tidegate_admin_v1_secrets_proto,
 		adminv1.File_tidegate_admin_v1_services_proto, adminv1.File_tidegate_admin_v1_telemetry_proto,

@@ -33,7 +33,7 @@ func (a *app) getCommand() *cobra.Command {
 		Short: "Show resources, or one",
 		Long: `Show resources, or one.
 
-KIND is services, routes, plugins, plans, consumers, certificates, secrets, strategies, agents, revisions, rollouts,
+KIND is services, routes, plugins, plans, tests, consumers, certificates, secrets, strategies, agents, revisions, rollouts,
 changeSets or fleets; the singular will do. "all" is everything that a file can hold.
 
 With -o yaml, resources are written as the file that 'apply' takes, so that applying it changes nothing. Private keys of

@@ -69,6 +69,13 @@ func listings() []listing {
 			columns: []column{name, {"REQUESTS", "spec.limits.requests"}, {"PER", "spec.limits.per"}, staged, revision, changed},
 		},
 		{
+			collection: "tests", kind: configv1.Kind_KIND_TEST,
+			one: func() proto.Message { return new(adminv1.Test) }, list: func() proto.Message { return new(adminv1.ListTestsResponse) },
+			columns: []column{
+				name, {"URL", "spec.request.url"}, {"ROUTE", "spec.expect.route"}, {"REASON", "spec.expect.reason"}, staged, revision, changed,
+			},
+		},
+		{
 			collection: "consumers", kind: configv1.Kind_KIND_CONSUMER,
 			one: func() proto.Message { return new(adminv1.Consumer) }, list: func() proto.Message { return new(adminv1.ListConsumersResponse) },
 			columns: []column{name, {"PLAN", "spec.plan"}, {"DISABLED", "spec.disabled"}, staged, {"SEQUENCE", "sequence"}, changed},

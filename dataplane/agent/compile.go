@@ -85,10 +85,16 @@ func (j job) run(ctx context.Context, a *Agent) outcome {
 		o.errors = resourceErrors(err)
 		return o
 	}
-	if o.candidate != nil {
-		if err := a.compilePart(ctx, o.candidate, o.stable.snapshot); err != nil {
-			o.errors = resourceErrors(err)
-		}
+	if o.candidate == nil {
+		return o
+	}
+	isServed := o.candidate.snapshot != nil
+	err := a.compilePart(ctx, o.candidate, o.stable.snapshot)
+	if err == nil && !isServed {
+		err = a.testPart(ctx, o.candidate)
+	}
+	if err != nil {
+		o.errors = resourceErrors(err)
 	}
 	return o
 }
@@ -115,6 +121,18 @@ func (a *Agent) compilePart(ctx context.Context, p *part, previous *snapshot.Sna
 		p.snapshot = nil
 	}
 	return err
+}
+
+// testPart runs the tests that a candidate carries, once for each. Stable is not tested: it has proved itself, and an agent that
+// starts without a control plane must serve it.
+func (a *Agent) testPart(ctx context.Context, p *part) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			a.log.ErrorContext(ctx, "testing panicked", "revision", p.reference.GetRevision(), "panic", value, "stack", string(debug.Stack()))
+			err = &panicError{value}
+		}
+	}()
+	return p.snapshot.Test()
 }
 
 func resourceErrors(err error) []*agentv1.ResourceError {

@@ -153,6 +153,28 @@ func (c *Chain) resolve(x *Exchange, plans Plans) ([]*Policy, Verdict) {
 	return x.policies[first:], Verdict{}
 }
 
+// Decide says what the request phases would decide about a request that is only thought of. It counts nothing; the exchange is the
+// caller's to throw away. Who calls is not asked if the exchange says so already.
+func (c *Chain) Decide(x *Exchange, plans Plans) Verdict {
+	if x.Caller.Consumer == "" {
+		for _, p := range c.authentication {
+			if v := p.peek(x); v.Refused() {
+				return v
+			}
+		}
+	}
+	policies, v := c.resolve(x, plans)
+	if v.Refused() {
+		return v
+	}
+	for _, p := range policies {
+		if v := p.peek(x); v.Refused() {
+			return v
+		}
+	}
+	return Verdict{}
+}
+
 // Response runs the response phases of the policies whose request phase ran, in reverse.
 func (c *Chain) Response(x *Exchange) {
 	for i := len(x.policies) - 1; i >= 0; i-- {

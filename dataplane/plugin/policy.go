@@ -33,6 +33,11 @@ type Judge interface {
 	Judge(x *Exchange) Verdict
 }
 
+// Peeker decides as OnRequest would and counts nothing, for requests that are only thought of.
+type Peeker interface {
+	Peek(x *Exchange) Verdict
+}
+
 // Refunder takes back what OnRequest counted, because a later policy refused the request.
 type Refunder interface {
 	Refund(x *Exchange)
@@ -51,6 +56,7 @@ type Policy struct {
 	response ResponseHandler
 	judge    Judge
 	refunder Refunder
+	peeker   Peeker
 	// judged counts what a shadow policy would have done, by reason; index 0 counts what it would have let pass.
 	judged [reasonCount]atomic.Uint64
 }
@@ -65,6 +71,7 @@ func NewPolicy(name, typeName string, phase Phase, shadow bool, instance any) *P
 	p.request, _ = instance.(RequestHandler)
 	p.response, _ = instance.(ResponseHandler)
 	p.refunder, _ = instance.(Refunder)
+	p.peeker, _ = instance.(Peeker)
 	return p
 }
 
@@ -73,6 +80,17 @@ func (p *Policy) run(x *Exchange) Verdict {
 	case p.judge != nil:
 		p.judged[p.judge.Judge(x).Reason].Add(1)
 	case p.request != nil:
+		return p.request.OnRequest(x)
+	}
+	return Verdict{}
+}
+
+// peek decides about a request that is only thought of. What transforms decides nothing.
+func (p *Policy) peek(x *Exchange) Verdict {
+	switch {
+	case p.peeker != nil:
+		return p.peeker.Peek(x)
+	case p.request != nil && p.Phase < Limit:
 		return p.request.OnRequest(x)
 	}
 	return Verdict{}

@@ -82,11 +82,13 @@ func newCompilation(in Input) *compilation {
 		plugins:  make(map[string]*held[*boundPlugin]),
 		plans:    make(map[string]*held[*plan]),
 		routes:   make(map[string]*routeSource),
+		tests:    make(map[string]*configTest),
+		lane:     in.Lane,
 	}
 	c.next.references.Store(1)
 	if p := in.Previous; p != nil {
 		c.next.services, c.next.plugins = keep(p.services), keep(p.plugins)
-		c.next.plans, c.next.routes = keep(p.plans), maps.Clone(p.routes)
+		c.next.plans, c.next.routes, c.next.tests = keep(p.plans), maps.Clone(p.routes), maps.Clone(p.tests)
 		c.next.numbers = numbers{p.numbers.highest, slices.Clone(p.numbers.free)}
 		c.next.places = p.places
 	}
@@ -127,6 +129,8 @@ func (c *compilation) read() {
 			c.readPlugin(resource)
 		case configv1.Kind_KIND_PLAN:
 			c.readPlan(resource)
+		case configv1.Kind_KIND_TEST:
+			c.readTest(resource)
 		default:
 			c.fail(resource.Key.String(), "", CodeCapability, "this agent does not know kind %d in a revision", resource.Kind)
 		}
@@ -152,6 +156,8 @@ func (c *compilation) delete(key revision.Key) {
 		}
 	case configv1.Kind_KIND_PLAN:
 		drop(c.next.plans, key.Name)
+	case configv1.Kind_KIND_TEST:
+		delete(c.next.tests, key.Name)
 	}
 }
 

@@ -14,6 +14,8 @@ const (
 	CodeReference = "reference"
 	// CodeCapability says that this agent lacks what a resource needs.
 	CodeCapability = "capability"
+	// CodeTest says that the revision decides otherwise than one of its tests says.
+	CodeTest = "test"
 )
 
 // ResourceError is one thing that is wrong with one resource.

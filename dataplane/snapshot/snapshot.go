@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/router"
@@ -25,6 +26,8 @@ type Snapshot struct {
 	plugins  map[string]*held[*boundPlugin]
 	plans    map[string]*held[*plan]
 	routes   map[string]*routeSource
+	tests    map[string]*configTest
+	lane     *lane.Table
 	places   places
 	numbers  numbers
 

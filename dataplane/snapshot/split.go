@@ -132,3 +132,12 @@ func (c *compilation) checkStickyConsumer(name string, source *routeSource) {
 		}
 	}
 }
+
+// services are those that share the requests.
+func (s *Split) services() []string {
+	names := make([]string, 0, len(s.backends))
+	for _, b := range s.backends {
+		names = append(names, b.route.Service)
+	}
+	return names
+}

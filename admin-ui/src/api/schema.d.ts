@@ -842,6 +842,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fleets/{fleet}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tests of a fleet, by name. */
+        get: operations["ListTests"];
+        put?: never;
+        /** Makes a new test; one of that name must not exist. */
+        post: operations["CreateTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fleets/{fleet}/tests/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gets one test. */
+        get: operations["GetTest"];
+        /** Replaces a test whole, or makes it. With If-Match, a lost race is 412. */
+        put: operations["UpsertTest"];
+        post?: never;
+        /** Deletes a test that nothing refers to. */
+        delete: operations["DeleteTest"];
+        options?: never;
+        head?: never;
+        /** Changes the fields that update_mask names; without a mask, those that the body holds. */
+        patch: operations["UpdateTest"];
+        trace?: never;
+    };
     "/v1/fleets/{fleet}:apply": {
         parameters: {
             query?: never;
@@ -1798,6 +1836,10 @@ export interface components {
         ListStrategiesResponse: {
             strategies?: components["schemas"]["Strategy"][];
         };
+        ListTestsResponse: {
+            next_page_token?: string;
+            tests?: components["schemas"]["Test"][];
+        };
         ListTokensResponse: {
             tokens?: components["schemas"]["Token"][];
         };
@@ -2032,7 +2074,8 @@ export interface components {
             route?: components["schemas"]["RouteSpec"];
             secret?: components["schemas"]["SecretSpec"];
             service?: components["schemas"]["ServiceSpec"];
-        } & (unknown | unknown | unknown | unknown | unknown | unknown | unknown);
+            test?: components["schemas"]["TestSpec"];
+        } & (unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown);
         /** @description ResourceChange is the change of one resource. */
         ResourceChange: {
             /** @description "create", "update" or "delete". */
@@ -2046,7 +2089,7 @@ export interface components {
         /** @description ResourceReference names one resource: kind as in URLs ("services", "routes", …). */
         ResourceReference: {
             /** @enum {string} */
-            kind?: "services" | "routes" | "plugins" | "plans" | "consumers" | "certificates" | "secrets";
+            kind?: "services" | "routes" | "plugins" | "plans" | "tests" | "consumers" | "certificates" | "secrets";
             name: string;
         };
         /**
@@ -2484,6 +2527,65 @@ export interface components {
                 [key: string]: string;
             };
             points?: components["schemas"]["TelemetryPoint"][];
+        };
+        /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+        Test: {
+            /** @description Changes with every change; for If-Match. */
+            readonly etag?: string;
+            /** @description For people and filters. Agents never see them. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Unique among the tests of the fleet. */
+            name?: string;
+            /**
+             * Format: int32
+             * @description The revision that brought it.
+             */
+            readonly revision?: number;
+            /** @description What it says. */
+            spec: components["schemas"]["TestSpec"];
+            /** @description "rolling_out", "serving", "rejected" or "pending". */
+            readonly state?: string;
+            /** Format: date-time */
+            readonly update_time?: string;
+        };
+        /** @description TestExpectation is what must be decided. What is left out may be anything. */
+        TestExpectation: {
+            /** @description Why the gateway answers by itself: "no_route", "key_missing", …; "none": it does not, the service answers. */
+            reason?: string;
+            /** @description The name of the route. */
+            route?: string;
+            /** @description The name of a service that may answer. */
+            service?: string;
+            /**
+             * Format: int64
+             * @description What the gateway answers by itself: of a refusal, a redirect or a direct response.
+             */
+            status?: number;
+        };
+        /** @description TestRequest is a request as a client would send it. */
+        TestRequest: {
+            /** @description The client's address. Default 192.0.2.1 (RFC 5737). */
+            client_address?: string;
+            /** @description Who calls: the name of a consumer, as if authentication had found it. Empty: nobody known; authentication decides. */
+            consumer?: string;
+            /** @description Its header, by name. */
+            headers?: {
+                [key: string]: string;
+            };
+            /** @description Default GET. */
+            method?: string;
+            /** @description "https://api.example.com/orders/1?full=1", or a path alone for any host. */
+            url?: string;
+        };
+        /**
+         * @description Test is a request and what the configuration must decide about it. Every agent asks its compiled candidate before it says that
+         *     it serves it, and refuses the revision when the answer is another. Nothing is sent anywhere and nothing is counted.
+         */
+        TestSpec: {
+            expect: components["schemas"]["TestExpectation"];
+            request: components["schemas"]["TestRequest"];
         };
         /** @description Timeouts bound the phases of one exchange. An empty field takes the service's value, then the default. */
         Timeouts: {
@@ -5543,6 +5645,228 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QueryTelemetryResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListTests: {
+        parameters: {
+            query?: {
+                /** @description At most 1000. Default 100. */
+                page_size?: number;
+                /** @description next_page_token of the page before. */
+                page_token?: string;
+                /** @description "name:prefix" or "labels.key=value"; several are joined by " AND ". */
+                filter?: string;
+                /** @description "" for head; "stable" for what has proved itself. */
+                view?: string;
+            };
+            header?: never;
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTestsResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateTest: {
+        parameters: {
+            query?: {
+                /** @description Edit this draft instead of publishing at once. */
+                change_set?: string;
+            };
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Test"];
+            };
+        };
+        responses: {
+            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Test"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetTest: {
+        parameters: {
+            query?: {
+                /** @description "" for head; "stable" for what has proved itself. */
+                view?: string;
+            };
+            header?: never;
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Test"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpsertTest: {
+        parameters: {
+            query?: {
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Test"];
+            };
+        };
+        responses: {
+            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Test"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteTest: {
+        parameters: {
+            query?: {
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateTest: {
+        parameters: {
+            query?: {
+                update_mask?: string;
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Test"];
+            };
+        };
+        responses: {
+            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Test"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -70,6 +70,11 @@ func (p *Policy) Judge(x *plugin.Exchange) plugin.Verdict {
 	return p.verdict(p.usages.Take(p.subject(x), p.rate, x.Started))
 }
 
+// Peek decides as OnRequest would, and counts nothing.
+func (p *Policy) Peek(x *plugin.Exchange) plugin.Verdict {
+	return p.verdict(p.usages.Peek(p.subject(x), p.rate, x.Started))
+}
+
 // Refund takes the request back out of the count.
 func (p *Policy) Refund(x *plugin.Exchange) { p.usages.Refund(p.subject(x)) }
 

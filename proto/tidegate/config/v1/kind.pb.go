@@ -33,6 +33,7 @@ const (
 	Kind_KIND_ROUTE       Kind = 2
 	Kind_KIND_PLUGIN      Kind = 3
 	Kind_KIND_PLAN        Kind = 4
+	Kind_KIND_TEST        Kind = 5
 	Kind_KIND_CONSUMER    Kind = 16
 	Kind_KIND_KEY         Kind = 17
 	Kind_KIND_CERTIFICATE Kind = 18
@@ -51,6 +52,7 @@ var (
 		2:  "KIND_ROUTE",
 		3:  "KIND_PLUGIN",
 		4:  "KIND_PLAN",
+		5:  "KIND_TEST",
 		16: "KIND_CONSUMER",
 		17: "KIND_KEY",
 		18: "KIND_CERTIFICATE",
@@ -64,6 +66,7 @@ var (
 		"KIND_ROUTE":              2,
 		"KIND_PLUGIN":             3,
 		"KIND_PLAN":               4,
+		"KIND_TEST":               5,
 		"KIND_CONSUMER":           16,
 		"KIND_KEY":                17,
 		"KIND_CERTIFICATE":        18,
@@ -104,14 +107,15 @@ var File_tidegate_config_v1_kind_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_kind_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xdc\x01\n" +
+	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xeb\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SERVICE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"KIND_ROUTE\x10\x02\x12\x0f\n" +
 	"\vKIND_PLUGIN\x10\x03\x12\r\n" +
-	"\tKIND_PLAN\x10\x04\x12\x11\n" +
+	"\tKIND_PLAN\x10\x04\x12\r\n" +
+	"\tKIND_TEST\x10\x05\x12\x11\n" +
 	"\rKIND_CONSUMER\x10\x10\x12\f\n" +
 	"\bKIND_KEY\x10\x11\x12\x14\n" +
 	"\x10KIND_CERTIFICATE\x10\x12\x12\x0f\n" +

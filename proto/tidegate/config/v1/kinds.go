@@ -8,6 +8,7 @@ var collections = map[Kind]string{
 	Kind_KIND_ROUTE:       "routes",
 	Kind_KIND_PLUGIN:      "plugins",
 	Kind_KIND_PLAN:        "plans",
+	Kind_KIND_TEST:        "tests",
 	Kind_KIND_CONSUMER:    "consumers",
 	Kind_KIND_KEY:         "keys",
 	Kind_KIND_CERTIFICATE: "certificates",
@@ -39,7 +40,7 @@ func KindOf(collection string) Kind {
 // FileKinds are the kinds that a declarative file can hold, in the order in which they are written.
 func FileKinds() []Kind {
 	return []Kind{
-		Kind_KIND_SERVICE, Kind_KIND_ROUTE, Kind_KIND_PLUGIN, Kind_KIND_PLAN,
+		Kind_KIND_SERVICE, Kind_KIND_ROUTE, Kind_KIND_PLUGIN, Kind_KIND_PLAN, Kind_KIND_TEST,
 		Kind_KIND_CONSUMER, Kind_KIND_CERTIFICATE, Kind_KIND_SECRET,
 	}
 }

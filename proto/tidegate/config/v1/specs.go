@@ -17,6 +17,8 @@ func NewSpec(kind Kind) proto.Message {
 		return new(Plugin)
 	case Kind_KIND_PLAN:
 		return new(Plan)
+	case Kind_KIND_TEST:
+		return new(Test)
 	case Kind_KIND_CONSUMER:
 		return new(Consumer)
 	case Kind_KIND_KEY:
@@ -55,6 +57,9 @@ func References(spec proto.Message) []Reference {
 		add("mirror.service", Kind_KIND_SERVICE, s.GetMirror().GetService())
 	case *Service:
 		add("discovery.consul.token_secret", Kind_KIND_SECRET, s.GetDiscovery().GetConsul().GetTokenSecret())
+	case *Test:
+		add("expect.route", Kind_KIND_ROUTE, s.GetExpect().GetRoute())
+		add("expect.service", Kind_KIND_SERVICE, s.GetExpect().GetService())
 	case *Consumer:
 		add("plan", Kind_KIND_PLAN, s.GetPlan())
 	case *Plugin:

@@ -2,68 +2,83 @@ package router
 
 import "tidegate.dev/proto/pattern"
 
+// forest has the trees of all host patterns.
+type forest[T any] struct {
+	// exact hosts by name, wildcards by what follows "*.", and what is for any host.
+	exact    table[T]
+	wildcard table[T]
+	any      *node[T]
+}
+
 // insert adds a rule whose name is not there yet.
 func (r *Router[T]) insert(c change, rule *rule[T]) {
-	r.rules.put(c, rule.name, rule)
+	named := newChild[T](c, rule.name, "")
+	named.from = &alternative[T]{rule: rule}
+	r.rules.put(c, named, nothing)
 	for _, a := range rule.alternatives {
-		at, added := placeOf(a.Path), rule.candidate(a.Path)
-		r.changeHost(c, a.Host, func(h host[T]) host[T] {
-			if a.Path.Regexp() != nil {
-				h.expressions = h.expressions.insert(c, at, added)
-			} else {
-				h.templates = h.templates.insert(c, at, added)
-			}
-			return h
-		})
+		text, added := textOf(a.Path), rule.addition(a.Path)
+		trees := r.forest(a.Path)
+		if hosts, name := trees.hosts(a.Host); hosts != nil {
+			hosts.edit(c, name, func(of child[T]) child[T] { return of.insert(c, name, text, added) })
+		} else {
+			trees.any = trees.any.insert(c, text, added)
+		}
 	}
 }
 
 // remove takes out the rule with the name, if there is one.
 func (r *Router[T]) remove(c change, name string) {
-	rule, ok := r.rules.get(c.seed, name)
-	if !ok {
+	named := r.rules.find(c.seed, name)
+	if named == nil {
 		return
 	}
-	r.rules.remove(c, name)
+	rule, was := named.from.rule, named.reach()
+	r.rules.remove(c, name, was)
 	for _, a := range rule.alternatives {
-		at := placeOf(a.Path)
-		r.changeHost(c, a.Host, func(h host[T]) host[T] {
-			if a.Path.Regexp() != nil {
-				h.expressions = h.expressions.remove(c, at, name)
-			} else {
-				h.templates = h.templates.remove(c, at, name)
-			}
-			return h
-		})
+		text, gone := textOf(a.Path), rule.addition(a.Path)
+		trees := r.forest(a.Path)
+		if hosts, name := trees.hosts(a.Host); hosts != nil {
+			hosts.edit(c, name, func(of child[T]) child[T] { return of.remove(c, text, gone) })
+		} else {
+			trees.any = trees.any.remove(c, text, gone)
+		}
 	}
 }
 
-// changeHost replaces the trees of a host pattern, which may be there or not, before and after.
-func (r *Router[T]) changeHost(c change, of pattern.Host, edit func(host[T]) host[T]) {
+// forest is where a path belongs.
+func (r *Router[T]) forest(path pattern.Path) *forest[T] {
+	if path.Regexp() != nil {
+		return &r.expressions
+	}
+	return &r.templates
+}
+
+// hosts is where a host pattern belongs, and its name there; nil for any host.
+func (f *forest[T]) hosts(of pattern.Host) (hosts *table[T], name string) {
 	if of.IsAny() {
-		r.any = changed(r.any, edit)
-		return
+		return nil, ""
 	}
-	hosts, key := &r.exact, of.String()
 	if suffix, ok := of.Wildcard(); ok {
-		hosts, key = &r.wildcard, suffix
+		return &f.wildcard, suffix
 	}
-	old, _ := hosts.get(c.seed, key)
-	if h := changed(old, edit); h != nil {
-		hosts.put(c, key, h)
-	} else {
-		hosts.remove(c, key)
-	}
+	return &f.exact, of.String()
 }
 
-// changed returns what edit makes of a host's trees, nil if nothing is left. It copies the two pointers, never the trees.
-func changed[T any](old *host[T], edit func(host[T]) host[T]) *host[T] {
-	h := host[T]{}
-	if old != nil {
-		h = *old
+// named is how many host patterns have a name.
+func (f *forest[T]) named() int { return f.exact.size + f.wildcard.size }
+
+// ways is the largest number of ways in a tree.
+func (f *forest[T]) ways() int {
+	ways := 0
+	if f.any != nil {
+		ways = f.any.high.ways
 	}
-	if h = edit(h); h.templates == nil && h.expressions == nil {
-		return nil
+	return max(ways, f.exact.ways(), f.wildcard.ways())
+}
+
+func (t *table[T]) ways() int {
+	if t.size == 0 {
+		return 0
 	}
-	return &h
+	return t.high.ways
 }

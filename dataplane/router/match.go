@@ -25,31 +25,97 @@ type search[T any] struct {
 	collect *[]string
 }
 
-// walk searches the templates in the tree below n. The segment to be looked at begins at path[at]; at is beyond the end of
-// the path if there are no more segments.
+// maxSuffix is the longest name that a wildcard's suffix can be, in bytes.
+const maxSuffix = 253
+
+// search goes through the trees of all host patterns that fit, in their order.
+func (r *Router[T]) search(s *search[T], authority string) {
+	if !strings.HasPrefix(s.path, "/") {
+		return
+	}
+	if r.templates.named()+r.expressions.named() > 0 {
+		r.searchNamed(s, pattern.NormalizeHost(authority))
+	}
+	if n := r.templates.any; n != nil && n.high.priority > s.priority {
+		s.walk(n, 0)
+	}
+	if n := r.expressions.any; n != nil && n.high.priority > s.priority {
+		s.walkExpressions(n, 0)
+	}
+}
+
+func (r *Router[T]) searchNamed(s *search[T], name string) {
+	s.host(&r.templates.exact, &r.expressions.exact, name)
+	if r.templates.wildcard.size+r.expressions.wildcard.size == 0 {
+		return
+	}
+	// A wildcard stands for at least one character, so the first dot that counts is the second character.
+	for at := max(1, len(name)-1-maxSuffix); at < len(name); at++ {
+		if name[at] == '.' {
+			s.host(&r.templates.wildcard, &r.expressions.wildcard, name[at+1:])
+		}
+	}
+}
+
+func (s *search[T]) host(templates, expressions *table[T], name string) {
+	if c := templates.find(s.seed, name); c != nil {
+		s.child(c, 0)
+	}
+	if c := expressions.find(s.seed, name); c != nil && int64(c.priority) > s.priority {
+		if rest, ok := cutTail(c.behind(), s.path); ok {
+			s.walkExpressions(c.node, len(s.path)-len(rest))
+		}
+	}
+}
+
+// child searches what follows behind a segment. The path goes on at path[at:], with a slash unless that is its end.
+func (s *search[T]) child(c *child[T], at int) {
+	if int64(c.priority) <= s.priority {
+		return
+	}
+	rest := s.path[at:]
+	if c.tail != nil {
+		ok := false
+		if rest, ok = cutTail(c.behind(), rest); !ok {
+			return
+		}
+	}
+	if c.node != nil {
+		s.walk(c.node, len(s.path)-len(rest))
+	} else if rest == "" {
+		s.judge(&c.candidate)
+	}
+}
+
+// walk searches the templates in the tree below n.
 func (s *search[T]) walk(n *node[T], at int) {
-	if at > len(s.path) {
+	if at == len(s.path) {
 		s.consider(n.here)
-		if n.priority > s.priority {
+		if n.high.priority > s.priority {
 			s.consider(n.rest)
 		}
 		return
 	}
-	end := len(s.path)
-	if next := strings.IndexByte(s.path[at:], '/'); next >= 0 {
-		end = at + next
-	}
-	segment := s.path[at:end]
-	if child, ok := n.literals.get(s.seed, segment); ok && child.priority > s.priority {
-		s.walk(child, end+1)
-		if n.priority <= s.priority {
+	end := s.end(at)
+	segment := s.path[at+1 : end]
+	if c := n.literals.find(s.seed, segment); c != nil {
+		s.child(c, end)
+		if n.high.priority <= s.priority {
 			return
 		}
 	}
-	if n.parameter != nil && n.parameter.priority > s.priority && segment != "" {
-		s.walk(n.parameter, end+1)
+	if n.parameter.exists() && segment != "" {
+		s.child(&n.parameter, end)
 	}
 	s.consider(n.rest)
+}
+
+// end is where the segment ends that begins with the slash at path[at].
+func (s *search[T]) end(at int) int {
+	if next := strings.IndexByte(s.path[at+1:], '/'); next >= 0 {
+		return at + 1 + next
+	}
+	return len(s.path)
 }
 
 // walkExpressions searches the regular expressions in the tree below n, those with the longest literal prefix first.
@@ -57,10 +123,11 @@ func (s *search[T]) walkExpressions(n *node[T], at int) {
 	if len(s.path) > pattern.MaxRegexText {
 		return
 	}
-	if at <= len(s.path) {
-		if next := strings.IndexByte(s.path[at:], '/'); next >= 0 {
-			if child, ok := n.literals.get(s.seed, s.path[at:at+next]); ok && child.priority > s.priority {
-				s.walkExpressions(child, at+next+1)
+	if at < len(s.path) {
+		end := s.end(at)
+		if c := n.literals.find(s.seed, s.path[at+1:end]); c != nil && int64(c.priority) > s.priority {
+			if rest, ok := cutTail(c.behind(), s.path[end:]); ok {
+				s.walkExpressions(c.node, len(s.path)-len(rest))
 			}
 		}
 	}
@@ -77,35 +144,42 @@ func (s *search[T]) walkExpressions(n *node[T], at int) {
 // consider takes the first candidate of the list that wins over the best so far, if there is one.
 func (s *search[T]) consider(list []candidate[T]) (found bool) {
 	for i := range list {
-		c := &list[i]
-		if c.priority <= s.priority {
+		if int64(list[i].priority) <= s.priority {
 			return false
 		}
-		if s.collect != nil {
-			s.collectMethods(c)
-			continue
-		}
-		if s.accepts(c) {
-			s.best, s.priority, s.expression = c, c.priority, nil
+		if s.judge(&list[i]) {
 			return true
 		}
 	}
 	return false
 }
 
+// judge takes the candidate, which is above the best so far, if it accepts the request.
+func (s *search[T]) judge(c *candidate[T]) (taken bool) {
+	if s.collect != nil {
+		s.collectMethods(c)
+		return false
+	}
+	if !s.accepts(c) {
+		return false
+	}
+	s.best, s.priority, s.expression = c, int64(c.priority), nil
+	return true
+}
+
 func (s *search[T]) accepts(c *candidate[T]) bool {
 	if c.methods&s.method == 0 {
 		return false
 	}
-	if s.method == otherMethod && c.methods != anyMethod && !slices.Contains(c.rule.methods, s.name) {
+	if s.method == otherMethod && c.methods != anyMethod && !slices.Contains(c.from.rule.methods, s.name) {
 		return false
 	}
-	return !c.conditional || c.rule.acceptsFields(s.fields)
+	return !c.conditional || c.from.rule.acceptsFields(s.fields)
 }
 
 func (s *search[T]) collectMethods(c *candidate[T]) {
-	if !c.conditional || c.rule.acceptsFields(s.fields) {
-		*s.collect = append(*s.collect, c.rule.methods...)
+	if !c.conditional || c.from.rule.acceptsFields(s.fields) {
+		*s.collect = append(*s.collect, c.from.rule.methods...)
 	}
 }
 

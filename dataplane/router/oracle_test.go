@@ -2,7 +2,9 @@ package router
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
+	"strings"
 	"testing"
 
 	"tidegate.dev/proto/pattern"
@@ -20,6 +22,9 @@ func (f fields) Query(name string) (string, bool) {
 	value, present := f.query[name]
 	return value, present
 }
+
+// long is a segment, and a label, that does not fit into a child.
+const long = "a-name-that-is-longer-than-22-bytes"
 
 // choices turns fuzzed bytes into rules and requests over small alphabets, so that they meet often.
 type choices struct{ data []byte }
@@ -41,7 +46,7 @@ func (c *choices) path(t *testing.T) pattern.Path {
 		text = c.pick("~.*", "~/a.*", "~/a/.+", "~/a/b", "~/[ab](/.*)?", "~(?i)/A/b", "~/a/(?P<last>[^/]+)", "~/b/?", "~/a/b/c.*", "~/a:b.*")
 	} else {
 		for range c.below(5) {
-			text += "/" + c.pick("a", "b", "{x}", "a:b", "c%2Fd")
+			text += "/" + c.pick("a", "b", "{x}", "a:b", "c%2Fd", long, fmt.Sprint(c.below(256)))
 			if text[len(text)-1] == '}' {
 				text = fmt.Sprintf("%s%d}", text[:len(text)-1], len(text))
 			}
@@ -58,7 +63,7 @@ func (c *choices) path(t *testing.T) pattern.Path {
 func (c *choices) entry(t *testing.T) Entry[int] {
 	rule := pattern.Rule{Name: fmt.Sprintf("route-%d", c.below(24)), Priority: int32(c.below(3) - 1)}
 	for range c.below(3) {
-		host, err := pattern.ParseHost(c.pick("a.com", "b.a.com", "*.com", "*.a.com", "*", "[::1]"))
+		host, err := pattern.ParseHost(c.pick("a.com", "b.a.com", "*.com", "*.a.com", "*", "[::1]", long+".com", "*."+long+".com"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +96,7 @@ func (c *choices) entry(t *testing.T) Entry[int] {
 
 func (c *choices) request() pattern.Request {
 	request := pattern.Request{
-		Host:   c.pick("a.com", "A.com:80", "b.a.com", "c.b.a.com.", "org", "[::1]:8080", ""),
+		Host:   c.pick("a.com", "A.com:80", "b.a.com", "c.b.a.com.", "org", "[::1]:8080", "", long+".com", "a."+long+".com"),
 		Method: c.pick("GET", "PUT", "PURGE", "POST", "LOCK"),
 	}
 	if c.below(2) == 0 {
@@ -101,7 +106,7 @@ func (c *choices) request() pattern.Request {
 		request.Fields = fields{headers, query}
 	}
 	for range 1 + c.below(5) {
-		request.Path += "/" + c.pick("a", "b", "z", "a:b", "a%3Ab", "c%2Fd", "A")
+		request.Path += "/" + c.pick("a", "b", "z", "a:b", "a%3Ab", "c%2Fd", "A", long, long+"x", fmt.Sprint(c.below(256)))
 	}
 	request.Path += c.pick("", "/")
 	if c.below(16) == 0 {
@@ -154,7 +159,56 @@ func agree(t *testing.T, router *Router[int], want catalog, request pattern.Requ
 	if ok && params.Len() > 0 && len(want.rules[winner].Paths) == 1 {
 		checkParams(t, want.rules[winner].Paths[0], request.Path, &params)
 	}
+	checkWays(t, router, request)
 	return ok
+}
+
+// checkWays holds what bounds the work of a request: the places of a tree where a path is looked for are no more than the ways
+// of the router times the segments of the path.
+func checkWays(t *testing.T, router *Router[int], request pattern.Request) {
+	t.Helper()
+	if request.Path == "" || request.Path[0] != '/' {
+		return
+	}
+	path := pattern.MatchForm(request.Path)
+	trees := []*node[int]{router.templates.any, router.expressions.any}
+	for _, hosts := range []*table[int]{&router.templates.exact, &router.templates.wildcard} {
+		for _, name := range []string{"a.com", "com", "b.a.com", long + ".com"} {
+			if c := hosts.find(router.seed, name); c != nil && c.tail == nil {
+				trees = append(trees, c.node)
+			}
+		}
+	}
+	most := router.Ways() * (strings.Count(path, "/") + 1)
+	for _, tree := range trees {
+		if visited := places(router.seed, tree, path); visited > most {
+			t.Fatalf("%s is looked for at %d places, more than %d in %d ways", path, visited, most, router.Ways())
+		}
+	}
+}
+
+// places is at how many nodes a search looks that never finds anything.
+func places(seed maphash.Seed, n *node[int], path string) int {
+	if n == nil {
+		return 0
+	}
+	if path == "" {
+		return 1
+	}
+	segment, after := cutSegment(path)
+	count := 1
+	below := func(c *child[int]) {
+		if rest, ok := cutTail(c.behind(), after); ok {
+			count += places(seed, c.node, rest)
+		}
+	}
+	if c := n.literals.find(seed, segment); c != nil {
+		below(c)
+	}
+	if n.parameter.exists() {
+		below(&n.parameter)
+	}
+	return count
 }
 
 // checkParams puts the values back into the template: the path must come out.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strings"
 
 	"tidegate.dev/proto/pattern"
 )
+
+// MaxWays bounds [Router.Ways]. Sets of routes that people write have a handful.
+const MaxWays = 256
 
 // Entry is a rule and what it leads to.
 type Entry[T any] struct {
@@ -20,25 +22,11 @@ type Entry[T any] struct {
 // Router matches requests against a fixed set of rules. It is immutable: any number of goroutines may use it.
 type Router[T any] struct {
 	seed maphash.Seed
-	// rules by name, so that a later change finds what it replaces.
-	rules table[*rule[T]]
-	// exact hosts by name, wildcards by what follows "*.", and the rules for any host.
-	exact    table[*host[T]]
-	wildcard table[*host[T]]
-	any      *host[T]
-}
-
-// host has the trees of one host pattern.
-type host[T any] struct {
-	templates   *node[T]
-	expressions *node[T]
-}
-
-func (h *host[T]) highest() int64 {
-	if h == nil {
-		return lowest
-	}
-	return max(h.templates.highest(), h.expressions.highest())
+	// rules by name, so that a later change finds what it replaces. What a child leads to is of no meaning here.
+	rules table[T]
+	// Of each host pattern, the regular expressions come after all templates.
+	templates   forest[T]
+	expressions forest[T]
 }
 
 // New compiles entries. It fails if two have one name or one has none. Rules that tie, which a control plane refuses to
@@ -56,7 +44,7 @@ func (r *Router[T]) With(upserts []Entry[T], deletes []string) (*Router[T], erro
 	c := newChange(r.seed)
 	seen := make(map[string]bool, len(upserts)+len(deletes))
 	for _, name := range deletes {
-		if _, ok := r.rules.get(r.seed, name); !ok || seen[name] {
+		if r.rules.find(r.seed, name) == nil || seen[name] {
 			return nil, fmt.Errorf("deleting route %q: it is not there", name)
 		}
 		seen[name] = true
@@ -74,19 +62,28 @@ func (r *Router[T]) With(upserts []Entry[T], deletes []string) (*Router[T], erro
 		next.remove(c, rule.name)
 		next.insert(c, rule)
 	}
+	if ways := next.Ways(); ways > MaxWays {
+		return nil, fmt.Errorf("compiling %d routes: one path would have to be searched in %d ways, more than %d; too many of them have a parameter "+
+			"where others have a literal", next.Len(), ways, MaxWays)
+	}
 	return &next, nil
 }
+
+// Ways is in how many ways at most one path is looked for below one host pattern, the product of ambiguity: a way more for each
+// place on one line through the tree where a literal and a parameter stand side by side. A search visits no more places than
+// this times the segments of the path. It is an upper bound, kept while routes change.
+func (r *Router[T]) Ways() int { return max(r.templates.ways(), r.expressions.ways()) }
 
 // Len is the number of rules.
 func (r *Router[T]) Len() int { return r.rules.size }
 
 // Get returns the value of the entry with the name.
 func (r *Router[T]) Get(name string) (value T, ok bool) {
-	rule, ok := r.rules.get(r.seed, name)
-	if !ok {
+	named := r.rules.find(r.seed, name)
+	if named == nil {
 		return value, false
 	}
-	return rule.value, true
+	return named.from.rule.value, true
 }
 
 // Match returns the value of the rule that takes the request, and false if none does; [Router.Allowed] then tells 404 from
@@ -105,8 +102,8 @@ func (r *Router[T]) Match(host, method, path string, fields pattern.Fields, para
 	if params != nil {
 		if s.expression != nil && s.expression.captures {
 			params.captureExpression(s.path, s.expression.regex)
-		} else if len(s.best.captures) > 0 {
-			params.capture(path, s.best.captures)
+		} else if s.best.captures {
+			params.capture(path, s.best.from.captures)
 		}
 	}
 	return s.best.value, true
@@ -120,45 +117,4 @@ func (r *Router[T]) Allowed(host, path string, fields pattern.Fields) []string {
 	r.search(&s, host)
 	slices.Sort(methods)
 	return slices.Compact(methods)
-}
-
-// search goes through the trees of all host patterns that fit, in their order.
-func (r *Router[T]) search(s *search[T], authority string) {
-	if !strings.HasPrefix(s.path, "/") {
-		return
-	}
-	if r.exact.size+r.wildcard.size > 0 {
-		r.searchNamed(s, pattern.NormalizeHost(authority))
-	}
-	s.host(r.any)
-}
-
-func (r *Router[T]) searchNamed(s *search[T], name string) {
-	if h, ok := r.exact.get(r.seed, name); ok {
-		s.host(h)
-	}
-	if r.wildcard.size == 0 {
-		return
-	}
-	// A wildcard stands for at least one character, so the first dot that counts is the second character.
-	for at := 1; at < len(name); at++ {
-		if name[at] != '.' {
-			continue
-		}
-		if h, ok := r.wildcard.get(r.seed, name[at+1:]); ok {
-			s.host(h)
-		}
-	}
-}
-
-func (s *search[T]) host(h *host[T]) {
-	if h == nil {
-		return
-	}
-	if h.templates != nil && h.templates.priority > s.priority {
-		s.walk(h.templates, 1)
-	}
-	if h.expressions != nil && h.expressions.priority > s.priority {
-		s.walkExpressions(h.expressions, 1)
-	}
 }

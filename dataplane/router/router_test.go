@@ -233,7 +233,7 @@ func TestRoutersAreEmptiedWhole(t *testing.T) {
 		}
 		router, names = next, names[count:]
 	}
-	if router.Len() != 0 || router.exact.size != 0 || router.wildcard.size != 0 || router.any != nil || router.exact.root != nil || router.rules.root != nil {
+	if router.Len() != 0 || router.templates.named()+router.expressions.named() != 0 || router.templates.any != nil || router.expressions.any != nil {
 		t.Errorf("left over: %+v", router)
 	}
 }

@@ -2,15 +2,17 @@ package router
 
 import (
 	"fmt"
-	"strings"
 
 	"tidegate.dev/proto/pattern"
 )
 
+// maxName is the longest name of a rule, a segment or a host, in bytes.
+const maxName = pattern.MaxPathLength
+
 // rule is what is compiled of an [Entry], shared by its candidates.
 type rule[T any] struct {
 	name         string
-	priority     int64
+	priority     int32
 	conditions   int
 	headers      []pattern.Condition
 	query        []pattern.Condition
@@ -19,15 +21,16 @@ type rule[T any] struct {
 	value        T
 }
 
-func (r *rule[T]) highest() int64 { return r.priority }
-
 func compile[T any](entry Entry[T]) (*rule[T], error) {
 	if entry.Rule.Name == "" {
 		return nil, fmt.Errorf("compiling a route: it has no name")
 	}
+	if len(entry.Rule.Name) > maxName {
+		return nil, fmt.Errorf("compiling a route: its name has %d bytes, more than %d", len(entry.Rule.Name), maxName)
+	}
 	return &rule[T]{
 		name:         entry.Rule.Name,
-		priority:     int64(entry.Rule.Priority),
+		priority:     entry.Rule.Priority,
 		conditions:   entry.Rule.Conditions(),
 		headers:      entry.Rule.Headers,
 		query:        entry.Rule.Query,
@@ -37,39 +40,20 @@ func compile[T any](entry Entry[T]) (*rule[T], error) {
 	}, nil
 }
 
-func (r *rule[T]) candidate(path pattern.Path) candidate[T] {
-	return candidate[T]{
+// addition is the rule's candidate for a path.
+func (r *rule[T]) addition(path pattern.Path) addition[T] {
+	added := addition[T]{candidate: candidate[T]{
+		value:       r.value,
+		from:        &alternative[T]{r, path.Captures()},
 		priority:    r.priority,
 		methods:     methodsOf(r.methods),
 		conditional: len(r.headers)+len(r.query) > 0,
-		rule:        r,
-		captures:    path.Captures(),
-		value:       r.value,
+		captures:    len(path.Captures()) > 0,
+	}}
+	if path.Regexp() != nil {
+		added.expression = &path
 	}
-}
-
-// placeOf says where in a host's trees the path belongs. A regular expression hangs below the whole segments of its literal
-// prefix, where only requests that begin with them come by.
-func placeOf(path pattern.Path) place {
-	if path.Regexp() == nil {
-		return place{path: path, segments: path.Segments()}
-	}
-	whole, _, _ := cutLast(path.LiteralPrefix())
-	var segments []pattern.Segment
-	for part := range strings.SplitSeq(strings.TrimPrefix(whole, "/"), "/") {
-		if part != "" {
-			segments = append(segments, pattern.Segment{Text: part})
-		}
-	}
-	return place{path: path, segments: segments}
-}
-
-// cutLast cuts text around its last slash.
-func cutLast(text string) (before, after string, found bool) {
-	if at := strings.LastIndexByte(text, '/'); at >= 0 {
-		return text[:at], text[at+1:], true
-	}
-	return "", text, false
+	return added
 }
 
 // methodSet has a bit for each usual method, and one for all others together.

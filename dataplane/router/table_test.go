@@ -3,79 +3,109 @@ package router
 import (
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
-// number is a table's value whose priority is itself.
-type number int64
+// leaf is a child whose priority is itself.
+func leaf(c change, n int) child[int] {
+	out := newChild[int](c, nameOf(n), "")
+	out.value, out.priority, out.from = n, int32(n), &alternative[int]{}
+	return out
+}
 
-func (n number) highest() int64 { return int64(n) }
+// nameOf makes short names, and of every third a long one.
+func nameOf(n int) string {
+	if n%3 == 0 {
+		return fmt.Sprintf("%d-is-more-than-a-child-keeps-in-itself", n)
+	}
+	return fmt.Sprint(n)
+}
+
+func checkTable(t *testing.T, seed maphash.Seed, of *table[int], has func(int) bool, count int) {
+	t.Helper()
+	size, highest := 0, lowest
+	for n := range count {
+		found := of.find(seed, nameOf(n))
+		if (found != nil) != has(n) || found != nil && (found.value != n || found.name() != nameOf(n)) {
+			t.Fatalf("%d: found %+v", n, found)
+		}
+		if has(n) {
+			size, highest = size+1, int64(n)
+		}
+	}
+	if of.size != size || size > 0 && of.high.priority != highest {
+		t.Fatalf("size %d, highest %d; want %d, %d", of.size, of.high.priority, size, highest)
+	}
+}
 
 func TestTableKeepsOldVersions(t *testing.T) {
 	t.Parallel()
 	seed := maphash.MakeSeed()
 	const count = 3000
-	versions := []table[number]{{}}
-	for i := range count {
+	versions := []table[int]{{}}
+	for n := range count {
+		version := versions[n]
 		c := newChange(seed)
-		version := versions[i]
-		version.put(c, fmt.Sprint(i), number(i))
+		version.put(c, leaf(c, n), nothing)
 		versions = append(versions, version)
 	}
-	for _, n := range []int{0, 1, 4, 5, 6, 64, 65, 1000, count} {
-		version := versions[n]
-		if version.size != n || n > 0 && version.highest() != int64(n-1) || n == 0 && version.highest() != lowest {
-			t.Errorf("version %d: size %d, highest %d", n, version.size, version.highest())
-		}
-		for i := range count {
-			if value, ok := version.get(seed, fmt.Sprint(i)); ok != (i < n) || ok && value != number(i) {
-				t.Fatalf("version %d: %d is %d, %v", n, i, value, ok)
-			}
-		}
+	for _, n := range []int{0, 1, 4, 5, 16, 17, 64, 65, 1000, count} {
+		checkTable(t, seed, &versions[n], func(i int) bool { return i < n }, count)
 	}
 }
 
 func TestTableRemoves(t *testing.T) {
 	t.Parallel()
 	seed := maphash.MakeSeed()
-	full := table[number]{}
 	build := newChange(seed)
-	const count = 500
-	for i := range count {
-		full.put(build, fmt.Sprint(i), number(i))
+	full := table[int]{}
+	const count = 2000
+	for n := range count {
+		full.put(build, leaf(build, n), nothing)
 	}
-	left := full
-	for i := count - 1; i >= 0; i-- {
-		left.remove(newChange(seed), fmt.Sprint(i))
-		if _, ok := left.get(seed, fmt.Sprint(i)); ok || left.size != i {
-			t.Fatalf("%d is still there, size %d", i, left.size)
-		}
-		if i > 0 && left.highest() != int64(i-1) {
-			t.Fatalf("highest is %d with %d left", left.highest(), i)
+	left, gone := full, map[int]bool{}
+	for i, n := range rand.New(rand.NewPCG(1, 1)).Perm(count) {
+		left.remove(newChange(seed), nameOf(n), reach{int64(n), 1})
+		if gone[n] = true; i%97 == 0 {
+			checkTable(t, seed, &left, func(n int) bool { return !gone[n] }, count)
 		}
 	}
-	if left.remove(build, "x"); left != (table[number]{}) || full.size != count {
-		t.Error("not empty, or the full table changed")
+	left.remove(build, "x", nothing)
+	if left.size != 0 || left.directory != nil || left.single.children != nil {
+		t.Errorf("not empty: %+v", left)
+	}
+	checkTable(t, seed, &full, func(int) bool { return true }, count)
+}
+
+// TestBucketOfOneHash has more children than tags, and none that its tag tells from another.
+func TestBucketOfOneHash(t *testing.T) {
+	t.Parallel()
+	c := newChange(maphash.MakeSeed())
+	const hash, count = 0x123456789abcdef0, 3 * bucketSize
+	var b bucket[int]
+	for n := range count {
+		if !b.put(hash, leaf(c, n)) || b.put(hash, leaf(c, n)) {
+			t.Fatalf("%d is not new, or still", n)
+		}
+	}
+	for n := range count {
+		found := b.find(hash, nameOf(n))
+		if found == nil || found.value != n {
+			t.Fatalf("%d: found %+v", n, found)
+		}
+		b.remove(found, func(*child[int]) uint64 { return hash })
+		if b.find(hash, nameOf(n)) != nil || len(b.children) != count-1-n {
+			t.Fatalf("%d is still there", n)
+		}
 	}
 }
 
-// TestTableListsKeysWhoseHashesAreUsedUp starts at the depth where no bits are left to tell keys apart.
-func TestTableListsKeysWhoseHashesAreUsedUp(t *testing.T) {
+// TestChildIsOneCacheLine holds what the memory layout is made for.
+func TestChildIsOneCacheLine(t *testing.T) {
 	t.Parallel()
-	c := newChange(maphash.MakeSeed())
-	var b *branch[number]
-	for i := range 20 {
-		b, _ = b.put(c, maxDepth, fmt.Sprint(i), number(i))
-	}
-	for i := range 20 {
-		if value, ok := b.find(fmt.Sprint(i)); !ok || value != number(i) {
-			t.Errorf("%d is %d, %v", i, value, ok)
-		}
-	}
-	for i := range 20 {
-		b = b.remove(c, maxDepth, fmt.Sprint(i))
-	}
-	if b != nil {
-		t.Errorf("left over: %+v", b)
+	if size := unsafe.Sizeof(child[*int]{}); size != 64 {
+		t.Errorf("a child has %d bytes", size)
 	}
 }

@@ -1,0 +1,87 @@
+package router
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// bucketSize is how many children of a bucket have tags. A bucket has more only if their hashes cannot tell them apart.
+const bucketSize = 16
+
+// bucket is a few children that are found by one byte of their hashes, so that a look at the tags alone, which lie close
+// together for all buckets, leads to the right child or to none. It is changed by replacing children whole: others may hold
+// the old ones.
+type bucket[T any] struct {
+	tags     [bucketSize]uint8
+	children []child[T]
+}
+
+// tagOf takes bits of the hash that neither the directory nor the segment uses.
+func tagOf(hash uint64) uint8 { return uint8(hash >> 32) }
+
+// find returns the child with the name, nil if there is none. It is not to be changed.
+func (b *bucket[T]) find(hash uint64, name string) *child[T] {
+	tag := tagOf(hash)
+	for from := 0; from < bucketSize && from < len(b.children); from += 8 {
+		equal := equalBytes(binary.LittleEndian.Uint64(b.tags[from:from+8]), tag)
+		for ; equal != 0; equal &= equal - 1 {
+			i := from + bits.TrailingZeros64(equal)/8
+			if i < len(b.children) && b.children[i].is(name) {
+				return &b.children[i]
+			}
+		}
+	}
+	for i := bucketSize; i < len(b.children); i++ {
+		if b.children[i].is(name) {
+			return &b.children[i]
+		}
+	}
+	return nil
+}
+
+// equalBytes sets the highest bit of each byte of word that equals value. It may set that of a byte above such a one too,
+// so what it finds has to be looked at.
+func equalBytes(word uint64, value uint8) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	difference := word ^ ones*uint64(value)
+	return (difference - ones) &^ difference & tops
+}
+
+// put replaces the child with the same name, or adds one more.
+func (b *bucket[T]) put(hash uint64, added child[T]) (grown bool) {
+	if replaced := b.find(hash, added.name()); replaced != nil {
+		at := b.index(replaced)
+		b.children = slices.Clone(b.children)
+		b.children[at] = added
+		return false
+	}
+	count := len(b.children)
+	if count < bucketSize {
+		b.tags[count] = tagOf(hash)
+	}
+	children := make([]child[T], count+1)
+	copy(children, b.children)
+	children[count] = added
+	b.children = children
+	return true
+}
+
+// remove takes out the child that find returned.
+func (b *bucket[T]) remove(gone *child[T], hashOf func(*child[T]) uint64) {
+	at := b.index(gone)
+	b.children = slices.Concat(b.children[:at], b.children[at+1:])
+	b.tags = [bucketSize]uint8{}
+	for i := range min(len(b.children), bucketSize) {
+		b.tags[i] = tagOf(hashOf(&b.children[i]))
+	}
+}
+
+func (b *bucket[T]) index(of *child[T]) int {
+	for i := range b.children {
+		if &b.children[i] == of {
+			return i
+		}
+	}
+	return -1
+}

@@ -67,6 +67,7 @@ type exchange struct {
 	// protocolWanted is the protocol to switch to, if that may go upstream.
 	protocolWanted string
 	deadlineErr    error // what it means if the call's deadline has passed
+	tellsGRPC      bool  // the upstream learns in grpc-timeout what is left
 	informed       bool  // the client has seen an informational response
 	gRPC           bool  // the response is one that ends in a status of gRPC
 	caller         watchedCaller
@@ -132,10 +133,13 @@ func (x *exchange) serve() (whole bool) {
 	if proof, ok := x.proof(); ok {
 		return x.answerProof(proof)
 	}
-	if verdict := x.match(); verdict.Refused() {
-		return x.refuse(verdict)
+	thought := x.think()
+	verdict := x.match()
+	if !verdict.Refused() {
+		verdict = x.police()
 	}
-	if verdict := x.police(); verdict.Refused() {
+	x.compare(thought, verdict)
+	if verdict.Refused() {
 		return x.refuse(verdict)
 	}
 	if x.route.Upstream == nil {

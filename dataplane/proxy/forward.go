@@ -39,7 +39,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		}
 		pause, again := time.Duration(0), false
 		switch {
-		case x.client.Alive() != nil || !x.repeatable(failure):
+		case x.client.Alive() != nil || x.late() || !x.repeatable(failure):
 		case x.granted:
 			pause, again, x.granted = x.pause, true, false
 		case failed != nil && failed.Retry == http1.RetryReused && !stale:
@@ -81,6 +81,7 @@ func (x *exchange) prepare() {
 		ConnectTimeout: timeouts.Connect, HeaderTimeout: timeouts.ResponseHeader, Idle: timeouts.Idle, Downstream: x,
 	}
 	x.call.Deadline, x.deadlineErr = x.deadline()
+	x.heedDeadline()
 	if x.protocolWanted != "" && x.route.Upstream.Upgrades() {
 		x.call.Upgrade = x.protocolWanted
 	}
@@ -151,7 +152,7 @@ func (x *exchange) verdictOn(failed *http1.Failure) plugin.Verdict {
 
 // timeoutVerdict tells the timeout of a part from that of the whole.
 func (x *exchange) timeoutVerdict(part error) plugin.Verdict {
-	if !x.call.Deadline.IsZero() && !time.Now().Before(x.call.Deadline) {
+	if x.late() {
 		if errors.Is(x.deadlineErr, errKeyExpired) {
 			return plugin.Refuse(plugin.ReasonKeyExpired, "")
 		}

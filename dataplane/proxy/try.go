@@ -14,6 +14,10 @@ const longestRepeat = 64 << 10
 
 // try sends the request to the exchange's target once. A response that comes with a failure can still be passed on.
 func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
+	if !x.tellDeadline(x.began) {
+		failed := &http1.Failure{Reason: http1.TimedOut, Source: http1.Client, Err: x.deadlineErr}
+		return upstream.Response{}, failed, upstream.FailureTimeout
+	}
 	x.call.Target = x.upstreamTarget()
 	if x.route.HostOfTarget && (x.route.Rewrite == nil || x.route.Rewrite.Host == "") {
 		x.call.Host = x.target.Authority()

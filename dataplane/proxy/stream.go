@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -20,6 +19,8 @@ type stream struct {
 	header  http1.Header
 	body    *streamBody
 	trailer http1.Header
+	// closes says that the connection is to end.
+	closes bool
 
 	// Of the goroutine that serves.
 	begun    bool
@@ -39,6 +40,7 @@ type stream struct {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &stream{writer: w, control: http.NewResponseController(w), request: r, patience: longestPatience}
 	defer s.end()
+	s.closes = p.http2.draining.Load()
 	x := p.begin(s, connectionIn(r.Context()))
 	defer x.giveBack()
 	x.Started = time.Now()
@@ -58,6 +60,9 @@ func (x *exchange) readStream(s *stream) {
 	}
 	x.question = question{
 		header: &s.header, method: r.Method, host: r.Host, asked: r.RequestURI, protocol: "HTTP/2.0", http2: true,
+	}
+	if x.readExtendedConnect(s) {
+		return
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		s.body = newStreamBody(r.Body, &x.proxy.limits)
@@ -121,6 +126,9 @@ func (s *stream) Respond(status int, header *http1.Header, length int64) error {
 	}
 	own := s.writer.Header()
 	s.fill(own, header)
+	if s.closes {
+		own["Connection"] = []string{"close"} // which the library knows to be the end of the connection
+	}
 	if _, ok := own["Content-Type"]; !ok {
 		// Or the library would guess one.
 		own["Content-Type"] = nil
@@ -219,9 +227,6 @@ func isFraming(name string) bool {
 
 // Written implements client.
 func (s *stream) Written() int64 { return s.written }
-
-// Upgrade implements client: HTTP/2 does not switch protocols (RFC 9113, section 8.6).
-func (s *stream) Upgrade(*http1.Header) (net.Conn, error) { return nil, http1.ErrNotAllowed }
 
 // CloseAfter implements client. A connection of HTTP/2 is of many exchanges.
 func (s *stream) CloseAfter() {}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tidegate.dev/dataplane/http1"
+	"tidegate.dev/dataplane/listener"
 	"tidegate.dev/dataplane/telemetry"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -188,35 +189,34 @@ func TestAnUpstreamThatBreaksOffIsSeen(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	up := server(t, echo("up"))
-	r := newRig(t, func(c *Config) { c.Connections.Connections = 2 })
+	r := newRig(t, func(c *Config) { c.Connections = listener.Limits{Connections: 2, PerClient: 2} })
 	r.serve(simple(up.URL))
 	address := r.proxy.Address().String()
-	ask := func() net.Conn {
+	// served asks, and tells whether the connection is there for it; one that is not is closed at once.
+	served := func() (net.Conn, bool) {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		if err != nil {
-			t.Fatal(err)
+			return nil, false
 		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 		_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
-		return conn
-	}
-	answered := func(conn net.Conn, within time.Duration) bool {
-		_ = conn.SetReadDeadline(time.Now().Add(within))
 		n, _ := conn.Read(make([]byte, 1))
-		return n == 1
+		return conn, n == 1
 	}
-	first, second := ask(), ask()
-	if !answered(first, 5*time.Second) || !answered(second, 5*time.Second) {
+	first, one := served()
+	_, two := served()
+	if !one || !two {
 		t.Fatal("the first two are not served")
 	}
-	third := ask()
-	if answered(third, 100*time.Millisecond) {
+	if _, three := served(); three {
 		t.Error("a third is served beside them")
 	}
 	_ = first.Close()
-	if !answered(third, 5*time.Second) {
-		t.Error("the third is not served when the first has gone")
-	}
-	_, _ = second.Close(), third.Close()
+	eventually(t, "one is served when the first has gone", func() bool {
+		_, again := served()
+		return again
+	})
 }
 
 func FuzzIdentifiers(f *testing.F) {

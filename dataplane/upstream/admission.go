@@ -158,6 +158,9 @@ func (s *Service) Reserve(window Window, t *Target, timeout time.Duration) error
 	}
 }
 
+// Go runs f with a goroutine of its own. [Registry.Close] waits for it.
+func (s *Service) Go(f func()) { s.registry.running.Go(f) }
+
 // Free gives back what Reserve took.
 func (t *Target) Free() {
 	if t.slots != nil {

@@ -74,13 +74,10 @@ func discoveryError(kind discovery.Kind, err error) error {
 	return &FieldError{field, err}
 }
 
-// watch runs the source. What is gone from the directory as a whole is not taken away: a directory that has forgotten
-// everything is more often wrong than right, and targets that are really gone are found out by their connections.
+// watch runs the source, which says that there are no targets only if that is beyond doubt: then those that were there may be
+// somebody else's by now.
 func (r *Registry) watch(ctx context.Context, w *watch, source discovery.Source) {
 	err := source.Run(ctx, func(found []discovery.Target) {
-		if len(found) == 0 {
-			return
-		}
 		r.mu.Lock()
 		var unused []*Target
 		w.found = found
@@ -122,7 +119,11 @@ func (s *Service) replace(found []discovery.Target) (unused []*Target) {
 		}
 		members = append(members, m)
 	}
-	s.current.Store(newSet(members, &s.config, s.registry.zone))
+	if len(members) > 0 {
+		s.current.Store(newSet(members, &s.config, s.registry.zone))
+	} else {
+		s.current.Store(nil)
+	}
 	if before != nil {
 		unused = s.registry.letGo(before.members)
 	}

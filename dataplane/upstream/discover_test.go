@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +141,40 @@ func TestTargetsThatADirectoryKnows(t *testing.T) {
 	if next := acquire(t, r, config); hosts(next) != "192.0.2.1 192.0.2.3" || next.Targets()[0] != first {
 		t.Errorf("a changed service has %q", hosts(next))
 	}
+}
+
+func TestADirectoryThatSaysThatThereIsNobodyIsBelieved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	say := func(list string) {
+		if err := os.WriteFile(filepath.Join(dir, "new"), []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "s.yaml")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("[{address: '192.0.2.1:80'}]")
+	r := NewRegistry(Environment{Discovery: discovery.Environment{FilesDir: dir}})
+	t.Cleanup(r.Close)
+	s := acquire(t, r, Config{Name: "s", Discovery: DiscoveryConfig{Source: discovery.Config{
+		Kind: discovery.KindFile, File: discovery.FileConfig{Path: "s.yaml"},
+	}}})
+	eventually(t, "the first target", func() bool { return hosts(s) == "192.0.2.1:80" })
+	last := s.Targets()[0]
+	say("[]")
+	eventually(t, "no target", func() bool { return hosts(s) == "" })
+	s.judge(1, last, FailureConnect, r.clock.now()) // an exchange that was under way
+	if target := s.Pick(Choice{Now: time.Now()}); target != nil {
+		t.Error("a target from nowhere:", target.Host())
+	}
+	r.mu.Lock()
+	if len(r.targets) != 0 {
+		t.Error(len(r.targets), "targets are kept")
+	}
+	r.mu.Unlock()
+	say("[{address: '192.0.2.2:80'}]")
+	eventually(t, "another target", func() bool { return hosts(s) == "192.0.2.2:80" })
 }
 
 func TestADirectoryIsAskedAsLongAsSomebodyWantsToKnow(t *testing.T) {

@@ -136,7 +136,7 @@ func (s *Service) eject(window Window, t *Target, now int64) {
 
 // mayEject tells whether one more target may be left out.
 func (s *Service) mayEject(window Window) bool {
-	members := s.current.Load().members
+	members := s.members()
 	ejected := 0
 	for i := range members {
 		if members[i].target.windows[window].outlier.until.Load() != 0 {

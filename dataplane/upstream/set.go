@@ -42,6 +42,14 @@ func newSet(members []member, c *Config, zone string) *set {
 	return s
 }
 
+// members are the service's targets now; none if no directory knows any.
+func (s *Service) members() []member {
+	if set := s.current.Load(); set != nil {
+		return set.members
+	}
+	return nil
+}
+
 func pointers(members []member) []*member {
 	out := make([]*member, len(members))
 	for i := range members {

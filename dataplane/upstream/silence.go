@@ -27,7 +27,7 @@ func (s *Service) silent(t *Target, window Window, now, atLeast int64, waited ti
 	if quiet == 0 || waited < shortestSilence || l.waiting() < atLeast {
 		return false
 	}
-	members := s.current.Load().members
+	members := s.members()
 	others, sum := 0, 0.0
 	for i := range members {
 		if other := &members[i].target.windows[window].load; other != l && other.answered.Load() > quiet {

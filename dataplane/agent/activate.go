@@ -188,7 +188,7 @@ func (a *Agent) suspendCandidate(ctx context.Context) {
 
 func (a *Agent) forgetCandidate() {
 	a.serving.candidate.snapshot.Release()
-	a.serving.candidate, a.serving.sharePPM, a.serving.rolloutID = nil, 0, ""
+	a.serving.candidate, a.serving.sharePPM, a.serving.shadowPPM, a.serving.rolloutID = nil, 0, 0, ""
 	a.guard.Rest()
 }
 

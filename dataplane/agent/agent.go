@@ -57,6 +57,7 @@ type Config struct {
 	Lane      *lane.Table
 	Counters  *telemetry.Counters
 	KeyUses   *telemetry.KeyUses // may be nil
+	Shadows   *telemetry.Shadows // may be nil
 	// SetTicketSecret takes what the fleet's keys of TLS session tickets are derived from; nil: nobody wants it.
 	SetTicketSecret func(secret []byte) error
 	Log             *slog.Logger
@@ -157,9 +158,32 @@ func (a *Agent) Recover(ctx context.Context) error {
 	return nil
 }
 
-// Run holds the stream until ctx is done, and calls Recover first if nobody has.
+// Preview is Recover for a process that is about to take over from another, which still writes the journal: it serves what the
+// journal says now. Recover follows when the other has let go.
+func (a *Agent) Preview(ctx context.Context) error {
+	if a.config.Identity.Current() == nil {
+		return errors.New("the agent has not enrolled")
+	}
+	if err := a.takeJournal(ctx, journal.Read); err != nil {
+		return err
+	}
+	a.resume(ctx)
+	a.publish()
+	return nil
+}
+
+// Run follows the control plane and reports to it until ctx is done.
 func (a *Agent) Run(ctx context.Context) error {
-	if a.journal == nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.Follow(ctx) })
+	group.Go(func() error { return a.Report(ctx) })
+	return group.Wait()
+}
+
+// Follow holds the stream until ctx is done, and calls Recover first if nobody has. When it returns, the journal is another
+// process's to write.
+func (a *Agent) Follow(ctx context.Context) error {
+	if a.journal == nil || a.journal.ReadOnly() {
 		if err := a.Recover(ctx); err != nil {
 			return err
 		}
@@ -168,17 +192,19 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.loop(ctx) })
 	group.Go(func() error { return a.compileAll(ctx) })
 	group.Go(func() error { return a.keepConnected(ctx) })
-	group.Go(func() error { return a.reporter().Run(ctx) })
 	err := group.Wait()
 	a.probation.end() // a process that ends in order has not died
 	a.letGo()
 	return errors.Join(err, a.journal.Close())
 }
 
+// Report reports what was counted until ctx is done. Two processes of one agent may do so at a time.
+func (a *Agent) Report(ctx context.Context) error { return a.reporter().Run(ctx) }
+
 func (a *Agent) reporter() *reporter.Reporter {
 	return reporter.New(reporter.Config{
 		StateDir: a.config.StateDir, BootID: a.bootID, Connection: a.config.Connection,
-		Counters: a.config.Counters, Baseline: a.baseline, KeyUses: a.config.KeyUses, Log: a.log,
+		Counters: a.config.Counters, Baseline: a.baseline, KeyUses: a.config.KeyUses, Shadows: a.config.Shadows, Log: a.log,
 	})
 }
 

@@ -12,8 +12,13 @@ import (
 )
 
 func (a *Agent) openJournal(ctx context.Context) error {
+	return a.takeJournal(ctx, journal.Open)
+}
+
+// takeJournal opens the journal one way or the other, and takes up what in it stands for itself.
+func (a *Agent) takeJournal(ctx context.Context, open func(journal.Config) (*journal.Journal, journal.Recovery, error)) error {
 	identity := a.config.Identity.Current()
-	j, recovery, err := journal.Open(journal.Config{StateDir: a.config.StateDir, Fleet: identity.Fleet, AgentID: identity.AgentID})
+	j, recovery, err := open(journal.Config{StateDir: a.config.StateDir, Fleet: identity.Fleet, AgentID: identity.AgentID})
 	if err != nil {
 		return err
 	}
@@ -42,7 +47,9 @@ func (a *Agent) resume(ctx context.Context) {
 	if a.journal.State().Desired == nil {
 		return
 	}
-	a.retreat(ctx)
+	if !a.journal.ReadOnly() {
+		a.retreat(ctx)
+	}
 	a.readPin(ctx)
 	for _, state := range a.resumable() {
 		if a.resumeWith(ctx, state) {

@@ -19,6 +19,7 @@ type serving struct {
 	stable    arm
 	candidate *arm
 	sharePPM  uint32
+	shadowPPM uint32
 	rolloutID string
 }
 
@@ -26,6 +27,7 @@ func (s serving) installation() snapshot.Installation {
 	installation := snapshot.Installation{Stable: s.stable.snapshot}
 	if s.candidate != nil {
 		installation.Candidate, installation.SharePPM, installation.RolloutID = s.candidate.snapshot, s.sharePPM, s.rolloutID
+		installation.ShadowPPM = s.shadowPPM
 	}
 	return installation
 }

@@ -36,7 +36,9 @@ type Config struct {
 	// Upstreams is the registry that snapshots are compiled with. Nil lets stable and candidate each find out for themselves.
 	Upstreams *upstream.Registry
 	// KeyUses and AccessLog may be nil.
-	KeyUses   *telemetry.KeyUses
+	KeyUses *telemetry.KeyUses
+	// Shadows counts what candidates decide beside live requests; nil: they are not asked.
+	Shadows   *telemetry.Shadows
 	AccessLog *telemetry.AccessLog
 	// AccessLogSample is the share of the exchanges that went well that are written to the access log, between 0 and 1. All
 	// others always are. Default 1; less than 0 writes none.

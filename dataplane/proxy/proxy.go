@@ -29,6 +29,7 @@ type Proxy struct {
 	upstreams *upstream.Registry
 	counters  *telemetry.Counters
 	uses      *telemetry.KeyUses
+	shadows   *telemetry.Shadows
 	accessLog *telemetry.AccessLog
 	log       *slog.Logger
 	listening chan struct{}
@@ -69,6 +70,7 @@ func New(config Config) (*Proxy, error) {
 		upstreams: config.Upstreams,
 		counters:  config.Counters,
 		uses:      config.KeyUses,
+		shadows:   config.Shadows,
 		accessLog: config.AccessLog,
 		log:       config.Log,
 		listening: make(chan struct{}),

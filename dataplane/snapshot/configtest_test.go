@@ -45,7 +45,7 @@ func TestConfigTests(t *testing.T) {
 		{"a path that climbs", ask("/../../etc/passwd"), &configv1.TestExpectation{Reason: "bad_request", Status: 400}, ""},
 		{"another route than said", ask("/limited"), &configv1.TestExpectation{Route: "get"}, `expect.route: the route is "limited", not "get"`},
 		{"no route at all", ask("/nowhere"), &configv1.TestExpectation{Route: "get"}, `expect.route: the route is none, not "get"`},
-		{"another service", ask("/items/7"), &configv1.TestExpectation{Service: "third"}, `expect.service: "orders or next" answers, not "third"`},
+		{"another service", ask("/items/7"), &configv1.TestExpectation{Service: "third"}, `expect.service: "next or orders" answers, not "third"`},
 		{"another status", ask("/limited"), &configv1.TestExpectation{Status: 301}, "expect.status: the gateway does not answer by itself, not 301"},
 		{"another reason", ask("https://api.example.com/orders/1?full"), &configv1.TestExpectation{Reason: "none"}, `expect.reason: the reason is "key_missing", not "none"`},
 	} {

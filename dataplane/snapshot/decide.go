@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,12 +59,17 @@ func (s *Snapshot) Decide(q Question) Decision {
 	if v := route.Chain.Decide(x, s); v.Refused() {
 		return refusal(route.Name, v.Reason)
 	}
-	decision := Decision{Route: route.Name, Services: route.services()}
+	return route.Decision()
+}
+
+// Decision is what becomes of a request that the route's policies let pass.
+func (r *Route) Decision() Decision {
+	decision := Decision{Route: r.Name, Services: r.services()}
 	switch {
-	case route.Redirect != nil:
-		decision.Status = route.Redirect.Status
-	case route.Direct != nil:
-		decision.Status = route.Direct.Status
+	case r.Redirect != nil:
+		decision.Status = r.Redirect.Status
+	case r.Direct != nil:
+		decision.Status = r.Direct.Status
 	}
 	return decision
 }
@@ -129,6 +135,26 @@ func questionOf(method, text string) (Question, error) {
 		q.RawPath = "/"
 	}
 	return q, nil
+}
+
+// Agrees tells whether two decisions come to the same for a client.
+func (d Decision) Agrees(other Decision) bool {
+	if d.Reason != plugin.ReasonNone || other.Reason != plugin.ReasonNone {
+		return d.Route == other.Route && d.Reason == other.Reason
+	}
+	return d.Route == other.Route && d.Status == other.Status && slices.Equal(d.Services, other.Services)
+}
+
+// String is the decision in a word or two: a reason, "service " and names, or "status " and a number.
+func (d Decision) String() string {
+	switch {
+	case d.Reason != plugin.ReasonNone:
+		return d.Reason.String()
+	case len(d.Services) > 0:
+		return "service " + strings.Join(d.Services, "|")
+	default:
+		return "status " + strconv.Itoa(d.Status)
+	}
 }
 
 func (d Decision) answeredBy(service string) bool { return slices.Contains(d.Services, service) }

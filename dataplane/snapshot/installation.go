@@ -10,4 +10,6 @@ type Installation struct {
 	SharePPM uint32
 	// RolloutID names the rollout that the candidate belongs to.
 	RolloutID string
+	// ShadowPPM is the share of requests, in parts per million, that the candidate decides too, without effect.
+	ShadowPPM uint32
 }

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"tidegate.dev/dataplane/plugin"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
@@ -133,11 +134,12 @@ func (c *compilation) checkStickyConsumer(name string, source *routeSource) {
 	}
 }
 
-// services are those that share the requests.
+// services are those that share the requests, sorted.
 func (s *Split) services() []string {
 	names := make([]string, 0, len(s.backends))
 	for _, b := range s.backends {
 		names = append(names, b.route.Service)
 	}
+	slices.Sort(names)
 	return names
 }

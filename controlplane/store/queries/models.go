@@ -296,6 +296,16 @@ type RolloutMember struct {
 	LostSince *time.Time
 }
 
+type RolloutShadow struct {
+	RolloutID         int64
+	StableRoute       string
+	StableDecision    string
+	CandidateRoute    string
+	CandidateDecision string
+	Requests          int64
+	Example           string
+}
+
 type RolloutVerdict struct {
 	RolloutID      int64
 	Metric         string

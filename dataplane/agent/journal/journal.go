@@ -36,22 +36,13 @@ type Journal struct {
 	logSize        int64
 	checkpointSize int64
 	behind         bool // the disk lacks something that the state has, or may hold something that it has not
+	readOnly       bool // another process writes
 }
 
 // Open reads what is there, cuts a torn end, and is ready to append. Damage is reported, never an error: an error means
 // that the folder cannot be read or written.
 func Open(config Config) (*Journal, Recovery, error) {
-	j := &Journal{
-		directory: filepath.Join(config.StateDir, "journal"),
-		fleet:     config.Fleet, agentID: config.AgentID,
-		minLogSize: config.MinLogSize, growth: config.GrowthFactor,
-	}
-	if j.minLogSize == 0 {
-		j.minLogSize = 1 << 20
-	}
-	if j.growth == 0 {
-		j.growth = 2
-	}
+	j := newJournal(config)
 	if err := os.MkdirAll(j.directory, 0o700); err != nil {
 		return nil, Recovery{}, fmt.Errorf("opening the journal: %w", err)
 	}
@@ -75,6 +66,53 @@ func Open(config Config) (*Journal, Recovery, error) {
 	return j, r.report, j.resume(r.logSize)
 }
 
+// Read reads what is there while another process writes it, and changes nothing: what it finds is some moment's state, and nothing
+// can be appended.
+func Read(config Config) (*Journal, Recovery, error) {
+	j := newJournal(config)
+	j.readOnly = true
+	var err error
+	if j.sealer, err = readSealer(config.StateDir); err != nil {
+		return nil, Recovery{}, err
+	}
+	var r recovered
+	// The other process may begin a generation and remove an old one in the middle of this.
+	for range readAttempts {
+		if r, err = j.readBack(); err != nil {
+			return nil, Recovery{}, err
+		}
+		if len(r.report.Problems) == 0 {
+			break
+		}
+	}
+	j.state, j.generation = r.state, r.newest
+	return j, r.report, nil
+}
+
+// readAttempts is how often Read tries to find a state without gaps.
+const readAttempts = 3
+
+func newJournal(config Config) *Journal {
+	j := &Journal{
+		directory: filepath.Join(config.StateDir, "journal"),
+		fleet:     config.Fleet, agentID: config.AgentID,
+		minLogSize: config.MinLogSize, growth: config.GrowthFactor,
+	}
+	if j.minLogSize == 0 {
+		j.minLogSize = 1 << 20
+	}
+	if j.growth == 0 {
+		j.growth = 2
+	}
+	return j
+}
+
+// ErrReadOnly says that another process writes the journal.
+var ErrReadOnly = errors.New("another process writes the journal")
+
+// ReadOnly tells whether the journal is another process's to write.
+func (j *Journal) ReadOnly() bool { return j.readOnly }
+
 // State is what the journal holds now. It is valid until the next Append or Amend.
 func (j *Journal) State() *State { return j.state }
 
@@ -89,6 +127,9 @@ func (j *Journal) Close() error {
 // Append adds records to the state and the disk, all or none: when it returns nil they are on the disk, when it returns
 // an error the state is as before.
 func (j *Journal) Append(records ...*agentv1.JournalRecord) error {
+	if j.readOnly {
+		return ErrReadOnly
+	}
 	if j.behind {
 		if err := j.rotate(); err != nil {
 			return err

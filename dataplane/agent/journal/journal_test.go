@@ -141,6 +141,52 @@ func TestWhatWasAppendedIsThereAfterAKill(t *testing.T) {
 	}
 }
 
+func TestAnotherProcessReadsWithoutWriting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	states := fill(t, j)
+	before := files(t, dir)
+	reader, recovery, err := journal.Read(config(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := summary(reader.State()), states[len(states)-1]; got != want || len(recovery.Problems) > 0 {
+		t.Errorf("read\n%s\nwant\n%s, %v", got, want, recovery)
+	}
+	if err := reader.Append(journal.KeyHashKeyRecord([]byte("x"))); !errors.Is(err, journal.ErrReadOnly) || !reader.ReadOnly() {
+		t.Error("it can be written to:", err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := files(t, dir); after != before {
+		t.Errorf("the folder was\n%s\nand is\n%s", before, after)
+	}
+	// The process that writes goes on.
+	appendAll(t, j, journal.KeyHashKeyRecord([]byte("another")))
+	if _, _, err := journal.Read(config(t.TempDir())); err == nil {
+		t.Error("a folder without a journal is read")
+	}
+}
+
+// files says what is in the journal's folder, and how large.
+func files(t *testing.T, dir string) (text string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		text += fmt.Sprintln(path, info.Size())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestALogThatOutgrowsItsCheckpointBeginsAGeneration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -37,15 +37,29 @@ func openSealer(stateDir string) (s *sealer, fresh bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("opening the key of the journal: %w", err)
 	}
+	s, err = newSealer(key)
+	return s, fresh, err
+}
+
+// readSealer reads the key, which must be there.
+func readSealer(stateDir string) (*sealer, error) {
+	key, err := os.ReadFile(filepath.Join(stateDir, sealKeyName))
+	if err != nil {
+		return nil, fmt.Errorf("opening the key of the journal: %w", err)
+	}
+	return newSealer(key)
+}
+
+func newSealer(key []byte) (*sealer, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, false, fmt.Errorf("opening the key of the journal: %w", err)
+		return nil, fmt.Errorf("opening the key of the journal: %w", err)
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		return nil, false, fmt.Errorf("opening the key of the journal: %w", err)
+		return nil, fmt.Errorf("opening the key of the journal: %w", err)
 	}
-	return &sealer{aead: aead}, fresh, nil
+	return &sealer{aead: aead}, nil
 }
 
 func (s *sealer) seal(plain []byte, header fileHeader, offset int64) []byte {

@@ -3,6 +3,7 @@ package reporter
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tidegate.dev/dataplane/telemetry"
@@ -43,6 +44,7 @@ type reading struct {
 type collector struct {
 	counters *telemetry.Counters
 	uses     *telemetry.KeyUses
+	shadows  *telemetry.Shadows
 	baseline *telemetry.Baseline
 	bootID   string
 
@@ -59,7 +61,7 @@ type collector struct {
 
 func newCollector(c Config, now time.Time) *collector {
 	return &collector{
-		counters: c.Counters, uses: c.KeyUses, baseline: c.Baseline, bootID: c.BootID, lines: c.Baseline.Lines(),
+		counters: c.Counters, uses: c.KeyUses, shadows: c.Shadows, baseline: c.Baseline, bootID: c.BootID, lines: c.Baseline.Lines(),
 		last: make(map[telemetry.CellKey]*reading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
 		since: now,
 	}
@@ -122,20 +124,41 @@ func (c *collector) cut(now time.Time) []*agentv1.ReportTelemetryRequest {
 	for key, at := range c.keys {
 		uses = append(uses, &agentv1.KeyUse{Key: key, LastUsed: at})
 	}
+	shadows := c.shadowReports()
 	var reports []*agentv1.ReportTelemetryRequest
-	for len(cells) > 0 || len(uses) > 0 || c.lost > 0 {
+	for len(cells) > 0 || len(uses) > 0 || c.lost > 0 || len(shadows) > 0 {
 		n, m := min(len(cells), cellsPerReport), min(len(uses), usesPerReport)
 		c.sequence++
 		reports = append(reports, &agentv1.ReportTelemetryRequest{
 			BootId: c.bootID, Sequence: c.sequence,
 			StartUnixMs: c.since.UnixMilli(), DurationMs: uint32(now.Sub(c.since).Milliseconds()),
-			Cells: cells[:n], KeyUses: uses[:m], LostCells: c.lost,
+			Cells: cells[:n], KeyUses: uses[:m], LostCells: c.lost, Shadows: shadows,
 		})
-		cells, uses, c.lost = cells[n:], uses[m:], 0
+		cells, uses, c.lost, shadows = cells[n:], uses[m:], 0, nil
 	}
 	clear(c.pending)
 	clear(c.keys)
 	c.since = now
+	return reports
+}
+
+// shadowReports is what candidates decided beside live requests.
+func (c *collector) shadowReports() []*agentv1.ShadowReport {
+	if c.shadows == nil {
+		return nil
+	}
+	var reports []*agentv1.ShadowReport
+	for _, shadow := range c.shadows.Drain() {
+		report := &agentv1.ShadowReport{RolloutId: shadow.RolloutID, Sampled: shadow.Sampled}
+		for difference, count := range shadow.Differences {
+			report.Differences = append(report.Differences, &agentv1.ShadowDifference{
+				StableRoute: difference.StableRoute, StableDecision: difference.StableDecision,
+				CandidateRoute: difference.CandidateRoute, CandidateDecision: difference.CandidateDecision,
+				Requests: count.Requests, Example: strings.ToValidUTF8(count.Example, "?"),
+			})
+		}
+		reports = append(reports, report)
+	}
 	return reports
 }
 

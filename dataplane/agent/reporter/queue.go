@@ -38,9 +38,8 @@ type waiting struct {
 
 // openQueue begins with what a process before could not get rid of.
 func openQueue(path string, memoryLimit, diskLimit int64) (*queue, error) {
-	q := &queue{path: path, memoryLimit: memoryLimit, diskLimit: diskLimit, changed: make(chan struct{}, 1)}
-	var err error
-	if q.file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	q := &queue{memoryLimit: memoryLimit, diskLimit: diskLimit, changed: make(chan struct{}, 1)}
+	if err := q.open(path); err != nil {
 		return nil, fmt.Errorf("opening the file of waiting reports: %w", err)
 	}
 	info, err := q.file.Stat()
@@ -48,6 +47,7 @@ func openQueue(path string, memoryLimit, diskLimit int64) (*queue, error) {
 		return nil, fmt.Errorf("opening the file of waiting reports: %w", errors.Join(err, q.file.Close()))
 	}
 	q.written = info.Size()
+	q.adopt(path)
 	q.refill()
 	return q, nil
 }

@@ -28,8 +28,10 @@ type Config struct {
 	Counters   *telemetry.Counters
 	// Baseline is kept up to date by the reporter.
 	Baseline *telemetry.Baseline
-	KeyUses  *telemetry.KeyUses
-	Log      *slog.Logger
+	// Shadows may be nil.
+	Shadows *telemetry.Shadows
+	KeyUses *telemetry.KeyUses
+	Log     *slog.Logger
 
 	// Interval is the time that a report covers; 0: one second.
 	Interval time.Duration

@@ -81,7 +81,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	if p.connection, err = identity.Dial(f.ControlPlane, p.identity); err != nil {
 		return nil, fmt.Errorf("%w (--control-plane)", err)
 	}
-	table, state, uses := lane.New(), plugin.NewState(), telemetry.NewKeyUses()
+	table, state, uses, shadows := lane.New(), plugin.NewState(), telemetry.NewKeyUses(), telemetry.NewShadows()
 	p.upstreams = upstream.NewRegistry(upstream.Environment{
 		Refused: f.RefuseUpstreams, Allowed: f.AllowUpstreams, Zone: f.Zone, Log: log,
 		Discovery: discovery.Environment{
@@ -96,7 +96,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	}
 	p.proxy, err = proxy.New(proxy.Config{
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
-		Lane: table, State: state, Counters: counters, KeyUses: uses, AccessLog: p.accessLog, Log: log,
+		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, Log: log,
 		Upstreams: registry,
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	}
 	p.agent = agent.New(agent.Config{
 		StateDir: f.StateDir, Version: version, PluginTypes: builtin.Types(), Listeners: p.listeners, Labels: f.Labels,
-		Identity: p.identity, Connection: p.connection, Installer: p.proxy, Lane: table, Counters: counters, KeyUses: uses,
+		Identity: p.identity, Connection: p.connection, Installer: p.proxy, Lane: table, Counters: counters, KeyUses: uses, Shadows: shadows,
 		Log: log, DeadMan: f.DeadMan,
 		Compile: func(in snapshot.Input) (*snapshot.Snapshot, error) {
 			in.Registry, in.State, in.Lane = registry, state, table

@@ -131,10 +131,16 @@ type Rollout struct {
 	Evidence        []*Evidence     `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	Events          []*RolloutEvent `protobuf:"bytes,17,rep,name=events,proto3" json:"events,omitempty"`
 	// When the present step may end at the earliest, and must have ended.
-	BakeEndTime   *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=bake_end_time,json=bakeEndTime,proto3" json:"bake_end_time,omitempty"`
-	DeadlineTime  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
-	Author        string                 `protobuf:"bytes,20,opt,name=author,proto3" json:"author,omitempty"`
-	Message       string                 `protobuf:"bytes,21,opt,name=message,proto3" json:"message,omitempty"`
+	BakeEndTime  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=bake_end_time,json=bakeEndTime,proto3" json:"bake_end_time,omitempty"`
+	DeadlineTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	Author       string                 `protobuf:"bytes,20,opt,name=author,proto3" json:"author,omitempty"`
+	Message      string                 `protobuf:"bytes,21,opt,name=message,proto3" json:"message,omitempty"`
+	// What the shadow step found; absent if there was none.
+	Shadow *ShadowResult `protobuf:"bytes,22,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	// What can be asked of it now: "pause", "resume", "promote", "promote_full", "approve", "abort".
+	PossibleCommands []string `protobuf:"bytes,23,rep,name=possible_commands,json=possibleCommands,proto3" json:"possible_commands,omitempty"`
+	// What its change means to bring about.
+	Expectations  []*v1.Expectation `protobuf:"bytes,24,rep,name=expectations,proto3" json:"expectations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -316,6 +322,184 @@ func (x *Rollout) GetMessage() string {
 	return ""
 }
 
+func (x *Rollout) GetShadow() *ShadowResult {
+	if x != nil {
+		return x.Shadow
+	}
+	return nil
+}
+
+func (x *Rollout) GetPossibleCommands() []string {
+	if x != nil {
+		return x.PossibleCommands
+	}
+	return nil
+}
+
+func (x *Rollout) GetExpectations() []*v1.Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
+// ShadowResult is what the candidate decided beside live requests.
+type ShadowResult struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Sampled int64                  `protobuf:"varint,1,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	// How many of them it would decide otherwise, expected ones included.
+	Different int64 `protobuf:"varint,2,opt,name=different,proto3" json:"different,omitempty"`
+	// The most frequent differences.
+	Differences []*ShadowDifference `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	// Expectations that would cover the differences, for a change that means them.
+	Proposals     []*v1.Expectation `protobuf:"bytes,4,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShadowResult) Reset() {
+	*x = ShadowResult{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShadowResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShadowResult) ProtoMessage() {}
+
+func (x *ShadowResult) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShadowResult.ProtoReflect.Descriptor instead.
+func (*ShadowResult) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ShadowResult) GetSampled() int64 {
+	if x != nil {
+		return x.Sampled
+	}
+	return 0
+}
+
+func (x *ShadowResult) GetDifferent() int64 {
+	if x != nil {
+		return x.Different
+	}
+	return 0
+}
+
+func (x *ShadowResult) GetDifferences() []*ShadowDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *ShadowResult) GetProposals() []*v1.Expectation {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+// ShadowDifference counts the samples that stable decided in one way, and the candidate in another.
+type ShadowDifference struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	StableRoute       string                 `protobuf:"bytes,1,opt,name=stable_route,json=stableRoute,proto3" json:"stable_route,omitempty"`
+	StableDecision    string                 `protobuf:"bytes,2,opt,name=stable_decision,json=stableDecision,proto3" json:"stable_decision,omitempty"`
+	CandidateRoute    string                 `protobuf:"bytes,3,opt,name=candidate_route,json=candidateRoute,proto3" json:"candidate_route,omitempty"`
+	CandidateDecision string                 `protobuf:"bytes,4,opt,name=candidate_decision,json=candidateDecision,proto3" json:"candidate_decision,omitempty"`
+	Requests          int64                  `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
+	Example           string                 `protobuf:"bytes,6,opt,name=example,proto3" json:"example,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ShadowDifference) Reset() {
+	*x = ShadowDifference{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShadowDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShadowDifference) ProtoMessage() {}
+
+func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShadowDifference.ProtoReflect.Descriptor instead.
+func (*ShadowDifference) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShadowDifference) GetStableRoute() string {
+	if x != nil {
+		return x.StableRoute
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetStableDecision() string {
+	if x != nil {
+		return x.StableDecision
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetCandidateRoute() string {
+	if x != nil {
+		return x.CandidateRoute
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetCandidateDecision() string {
+	if x != nil {
+		return x.CandidateDecision
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *ShadowDifference) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
+}
+
 // RolloutAgent is one agent's part in a rollout.
 type RolloutAgent struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -330,7 +514,7 @@ type RolloutAgent struct {
 
 func (x *RolloutAgent) Reset() {
 	*x = RolloutAgent{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +526,7 @@ func (x *RolloutAgent) String() string {
 func (*RolloutAgent) ProtoMessage() {}
 
 func (x *RolloutAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +539,7 @@ func (x *RolloutAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAgent.ProtoReflect.Descriptor instead.
 func (*RolloutAgent) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RolloutAgent) GetAgent() string {
@@ -412,7 +596,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +608,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +621,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Evidence) GetMetric() string {
@@ -541,7 +725,7 @@ type RolloutEvent struct {
 
 func (x *RolloutEvent) Reset() {
 	*x = RolloutEvent{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +737,7 @@ func (x *RolloutEvent) String() string {
 func (*RolloutEvent) ProtoMessage() {}
 
 func (x *RolloutEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +750,7 @@ func (x *RolloutEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutEvent.ProtoReflect.Descriptor instead.
 func (*RolloutEvent) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RolloutEvent) GetTime() *timestamppb.Timestamp {
@@ -617,7 +801,7 @@ type ListRolloutsRequest struct {
 
 func (x *ListRolloutsRequest) Reset() {
 	*x = ListRolloutsRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +813,7 @@ func (x *ListRolloutsRequest) String() string {
 func (*ListRolloutsRequest) ProtoMessage() {}
 
 func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +826,7 @@ func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsRequest.ProtoReflect.Descriptor instead.
 func (*ListRolloutsRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRolloutsRequest) GetFleet() string {
@@ -684,7 +868,7 @@ type ListRolloutsResponse struct {
 
 func (x *ListRolloutsResponse) Reset() {
 	*x = ListRolloutsResponse{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +880,7 @@ func (x *ListRolloutsResponse) String() string {
 func (*ListRolloutsResponse) ProtoMessage() {}
 
 func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +893,7 @@ func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsResponse.ProtoReflect.Descriptor instead.
 func (*ListRolloutsResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRolloutsResponse) GetRollouts() []*Rollout {
@@ -736,7 +920,7 @@ type GetRolloutRequest struct {
 
 func (x *GetRolloutRequest) Reset() {
 	*x = GetRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +932,7 @@ func (x *GetRolloutRequest) String() string {
 func (*GetRolloutRequest) ProtoMessage() {}
 
 func (x *GetRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +945,7 @@ func (x *GetRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRolloutRequest.ProtoReflect.Descriptor instead.
 func (*GetRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetRolloutRequest) GetFleet() string {
@@ -788,7 +972,7 @@ type WatchRolloutRequest struct {
 
 func (x *WatchRolloutRequest) Reset() {
 	*x = WatchRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +984,7 @@ func (x *WatchRolloutRequest) String() string {
 func (*WatchRolloutRequest) ProtoMessage() {}
 
 func (x *WatchRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +997,7 @@ func (x *WatchRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRolloutRequest.ProtoReflect.Descriptor instead.
 func (*WatchRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchRolloutRequest) GetFleet() string {
@@ -841,7 +1025,7 @@ type PauseRolloutRequest struct {
 
 func (x *PauseRolloutRequest) Reset() {
 	*x = PauseRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1037,7 @@ func (x *PauseRolloutRequest) String() string {
 func (*PauseRolloutRequest) ProtoMessage() {}
 
 func (x *PauseRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1050,7 @@ func (x *PauseRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRolloutRequest.ProtoReflect.Descriptor instead.
 func (*PauseRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PauseRolloutRequest) GetFleet() string {
@@ -901,7 +1085,7 @@ type ResumeRolloutRequest struct {
 
 func (x *ResumeRolloutRequest) Reset() {
 	*x = ResumeRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +1097,7 @@ func (x *ResumeRolloutRequest) String() string {
 func (*ResumeRolloutRequest) ProtoMessage() {}
 
 func (x *ResumeRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1110,7 @@ func (x *ResumeRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRolloutRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeRolloutRequest) GetFleet() string {
@@ -963,7 +1147,7 @@ type PromoteRolloutRequest struct {
 
 func (x *PromoteRolloutRequest) Reset() {
 	*x = PromoteRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1159,7 @@ func (x *PromoteRolloutRequest) String() string {
 func (*PromoteRolloutRequest) ProtoMessage() {}
 
 func (x *PromoteRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1172,7 @@ func (x *PromoteRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRolloutRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PromoteRolloutRequest) GetFleet() string {
@@ -1030,7 +1214,7 @@ type ApproveRolloutRequest struct {
 
 func (x *ApproveRolloutRequest) Reset() {
 	*x = ApproveRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1226,7 @@ func (x *ApproveRolloutRequest) String() string {
 func (*ApproveRolloutRequest) ProtoMessage() {}
 
 func (x *ApproveRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1239,7 @@ func (x *ApproveRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRolloutRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveRolloutRequest) GetFleet() string {
@@ -1090,7 +1274,7 @@ type AbortRolloutRequest struct {
 
 func (x *AbortRolloutRequest) Reset() {
 	*x = AbortRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1286,7 @@ func (x *AbortRolloutRequest) String() string {
 func (*AbortRolloutRequest) ProtoMessage() {}
 
 func (x *AbortRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1299,7 @@ func (x *AbortRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRolloutRequest.ProtoReflect.Descriptor instead.
 func (*AbortRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AbortRolloutRequest) GetFleet() string {
@@ -1148,7 +1332,7 @@ type ListStrategiesRequest struct {
 
 func (x *ListStrategiesRequest) Reset() {
 	*x = ListStrategiesRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1344,7 @@ func (x *ListStrategiesRequest) String() string {
 func (*ListStrategiesRequest) ProtoMessage() {}
 
 func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1357,7 @@ func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesRequest.ProtoReflect.Descriptor instead.
 func (*ListStrategiesRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListStrategiesRequest) GetFleet() string {
@@ -1192,7 +1376,7 @@ type ListStrategiesResponse struct {
 
 func (x *ListStrategiesResponse) Reset() {
 	*x = ListStrategiesResponse{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1388,7 @@ func (x *ListStrategiesResponse) String() string {
 func (*ListStrategiesResponse) ProtoMessage() {}
 
 func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1401,7 @@ func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesResponse.ProtoReflect.Descriptor instead.
 func (*ListStrategiesResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListStrategiesResponse) GetStrategies() []*Strategy {
@@ -1237,7 +1421,7 @@ type GetStrategyRequest struct {
 
 func (x *GetStrategyRequest) Reset() {
 	*x = GetStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1433,7 @@ func (x *GetStrategyRequest) String() string {
 func (*GetStrategyRequest) ProtoMessage() {}
 
 func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1446,7 @@ func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStrategyRequest.ProtoReflect.Descriptor instead.
 func (*GetStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetStrategyRequest) GetFleet() string {
@@ -1290,7 +1474,7 @@ type UpsertStrategyRequest struct {
 
 func (x *UpsertStrategyRequest) Reset() {
 	*x = UpsertStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1486,7 @@ func (x *UpsertStrategyRequest) String() string {
 func (*UpsertStrategyRequest) ProtoMessage() {}
 
 func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1499,7 @@ func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertStrategyRequest.ProtoReflect.Descriptor instead.
 func (*UpsertStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpsertStrategyRequest) GetFleet() string {
@@ -1349,7 +1533,7 @@ type DeleteStrategyRequest struct {
 
 func (x *DeleteStrategyRequest) Reset() {
 	*x = DeleteStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1545,7 @@ func (x *DeleteStrategyRequest) String() string {
 func (*DeleteStrategyRequest) ProtoMessage() {}
 
 func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1558,7 @@ func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStrategyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteStrategyRequest) GetFleet() string {
@@ -1395,14 +1579,14 @@ var File_tidegate_admin_v1_rollouts_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\n" +
-	" tidegate/admin/v1/rollouts.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidegate/config/v1/rules.proto\x1a!tidegate/config/v1/strategy.proto\"\xbb\x01\n" +
+	" tidegate/admin/v1/rollouts.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1etidegate/config/v1/rules.proto\x1a!tidegate/config/v1/strategy.proto\"\xbb\x01\n" +
 	"\bStrategy\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\x04name\x128\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1c.tidegate.config.v1.StrategyB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12\x1e\n" +
 	"\bbuilt_in\x18\x03 \x01(\bB\x03\xe0A\x03R\abuiltIn\x12\x1d\n" +
 	"\n" +
 	"is_default\x18\x04 \x01(\bR\tisDefault\x12\x17\n" +
-	"\x04etag\x18\x05 \x01(\tB\x03\xe0A\x03R\x04etag\"\xf0\x06\n" +
+	"\x04etag\x18\x05 \x01(\tB\x03\xe0A\x03R\x04etag\"\x9b\b\n" +
 	"\aRollout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12'\n" +
@@ -1426,7 +1610,22 @@ const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\rbake_end_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\vbakeEndTime\x12?\n" +
 	"\rdeadline_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\x12\x16\n" +
 	"\x06author\x18\x14 \x01(\tR\x06author\x12\x18\n" +
-	"\amessage\x18\x15 \x01(\tR\amessage\"n\n" +
+	"\amessage\x18\x15 \x01(\tR\amessage\x127\n" +
+	"\x06shadow\x18\x16 \x01(\v2\x1f.tidegate.admin.v1.ShadowResultR\x06shadow\x12+\n" +
+	"\x11possible_commands\x18\x17 \x03(\tR\x10possibleCommands\x12C\n" +
+	"\fexpectations\x18\x18 \x03(\v2\x1f.tidegate.config.v1.ExpectationR\fexpectations\"\xcc\x01\n" +
+	"\fShadowResult\x12\x18\n" +
+	"\asampled\x18\x01 \x01(\x03R\asampled\x12\x1c\n" +
+	"\tdifferent\x18\x02 \x01(\x03R\tdifferent\x12E\n" +
+	"\vdifferences\x18\x03 \x03(\v2#.tidegate.admin.v1.ShadowDifferenceR\vdifferences\x12=\n" +
+	"\tproposals\x18\x04 \x03(\v2\x1f.tidegate.config.v1.ExpectationR\tproposals\"\xec\x01\n" +
+	"\x10ShadowDifference\x12!\n" +
+	"\fstable_route\x18\x01 \x01(\tR\vstableRoute\x12'\n" +
+	"\x0fstable_decision\x18\x02 \x01(\tR\x0estableDecision\x12'\n" +
+	"\x0fcandidate_route\x18\x03 \x01(\tR\x0ecandidateRoute\x12-\n" +
+	"\x12candidate_decision\x18\x04 \x01(\tR\x11candidateDecision\x12\x1a\n" +
+	"\brequests\x18\x05 \x01(\x03R\brequests\x12\x18\n" +
+	"\aexample\x18\x06 \x01(\tR\aexample\"n\n" +
 	"\fRolloutAgent\x12\x14\n" +
 	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x1c\n" +
 	"\tcandidate\x18\x02 \x01(\bR\tcandidate\x12\x14\n" +
@@ -1536,75 +1735,82 @@ func file_tidegate_admin_v1_rollouts_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_rollouts_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tidegate_admin_v1_rollouts_proto_goTypes = []any{
 	(*Strategy)(nil),               // 0: tidegate.admin.v1.Strategy
 	(*Rollout)(nil),                // 1: tidegate.admin.v1.Rollout
-	(*RolloutAgent)(nil),           // 2: tidegate.admin.v1.RolloutAgent
-	(*Evidence)(nil),               // 3: tidegate.admin.v1.Evidence
-	(*RolloutEvent)(nil),           // 4: tidegate.admin.v1.RolloutEvent
-	(*ListRolloutsRequest)(nil),    // 5: tidegate.admin.v1.ListRolloutsRequest
-	(*ListRolloutsResponse)(nil),   // 6: tidegate.admin.v1.ListRolloutsResponse
-	(*GetRolloutRequest)(nil),      // 7: tidegate.admin.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),    // 8: tidegate.admin.v1.WatchRolloutRequest
-	(*PauseRolloutRequest)(nil),    // 9: tidegate.admin.v1.PauseRolloutRequest
-	(*ResumeRolloutRequest)(nil),   // 10: tidegate.admin.v1.ResumeRolloutRequest
-	(*PromoteRolloutRequest)(nil),  // 11: tidegate.admin.v1.PromoteRolloutRequest
-	(*ApproveRolloutRequest)(nil),  // 12: tidegate.admin.v1.ApproveRolloutRequest
-	(*AbortRolloutRequest)(nil),    // 13: tidegate.admin.v1.AbortRolloutRequest
-	(*ListStrategiesRequest)(nil),  // 14: tidegate.admin.v1.ListStrategiesRequest
-	(*ListStrategiesResponse)(nil), // 15: tidegate.admin.v1.ListStrategiesResponse
-	(*GetStrategyRequest)(nil),     // 16: tidegate.admin.v1.GetStrategyRequest
-	(*UpsertStrategyRequest)(nil),  // 17: tidegate.admin.v1.UpsertStrategyRequest
-	(*DeleteStrategyRequest)(nil),  // 18: tidegate.admin.v1.DeleteStrategyRequest
-	(*v1.Strategy)(nil),            // 19: tidegate.config.v1.Strategy
-	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),          // 21: google.protobuf.Empty
+	(*ShadowResult)(nil),           // 2: tidegate.admin.v1.ShadowResult
+	(*ShadowDifference)(nil),       // 3: tidegate.admin.v1.ShadowDifference
+	(*RolloutAgent)(nil),           // 4: tidegate.admin.v1.RolloutAgent
+	(*Evidence)(nil),               // 5: tidegate.admin.v1.Evidence
+	(*RolloutEvent)(nil),           // 6: tidegate.admin.v1.RolloutEvent
+	(*ListRolloutsRequest)(nil),    // 7: tidegate.admin.v1.ListRolloutsRequest
+	(*ListRolloutsResponse)(nil),   // 8: tidegate.admin.v1.ListRolloutsResponse
+	(*GetRolloutRequest)(nil),      // 9: tidegate.admin.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),    // 10: tidegate.admin.v1.WatchRolloutRequest
+	(*PauseRolloutRequest)(nil),    // 11: tidegate.admin.v1.PauseRolloutRequest
+	(*ResumeRolloutRequest)(nil),   // 12: tidegate.admin.v1.ResumeRolloutRequest
+	(*PromoteRolloutRequest)(nil),  // 13: tidegate.admin.v1.PromoteRolloutRequest
+	(*ApproveRolloutRequest)(nil),  // 14: tidegate.admin.v1.ApproveRolloutRequest
+	(*AbortRolloutRequest)(nil),    // 15: tidegate.admin.v1.AbortRolloutRequest
+	(*ListStrategiesRequest)(nil),  // 16: tidegate.admin.v1.ListStrategiesRequest
+	(*ListStrategiesResponse)(nil), // 17: tidegate.admin.v1.ListStrategiesResponse
+	(*GetStrategyRequest)(nil),     // 18: tidegate.admin.v1.GetStrategyRequest
+	(*UpsertStrategyRequest)(nil),  // 19: tidegate.admin.v1.UpsertStrategyRequest
+	(*DeleteStrategyRequest)(nil),  // 20: tidegate.admin.v1.DeleteStrategyRequest
+	(*v1.Strategy)(nil),            // 21: tidegate.config.v1.Strategy
+	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(*v1.Expectation)(nil),         // 23: tidegate.config.v1.Expectation
+	(*emptypb.Empty)(nil),          // 24: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_rollouts_proto_depIdxs = []int32{
-	19, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
-	19, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
-	20, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
-	20, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
-	20, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: tidegate.admin.v1.Rollout.agents:type_name -> tidegate.admin.v1.RolloutAgent
-	3,  // 6: tidegate.admin.v1.Rollout.evidence:type_name -> tidegate.admin.v1.Evidence
-	4,  // 7: tidegate.admin.v1.Rollout.events:type_name -> tidegate.admin.v1.RolloutEvent
-	20, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
-	20, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
-	20, // 10: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
-	1,  // 11: tidegate.admin.v1.ListRolloutsResponse.rollouts:type_name -> tidegate.admin.v1.Rollout
-	0,  // 12: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
-	0,  // 13: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
-	5,  // 14: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
-	7,  // 15: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
-	8,  // 16: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
-	9,  // 17: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
-	10, // 18: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
-	11, // 19: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
-	12, // 20: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
-	13, // 21: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
-	14, // 22: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
-	16, // 23: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
-	17, // 24: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
-	18, // 25: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
-	6,  // 26: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
-	1,  // 27: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 28: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 29: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 30: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 31: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 32: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 33: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
-	15, // 34: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
-	0,  // 35: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
-	0,  // 36: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
-	21, // 37: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
-	26, // [26:38] is the sub-list for method output_type
-	14, // [14:26] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	21, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
+	21, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
+	22, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
+	22, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 5: tidegate.admin.v1.Rollout.agents:type_name -> tidegate.admin.v1.RolloutAgent
+	5,  // 6: tidegate.admin.v1.Rollout.evidence:type_name -> tidegate.admin.v1.Evidence
+	6,  // 7: tidegate.admin.v1.Rollout.events:type_name -> tidegate.admin.v1.RolloutEvent
+	22, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
+	22, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: tidegate.admin.v1.Rollout.shadow:type_name -> tidegate.admin.v1.ShadowResult
+	23, // 11: tidegate.admin.v1.Rollout.expectations:type_name -> tidegate.config.v1.Expectation
+	3,  // 12: tidegate.admin.v1.ShadowResult.differences:type_name -> tidegate.admin.v1.ShadowDifference
+	23, // 13: tidegate.admin.v1.ShadowResult.proposals:type_name -> tidegate.config.v1.Expectation
+	22, // 14: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
+	1,  // 15: tidegate.admin.v1.ListRolloutsResponse.rollouts:type_name -> tidegate.admin.v1.Rollout
+	0,  // 16: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
+	0,  // 17: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
+	7,  // 18: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
+	9,  // 19: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
+	10, // 20: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
+	11, // 21: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
+	12, // 22: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
+	13, // 23: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
+	14, // 24: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
+	15, // 25: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
+	16, // 26: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
+	18, // 27: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
+	19, // 28: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
+	20, // 29: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
+	8,  // 30: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
+	1,  // 31: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 32: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 33: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 34: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 35: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 36: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 37: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
+	17, // 38: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
+	0,  // 39: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
+	0,  // 40: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
+	24, // 41: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
+	30, // [30:42] is the sub-list for method output_type
+	18, // [18:30] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_rollouts_proto_init() }
@@ -1618,7 +1824,7 @@ func file_tidegate_admin_v1_rollouts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_rollouts_proto_rawDesc), len(file_tidegate_admin_v1_rollouts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -692,7 +692,9 @@ type DesiredState struct {
 	// Finish what is under way and take nothing new.
 	Drain bool `protobuf:"varint,9,opt,name=drain,proto3" json:"drain,omitempty"`
 	// The agent that this state is for: a state of another is refused.
-	AgentId       string `protobuf:"bytes,10,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	AgentId string `protobuf:"bytes,10,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// The share of requests, in parts per million, that the candidate decides too, beside the live decision and without effect.
+	ShadowPpm     uint32 `protobuf:"varint,11,opt,name=shadow_ppm,json=shadowPpm,proto3" json:"shadow_ppm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,6 +797,13 @@ func (x *DesiredState) GetAgentId() string {
 		return x.AgentId
 	}
 	return ""
+}
+
+func (x *DesiredState) GetShadowPpm() uint32 {
+	if x != nil {
+		return x.ShadowPpm
+	}
+	return 0
 }
 
 // Guard is the agent's own share of the judgement (package evidence).
@@ -1376,7 +1385,7 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\x06Signed\x12\x18\n" +
 	"\apayload\x18\x01 \x01(\fR\apayload\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\x8c\x03\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xab\x03\n" +
 	"\fDesiredState\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1e\n" +
@@ -1391,7 +1400,9 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\x05guard\x18\b \x01(\v2\x18.tidegate.agent.v1.GuardR\x05guard\x12\x14\n" +
 	"\x05drain\x18\t \x01(\bR\x05drain\x12\x19\n" +
 	"\bagent_id\x18\n" +
-	" \x01(\tR\aagentId\"\x88\x01\n" +
+	" \x01(\tR\aagentId\x12\x1d\n" +
+	"\n" +
+	"shadow_ppm\x18\v \x01(\rR\tshadowPpm\"\x88\x01\n" +
 	"\x05Guard\x12\x1c\n" +
 	"\ttolerance\x18\x01 \x01(\x01R\ttolerance\x12\x1c\n" +
 	"\tthreshold\x18\x02 \x01(\x01R\tthreshold\x12C\n" +

@@ -85,7 +85,9 @@ type ReportTelemetryRequest struct {
 	// Keys that were used, for their last_used_time; at most one entry a key and minute.
 	KeyUses []*KeyUse `protobuf:"bytes,6,rep,name=key_uses,json=keyUses,proto3" json:"key_uses,omitempty"`
 	// Cells that were thrown away because the spill was full.
-	LostCells     uint64 `protobuf:"varint,7,opt,name=lost_cells,json=lostCells,proto3" json:"lost_cells,omitempty"`
+	LostCells uint64 `protobuf:"varint,7,opt,name=lost_cells,json=lostCells,proto3" json:"lost_cells,omitempty"`
+	// What candidates decided beside live requests.
+	Shadows       []*ShadowReport `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -167,6 +169,13 @@ func (x *ReportTelemetryRequest) GetLostCells() uint64 {
 		return x.LostCells
 	}
 	return 0
+}
+
+func (x *ReportTelemetryRequest) GetShadows() []*ShadowReport {
+	if x != nil {
+		return x.Shadows
+	}
+	return nil
 }
 
 type ReportTelemetryResponse struct {
@@ -356,6 +365,154 @@ func (x *Cell) GetSlower() []uint64 {
 	return nil
 }
 
+// ShadowReport is what a candidate decided beside live requests that were sampled.
+type ShadowReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RolloutId     string                 `protobuf:"bytes,1,opt,name=rollout_id,json=rolloutId,proto3" json:"rollout_id,omitempty"`
+	Sampled       uint64                 `protobuf:"varint,2,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	Differences   []*ShadowDifference    `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShadowReport) Reset() {
+	*x = ShadowReport{}
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShadowReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShadowReport) ProtoMessage() {}
+
+func (x *ShadowReport) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShadowReport.ProtoReflect.Descriptor instead.
+func (*ShadowReport) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShadowReport) GetRolloutId() string {
+	if x != nil {
+		return x.RolloutId
+	}
+	return ""
+}
+
+func (x *ShadowReport) GetSampled() uint64 {
+	if x != nil {
+		return x.Sampled
+	}
+	return 0
+}
+
+func (x *ShadowReport) GetDifferences() []*ShadowDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+// ShadowDifference counts the samples that stable decided in one way, and the candidate in another.
+type ShadowDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The route, and what was decided: a reason of the gateway, "service " and a name, or "status " and a number.
+	StableRoute       string `protobuf:"bytes,1,opt,name=stable_route,json=stableRoute,proto3" json:"stable_route,omitempty"`
+	StableDecision    string `protobuf:"bytes,2,opt,name=stable_decision,json=stableDecision,proto3" json:"stable_decision,omitempty"`
+	CandidateRoute    string `protobuf:"bytes,3,opt,name=candidate_route,json=candidateRoute,proto3" json:"candidate_route,omitempty"`
+	CandidateDecision string `protobuf:"bytes,4,opt,name=candidate_decision,json=candidateDecision,proto3" json:"candidate_decision,omitempty"`
+	Requests          uint64 `protobuf:"varint,5,opt,name=requests,proto3" json:"requests,omitempty"`
+	// One of them: method and path, without the query.
+	Example       string `protobuf:"bytes,6,opt,name=example,proto3" json:"example,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShadowDifference) Reset() {
+	*x = ShadowDifference{}
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShadowDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShadowDifference) ProtoMessage() {}
+
+func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShadowDifference.ProtoReflect.Descriptor instead.
+func (*ShadowDifference) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ShadowDifference) GetStableRoute() string {
+	if x != nil {
+		return x.StableRoute
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetStableDecision() string {
+	if x != nil {
+		return x.StableDecision
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetCandidateRoute() string {
+	if x != nil {
+		return x.CandidateRoute
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetCandidateDecision() string {
+	if x != nil {
+		return x.CandidateDecision
+	}
+	return ""
+}
+
+func (x *ShadowDifference) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *ShadowDifference) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
+}
+
 type KeyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -367,7 +524,7 @@ type KeyUse struct {
 
 func (x *KeyUse) Reset() {
 	*x = KeyUse{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +536,7 @@ func (x *KeyUse) String() string {
 func (*KeyUse) ProtoMessage() {}
 
 func (x *KeyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +549,7 @@ func (x *KeyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyUse.ProtoReflect.Descriptor instead.
 func (*KeyUse) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *KeyUse) GetKey() string {
@@ -413,7 +570,7 @@ var File_tidegate_agent_v1_telemetry_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\n" +
-	"!tidegate/agent/v1/telemetry.proto\x12\x11tidegate.agent.v1\"\x96\x02\n" +
+	"!tidegate/agent/v1/telemetry.proto\x12\x11tidegate.agent.v1\"\xd1\x02\n" +
 	"\x16ReportTelemetryRequest\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\"\n" +
@@ -423,7 +580,8 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\x05cells\x18\x05 \x03(\v2\x17.tidegate.agent.v1.CellR\x05cells\x124\n" +
 	"\bkey_uses\x18\x06 \x03(\v2\x19.tidegate.agent.v1.KeyUseR\akeyUses\x12\x1d\n" +
 	"\n" +
-	"lost_cells\x18\a \x01(\x04R\tlostCells\"g\n" +
+	"lost_cells\x18\a \x01(\x04R\tlostCells\x129\n" +
+	"\ashadows\x18\b \x03(\v2\x1f.tidegate.agent.v1.ShadowReportR\ashadows\"g\n" +
 	"\x17ReportTelemetryResponse\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x123\n" +
 	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\xcc\x02\n" +
@@ -440,7 +598,19 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\abuckets\x18\t \x03(\rR\abuckets\x12#\n" +
 	"\rbucket_counts\x18\n" +
 	" \x03(\x04R\fbucketCounts\x12\x16\n" +
-	"\x06slower\x18\v \x03(\x04R\x06slower\"7\n" +
+	"\x06slower\x18\v \x03(\x04R\x06slower\"\x8e\x01\n" +
+	"\fShadowReport\x12\x1d\n" +
+	"\n" +
+	"rollout_id\x18\x01 \x01(\tR\trolloutId\x12\x18\n" +
+	"\asampled\x18\x02 \x01(\x04R\asampled\x12E\n" +
+	"\vdifferences\x18\x03 \x03(\v2#.tidegate.agent.v1.ShadowDifferenceR\vdifferences\"\xec\x01\n" +
+	"\x10ShadowDifference\x12!\n" +
+	"\fstable_route\x18\x01 \x01(\tR\vstableRoute\x12'\n" +
+	"\x0fstable_decision\x18\x02 \x01(\tR\x0estableDecision\x12'\n" +
+	"\x0fcandidate_route\x18\x03 \x01(\tR\x0ecandidateRoute\x12-\n" +
+	"\x12candidate_decision\x18\x04 \x01(\tR\x11candidateDecision\x12\x1a\n" +
+	"\brequests\x18\x05 \x01(\x04R\brequests\x12\x18\n" +
+	"\aexample\x18\x06 \x01(\tR\aexample\"7\n" +
 	"\x06KeyUse\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1b\n" +
 	"\tlast_used\x18\x02 \x01(\x03R\blastUsed*=\n" +
@@ -463,23 +633,27 @@ func file_tidegate_agent_v1_telemetry_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tidegate_agent_v1_telemetry_proto_goTypes = []any{
 	(Arm)(0),                        // 0: tidegate.agent.v1.Arm
 	(*ReportTelemetryRequest)(nil),  // 1: tidegate.agent.v1.ReportTelemetryRequest
 	(*ReportTelemetryResponse)(nil), // 2: tidegate.agent.v1.ReportTelemetryResponse
 	(*Cell)(nil),                    // 3: tidegate.agent.v1.Cell
-	(*KeyUse)(nil),                  // 4: tidegate.agent.v1.KeyUse
+	(*ShadowReport)(nil),            // 4: tidegate.agent.v1.ShadowReport
+	(*ShadowDifference)(nil),        // 5: tidegate.agent.v1.ShadowDifference
+	(*KeyUse)(nil),                  // 6: tidegate.agent.v1.KeyUse
 }
 var file_tidegate_agent_v1_telemetry_proto_depIdxs = []int32{
 	3, // 0: tidegate.agent.v1.ReportTelemetryRequest.cells:type_name -> tidegate.agent.v1.Cell
-	4, // 1: tidegate.agent.v1.ReportTelemetryRequest.key_uses:type_name -> tidegate.agent.v1.KeyUse
-	0, // 2: tidegate.agent.v1.Cell.arm:type_name -> tidegate.agent.v1.Arm
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6, // 1: tidegate.agent.v1.ReportTelemetryRequest.key_uses:type_name -> tidegate.agent.v1.KeyUse
+	4, // 2: tidegate.agent.v1.ReportTelemetryRequest.shadows:type_name -> tidegate.agent.v1.ShadowReport
+	0, // 3: tidegate.agent.v1.Cell.arm:type_name -> tidegate.agent.v1.Arm
+	5, // 4: tidegate.agent.v1.ShadowReport.differences:type_name -> tidegate.agent.v1.ShadowDifference
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_telemetry_proto_init() }
@@ -493,7 +667,7 @@ func file_tidegate_agent_v1_telemetry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_telemetry_proto_rawDesc), len(file_tidegate_agent_v1_telemetry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

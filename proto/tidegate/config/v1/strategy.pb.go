@@ -32,7 +32,9 @@ type Strategy struct {
 	// The candidate may have up to this many times the control's share of bad requests. Default 1.1.
 	Tolerance *float64 `protobuf:"fixed64,3,opt,name=tolerance,proto3,oneof" json:"tolerance,omitempty"`
 	// The probability of taking back a good candidate, over the whole rollout. Default 0.01.
-	Alpha         *float64 `protobuf:"fixed64,4,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
+	Alpha *float64 `protobuf:"fixed64,4,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
+	// A step before the first, in which the candidate serves nothing. Default: none.
+	Shadow        *Shadow `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,6 +97,107 @@ func (x *Strategy) GetAlpha() float64 {
 	return 0
 }
 
+func (x *Strategy) GetShadow() *Shadow {
+	if x != nil {
+		return x.Shadow
+	}
+	return nil
+}
+
+// Shadow lets the agents of the first step decide with the candidate too, beside what they decide with stable, on a sample of live
+// requests: route, authentication, authorization, limits, service. Nothing comes of it but the differences, which are counted and
+// shown with examples.
+type Shadow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The share of requests that is sampled. In percent. Default 10.
+	SamplePercent *float64 `protobuf:"fixed64,1,opt,name=sample_percent,json=samplePercent,proto3,oneof" json:"sample_percent,omitempty"`
+	// How long it is watched at least. Default 15s.
+	Bake string `protobuf:"bytes,2,opt,name=bake,proto3" json:"bake,omitempty"`
+	// How many requests must be sampled. Default 200.
+	MinimumSamples *uint32 `protobuf:"varint,3,opt,name=minimum_samples,json=minimumSamples,proto3,oneof" json:"minimum_samples,omitempty"`
+	// How long it may take to sample them. Default: bake.
+	MaximumDuration string `protobuf:"bytes,4,opt,name=maximum_duration,json=maximumDuration,proto3" json:"maximum_duration,omitempty"`
+	// What happens if more than max_difference_percent of the samples would be decided otherwise: "continue" (the default; it is only
+	// shown), "hold" or "fail". What the change expects does not count.
+	OnDifference string `protobuf:"bytes,5,opt,name=on_difference,json=onDifference,proto3" json:"on_difference,omitempty"`
+	// In percent. Default 0: a single difference is enough.
+	MaxDifferencePercent float64 `protobuf:"fixed64,6,opt,name=max_difference_percent,json=maxDifferencePercent,proto3" json:"max_difference_percent,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *Shadow) Reset() {
+	*x = Shadow{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shadow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shadow) ProtoMessage() {}
+
+func (x *Shadow) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shadow.ProtoReflect.Descriptor instead.
+func (*Shadow) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Shadow) GetSamplePercent() float64 {
+	if x != nil && x.SamplePercent != nil {
+		return *x.SamplePercent
+	}
+	return 0
+}
+
+func (x *Shadow) GetBake() string {
+	if x != nil {
+		return x.Bake
+	}
+	return ""
+}
+
+func (x *Shadow) GetMinimumSamples() uint32 {
+	if x != nil && x.MinimumSamples != nil {
+		return *x.MinimumSamples
+	}
+	return 0
+}
+
+func (x *Shadow) GetMaximumDuration() string {
+	if x != nil {
+		return x.MaximumDuration
+	}
+	return ""
+}
+
+func (x *Shadow) GetOnDifference() string {
+	if x != nil {
+		return x.OnDifference
+	}
+	return ""
+}
+
+func (x *Shadow) GetMaxDifferencePercent() float64 {
+	if x != nil {
+		return x.MaxDifferencePercent
+	}
+	return 0
+}
+
 // Step is one setting of the dials, and what must be seen before the next.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -121,7 +224,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -133,7 +236,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -146,7 +249,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Step) GetAgents() uint32 {
@@ -209,17 +312,27 @@ var File_tidegate_config_v1_strategy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\n" +
-	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xac\x02\n" +
+	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xe0\x02\n" +
 	"\bStrategy\x12:\n" +
 	"\x05steps\x18\x01 \x03(\v2\x18.tidegate.config.v1.StepB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10 R\x05steps\x12G\n" +
 	"\x10holdback_percent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00I@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0fholdbackPercent\x88\x01\x01\x12:\n" +
 	"\ttolerance\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\xf0?H\x01R\ttolerance\x88\x01\x01\x122\n" +
-	"\x05alpha\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x02R\x05alpha\x88\x01\x01B\x13\n" +
+	"\x05alpha\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x02R\x05alpha\x88\x01\x01\x122\n" +
+	"\x06shadow\x18\x05 \x01(\v2\x1a.tidegate.config.v1.ShadowR\x06shadowB\x13\n" +
 	"\x11_holdback_percentB\f\n" +
 	"\n" +
 	"_toleranceB\b\n" +
-	"\x06_alpha\"\xa4\x04\n" +
+	"\x06_alpha\"\x8a\x03\n" +
+	"\x06Shadow\x12C\n" +
+	"\x0esample_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@!\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rsamplePercent\x88\x01\x01\x12\x1d\n" +
+	"\x04bake\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x04bake\x12,\n" +
+	"\x0fminimum_samples\x18\x03 \x01(\rH\x01R\x0eminimumSamples\x88\x01\x01\x124\n" +
+	"\x10maximum_duration\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x0fmaximumDuration\x12B\n" +
+	"\ron_difference\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\bcontinueR\x04holdR\x04failR\fonDifference\x12M\n" +
+	"\x16max_difference_percent\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x14maxDifferencePercentB\x11\n" +
+	"\x0f_sample_percentB\x12\n" +
+	"\x10_minimum_samples\"\xa4\x04\n" +
 	"\x04Step\x12!\n" +
 	"\x06agents\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x06agents\x12>\n" +
 	"\x0eagents_percent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\ragentsPercent\x12@\n" +
@@ -244,18 +357,20 @@ func file_tidegate_config_v1_strategy_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_strategy_proto_rawDescData
 }
 
-var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tidegate_config_v1_strategy_proto_goTypes = []any{
 	(*Strategy)(nil), // 0: tidegate.config.v1.Strategy
-	(*Step)(nil),     // 1: tidegate.config.v1.Step
+	(*Shadow)(nil),   // 1: tidegate.config.v1.Shadow
+	(*Step)(nil),     // 2: tidegate.config.v1.Step
 }
 var file_tidegate_config_v1_strategy_proto_depIdxs = []int32{
-	1, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
+	1, // 1: tidegate.config.v1.Strategy.shadow:type_name -> tidegate.config.v1.Shadow
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_strategy_proto_init() }
@@ -266,13 +381,14 @@ func file_tidegate_config_v1_strategy_proto_init() {
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_strategy_proto_msgTypes[0].OneofWrappers = []any{}
 	file_tidegate_config_v1_strategy_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_strategy_proto_rawDesc), len(file_tidegate_config_v1_strategy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

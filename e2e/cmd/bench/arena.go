@@ -105,7 +105,7 @@ func (a *arena) startUpstream(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, a.upstream.stop)
-	return a.upstream.await(ctx, startTimeout, listening(a.upstreamPort))
+	return a.upstream.await(ctx, listening(a.upstreamPort))
 }
 
 func (a *arena) peerConfig(p *peer, place placement, ports []int) peerConfig {

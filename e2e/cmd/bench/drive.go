@@ -49,6 +49,8 @@ func drive(ctx context.Context, a *arena, r request) (outcome, error) {
 		return driveWrk(ctx, a, r)
 	case toolLoader:
 		return driveLoader(ctx, a, r)
+	case toolTLS:
+		return driveTLS(ctx, a, r)
 	case toolH2load:
 		return driveH2load(ctx, a, r)
 	default:
@@ -115,24 +117,15 @@ func parseLastLine(output []byte) (outcome, error) {
 // streams is how many requests an HTTP/2 connection has under way.
 const streams = 8
 
-// driveH2load makes load over HTTP/2, and load of a fixed rate over TLS. At a fixed rate its latencies count from when a request
-// was sent, not from when it should have been: they flatter whoever stalls, and only the processor time is worth reading.
+// driveH2load makes load over HTTP/2.
 func driveH2load(ctx context.Context, a *arena, r request) (outcome, error) {
 	log := a.file("h2load.log")
 	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return outcome{}, fmt.Errorf("removing the last log: %w", err)
 	}
-	arguments := []string{"-t", "1", "-c", strconv.Itoa(r.scenario.Connections), "-D", strconv.Itoa(r.seconds), "--log-file", log}
+	arguments := []string{"-t", "1", "-c", strconv.Itoa(r.scenario.Connections), "-D", strconv.Itoa(r.seconds), "-m", strconv.Itoa(streams), "--log-file", log}
 	if r.key != "" {
 		arguments = append(arguments, "-H", "x-api-key: "+r.key) // it takes headers no other way; the stack of this key ends with us
-	}
-	if r.scenario.Protocol == https2 {
-		arguments = append(arguments, "-m", strconv.Itoa(streams))
-	} else {
-		arguments = append(arguments, "--h1")
-	}
-	if r.rate > 0 {
-		arguments = append(arguments, "--rps", fmt.Sprint(max(1, math.Round(r.rate/float64(r.scenario.Connections)))))
 	}
 	output, err := runTool(ctx, a.load, nil, "", "h2load", append(arguments, r.url())...)
 	if err != nil {

@@ -140,7 +140,7 @@ func (gateway) start(ctx context.Context, a *arena, place placement) (*instance,
 	if err != nil {
 		return nil, err
 	}
-	if err := agent.await(ctx, startTimeout, answering(ports[0], smallPath(true), a.key)); err != nil {
+	if err := agent.await(ctx, answering(ports[0], smallPath(true), a.key)); err != nil {
 		agent.stop()
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func (r *runner) instance(ctx context.Context, x subject, s scenario) (*instance
 	}
 	if s.Routes > 0 { // the agent answers with what it had before it gets the new revision
 		last := routePrefix(s.Routes-1) + "items/1"
-		if err := i.process.await(ctx, startTimeout, answering(i.http, last, "")); err != nil {
+		if err := i.process.await(ctx, answering(i.http, last, "")); err != nil {
 			i.stop()
 			return nil, err
 		}

@@ -33,6 +33,9 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string) error {
+	if len(arguments) > 0 && arguments[0] == tlsLoadCommand {
+		return runTLSLoad(ctx, arguments[1:], os.Stdout)
+	}
 	o, err := parseOptions(arguments, os.Stderr)
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ func run(ctx context.Context, arguments []string) error {
 		if err != nil {
 			return err
 		}
-		return o.print(os.Stdout, r)
+		return o.publish(r)
 	}
 	if err := install(ctx, o.needs()); err != nil {
 		return err
@@ -51,10 +54,17 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(o.publish(r), r.failures())
+}
+
+// publish puts results where the options want them.
+func (o *options) publish(r *results) error {
+	errs := []error{o.print(os.Stdout, r)}
 	if o.Save != "" {
-		if err := writeResults(o.Save, r); err != nil {
-			return err
-		}
+		errs = append(errs, writeResults(o.Save, r))
 	}
-	return errors.Join(o.print(os.Stdout, r), r.failures())
+	if o.Into != "" {
+		errs = append(errs, paste(o.Into, r))
+	}
+	return errors.Join(errs...)
 }

@@ -102,12 +102,17 @@ func (r *runner) scenario(ctx context.Context, s scenario, position string) erro
 	return nil
 }
 
-// turn measures a subject once. That a subject fails is a result; only the end of the run is an error.
+// turn measures a subject once, and once more if that fails. That a subject fails twice is a result; only the end of the run is
+// an error.
 func (r *runner) turn(ctx context.Context, s scenario, x subject, out *subjectResult) error {
 	if out.Error != "" {
 		return nil
 	}
 	measured, err := r.measure(ctx, s, x)
+	if err != nil && ctx.Err() == nil {
+		say("  %s: %v; once more", x.Name, err)
+		measured, err = r.measure(ctx, s, x)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -18,6 +18,7 @@ type options struct {
 	Duration  time.Duration // of one measurement, whole seconds; 0: each scenario's own
 	Output    string        // "table", "markdown" or "json"
 	Save      string        // a file for the results, in JSON
+	Into      string        // a document that gets the results between its marks
 	From      string        // a file with results to print; nothing is measured
 }
 
@@ -45,6 +46,7 @@ func parseOptions(arguments []string, complaints io.Writer) (*options, error) {
 	flags.StringVar(&o.Output, "o", "table", "what is printed: table, markdown or json")
 	markdown := flags.Bool("markdown", false, "the same as -o markdown")
 	flags.StringVar(&o.Save, "save", "", "write the results to this file as well, in JSON")
+	flags.StringVar(&o.Into, "into", "", "paste the results into this Markdown document as well, between its marks")
 	flags.StringVar(&o.From, "from", "", "print the results in this file; measure nothing")
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
@@ -111,9 +113,9 @@ func (o *options) needs() []string {
 		switch s.tool() {
 		case toolH2load:
 			add("h2load")
-			add("wrk") // finds the saturation
-		case toolWrk, toolLoader:
+		case toolWrk, toolLoader, toolTLS: // rates come from wrk
 			add("wrk")
+		case toolIdle:
 		}
 		for _, name := range o.Subjects {
 			if x := subjectByName(name); s.measures(x) {

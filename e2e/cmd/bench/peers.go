@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"text/template"
-	"time"
 )
 
 //go:embed peers
@@ -43,8 +42,6 @@ type peerConfig struct {
 	Root              bool // we are root
 }
 
-const startTimeout = 2 * time.Minute // nginx takes a while for 100,000 locations
-
 func (p *peer) program() string { return p.binary }
 
 func (p *peer) start(ctx context.Context, a *arena, place placement) (*instance, error) {
@@ -64,7 +61,7 @@ func (p *peer) start(ctx context.Context, a *arena, place placement) (*instance,
 	if err != nil {
 		return nil, err
 	}
-	if err := run.await(ctx, startTimeout, answering(c.HTTP, smallPath(false), "")); err != nil {
+	if err := run.await(ctx, answering(c.HTTP, smallPath(false), "")); err != nil {
 		run.stop()
 		return nil, err
 	}

@@ -21,6 +21,9 @@ type process struct {
 	ended   chan struct{}
 }
 
+// startTimeout is how long a process may take to answer: nginx needs a while for 100,000 locations.
+const startTimeout = 2 * time.Minute
+
 // stopTimeout is how long a process may take to end after it was asked to.
 const stopTimeout = 20 * time.Second
 
@@ -100,8 +103,8 @@ func runTool(ctx context.Context, cpus string, environment []string, input, prog
 func lastLines(output []byte) string { return string(output[max(0, len(output)-2000):]) }
 
 // await asks again and again until there is no error, and gives up after a while or when the process has ended.
-func (p *process) await(ctx context.Context, within time.Duration, check func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+func (p *process) await(ctx context.Context, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

@@ -36,6 +36,7 @@ type tool string
 const (
 	toolWrk    tool = "wrk"
 	toolLoader tool = "loader" // ours, open-loop
+	toolTLS    tool = "loader over TLS"
 	toolH2load tool = "h2load"
 	toolIdle   tool = "idle" // this program
 )
@@ -63,8 +64,10 @@ func (s scenario) tool() tool {
 	switch {
 	case s.Load == idle:
 		return toolIdle
-	case s.Protocol == https2, s.Protocol == https1 && s.Load != saturation:
+	case s.Protocol == https2:
 		return toolH2load
+	case s.Protocol == https1 && s.Load != saturation:
+		return toolTLS
 	case s.Load == saturation:
 		return toolWrk
 	default:

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -147,7 +148,7 @@ func TestAnotherProcessReadsWithoutWriting(t *testing.T) {
 	j, _ := open(t, dir)
 	states := fill(t, j)
 	before := files(t, dir)
-	reader, recovery, err := journal.Read(config(dir))
+	reader, recovery, err := journal.Read(journal.Config{StateDir: dir, Fleet: "default", AgentID: "a1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestAnotherProcessReadsWithoutWriting(t *testing.T) {
 	}
 	// The process that writes goes on.
 	appendAll(t, j, journal.KeyHashKeyRecord([]byte("another")))
-	if _, _, err := journal.Read(config(t.TempDir())); err == nil {
+	if _, _, err := journal.Read(journal.Config{StateDir: t.TempDir(), Fleet: "default", AgentID: "a1"}); err == nil {
 		t.Error("a folder without a journal is read")
 	}
 }

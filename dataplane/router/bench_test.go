@@ -11,31 +11,61 @@ import (
 	"tidegate.dev/proto/pattern"
 )
 
-// shape is a way in which routes are many. In pattern, host and path six noughts stand for the number of the route.
-type shape struct{ name, pattern, host, path string }
+// shape is a way in which routes are many: kinds of routes in turn. Six noughts stand for the number of the turn.
+type shape struct {
+	name  string
+	kinds []kind
+}
+
+// kind is a route and a request that it takes.
+type kind struct{ pattern, method, host, path string }
 
 const noughts = "000000"
 
 var shapes = []shape{
-	{"literal", "/service-000000/orders", "api.example.com", "/service-000000/orders"},
-	{"params", "/api/service-000000/orders/{order}/lines/{line} GET", "api.example.com", "/api/service-000000/orders/4711/lines/12"},
-	{"prefix", "/api/v1/service-000000/**", "api.example.com", "/api/v1/service-000000/orders/4711"},
-	{"hosts", "tenant-000000.example.com /orders/{order}", "tenant-000000.example.com", "/orders/4711"},
-	{"wildcards", "*.tenant-000000.example.com /orders/{order}", "eu.tenant-000000.example.com", "/orders/4711"},
+	{"literal", []kind{{"/service-000000/orders", "GET", "api.example.com", "/service-000000/orders"}}},
+	{"params", []kind{{
+		"/api/service-000000/orders/{order}/lines/{line} GET",
+		"GET", "api.example.com", "/api/service-000000/orders/4711/lines/12",
+	}}},
+	{"prefix", []kind{{"/api/v1/service-000000/**", "GET", "api.example.com", "/api/v1/service-000000/orders/4711"}}},
+	{"hosts", []kind{{"tenant-000000.example.com /orders/{order}", "GET", "tenant-000000.example.com", "/orders/4711"}}},
+	{"wildcards", []kind{{"*.tenant-000000.example.com /orders/{order}", "GET", "eu.tenant-000000.example.com", "/orders/4711"}}},
+	{"services", []kind{
+		{"/api/service-000000/orders GET", "GET", "a.com", "/api/service-000000/orders"},
+		{"/api/service-000000/orders POST", "POST", "a.com", "/api/service-000000/orders"},
+		{"/api/service-000000/orders/{order} GET", "GET", "a.com", "/api/service-000000/orders/4711"},
+		{"/api/service-000000/orders/{order} PUT", "PUT", "a.com", "/api/service-000000/orders/4711"},
+		{"/api/service-000000/orders/{order} DELETE", "DELETE", "a.com", "/api/service-000000/orders/4711"},
+		{"/api/service-000000/orders/{order}/lines GET", "GET", "a.com", "/api/service-000000/orders/4711/lines"},
+		{"/api/service-000000/customers/{customer} GET", "GET", "a.com", "/api/service-000000/customers/42"},
+		{"/api/service-000000/customers/new GET", "GET", "a.com", "/api/service-000000/customers/new"},
+		{"/api/service-000000/health GET", "GET", "a.com", "/api/service-000000/health"},
+		{"/api/service-000000/**", "GET", "a.com", "/api/service-000000/assets/logo.svg"},
+	}},
 }
 
-func numbered(text string, i int) string {
-	return strings.Replace(text, noughts, fmt.Sprintf("%06d", i), 1)
+func numbered(text string, turn int) string {
+	return strings.Replace(text, noughts, fmt.Sprintf("%06d", turn), 1)
 }
 
-func (s shape) request(i int) (host, path string) { return numbered(s.host, i), numbered(s.path, i) }
+// pattern is that of route i.
+func (s shape) pattern(i int) string {
+	return numbered(s.kinds[i%len(s.kinds)].pattern, i/len(s.kinds))
+}
+
+// request is one that route i takes.
+func (s shape) request(i int) (method, host, path string) {
+	of, turn := s.kinds[i%len(s.kinds)], i/len(s.kinds)
+	return of.method, numbered(of.host, turn), numbered(of.path, turn)
+}
 
 // entries have pointers as values, as a server's have.
 func entries(tb testing.TB, s shape, count int) []Entry[*int] {
 	out := make([]Entry[*int], count)
 	for i := range out {
 		name := fmt.Sprintf("route-%06d", i)
-		out[i] = Entry[*int]{Rule: entryOf(tb, name, 0, numbered(s.pattern, i)).Rule, Value: &i}
+		out[i] = Entry[*int]{Rule: entryOf(tb, name, 0, s.pattern(i)).Rule, Value: &i}
 	}
 	return out
 }
@@ -54,10 +84,10 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		}
 		list = append(list, Entry[*int]{Rule: entryOf(t, "regex", 0, "~/regex/[0-9]+").Rule}, Entry[*int]{Rule: entryOf(t, "wildcard", 0, "*.example.org /**").Rule})
 		router := newRouter(t, list...)
-		host, path := s.request(500)
+		method, host, path := s.request(500)
 		var params Params
 		allocations := testing.AllocsPerRun(100, func() {
-			if _, ok := router.Match(host, "GET", path, query, &params); !ok {
+			if _, ok := router.Match(host, method, path, query, &params); !ok {
 				t.Fatal("no match")
 			}
 			if _, ok := router.Match(host, "GET", "/nothing/at/all", query, &params); ok {
@@ -91,8 +121,8 @@ func BenchmarkMatch(b *testing.B) {
 func benchmarkMatch(b *testing.B, router *Router[*int], ask *asker) {
 	b.ReportAllocs()
 	for b.Loop() {
-		host, path := ask.next()
-		if _, ok := router.Match(host, "GET", path, nil, nil); !ok {
+		method, host, path := ask.next()
+		if _, ok := router.Match(host, method, path, nil, nil); !ok {
 			b.Fatal(host, path)
 		}
 	}
@@ -100,18 +130,25 @@ func benchmarkMatch(b *testing.B, router *Router[*int], ask *asker) {
 
 // asker makes requests in place: a server has just read its request too, so that is in the caches, other than a list of all.
 type asker struct {
-	host, path   []byte
-	hostAt, at   int
+	kinds        []asked
 	hot          []int
 	turn         int
 	count, state uint64
 }
 
+type asked struct {
+	method         string
+	host, path     []byte
+	hostAt, pathAt int
+}
+
 func newAsker(s shape, count int, random bool) *asker {
-	a := &asker{
-		host: []byte(s.host), hostAt: strings.Index(s.host, noughts),
-		path: []byte(s.path), at: strings.Index(s.path, noughts),
-		count: uint64(count), state: 1,
+	a := &asker{count: uint64(count), state: 1}
+	for _, of := range s.kinds {
+		a.kinds = append(a.kinds, asked{
+			of.method, []byte(of.host), []byte(of.path),
+			strings.Index(of.host, noughts), strings.Index(of.path, noughts),
+		})
 	}
 	if !random {
 		a.hot = rand.New(rand.NewPCG(1, 1)).Perm(count)[:min(64, count)]
@@ -120,7 +157,7 @@ func newAsker(s shape, count int, random bool) *asker {
 }
 
 // next returns strings that are good until the next call.
-func (a *asker) next() (host, path string) {
+func (a *asker) next() (method, host, path string) {
 	n := 0
 	if a.hot != nil {
 		n = a.hot[a.turn%len(a.hot)]
@@ -131,13 +168,18 @@ func (a *asker) next() (host, path string) {
 		a.state ^= a.state << 17
 		n = int(a.state % a.count)
 	}
-	if a.at >= 0 {
-		writeNumber(a.path[a.at:], n)
+	of := &a.kinds[0]
+	if len(a.kinds) > 1 {
+		of = &a.kinds[n%len(a.kinds)]
+		n /= len(a.kinds)
 	}
-	if a.hostAt >= 0 {
-		writeNumber(a.host[a.hostAt:], n)
+	if of.pathAt >= 0 {
+		writeNumber(of.path[of.pathAt:], n)
 	}
-	return unsafe.String(&a.host[0], len(a.host)), unsafe.String(&a.path[0], len(a.path))
+	if of.hostAt >= 0 {
+		writeNumber(of.host[of.hostAt:], n)
+	}
+	return of.method, unsafe.String(&of.host[0], len(of.host)), unsafe.String(&of.path[0], len(of.path))
 }
 
 func writeNumber(to []byte, n int) {

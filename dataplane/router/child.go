@@ -1,29 +1,31 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"tidegate.dev/proto/pattern"
 )
 
 // shortName is how many bytes of a name a child keeps in itself.
-const shortName = 22
+const shortName = 14
 
-// child is what follows behind a segment, or behind a host. Without a node it is a single candidate, as most are where routes
-// are many. With pointers as values it is 64 bytes: what a search needs of it is in one line of the processor's caches.
+// child is what follows behind a segment, or behind a host: one candidate, a list of a few, or a node if they are many. With
+// pointers as values it is 64 bytes, so that what a search needs of it is in one line of the processor's caches.
 type child[T any] struct {
-	// candidate is the one if node is nil; else only its priority says something, the highest of all in the node.
+	// candidate is the only one if list and node are nil. Else its priority alone says something, the highest of all.
 	candidate[T]
 	// tail stands between this place and what is there, nil for nothing. In front of it is what of the name is beyond shortName,
-	// so that hosts below one domain still share their tails.
+	// so that hosts below one domain still share their tails. In front of a list there is nothing else.
 	tail *tail
+	list *list[T]
 	node *node[T]
 	// The name is the segment or host; nothing for a parameter.
 	length uint16
 	short  [shortName]byte
 }
 
-func (c *child[T]) exists() bool { return c.node != nil || c.from != nil }
+func (c *child[T]) exists() bool { return c.node != nil || c.list != nil || c.from != nil }
 
 func (c *child[T]) is(name string) bool {
 	if len(name) != int(c.length) {
@@ -74,7 +76,7 @@ func newChild[T any](e change, name, behind string) child[T] {
 func (c change) intern(text string) *tail {
 	known, ok := c.tails[text]
 	if !ok {
-		known = &tail{text}
+		known = newTail(text)
 		c.tails[text] = known
 	}
 	return known
@@ -89,28 +91,32 @@ type addition[T any] struct {
 
 // insert returns the child with the addition, whose text goes on behind the name. The child may not exist yet.
 func (c child[T]) insert(e change, name, text string, added addition[T]) child[T] {
-	if !c.exists() && added.expression == nil {
-		c = newChild[T](e, name, text)
-		c.candidate = added.candidate
-		return c
+	switch {
+	case added.expression == nil && c.node == nil && c.count() < maxList:
+		return newLeaf(e, name, append(c.entries(e), entry[T]{added.candidate, e.intern(text)}))
+	case c.node == nil:
+		c = c.spread(e, name, text)
+	default:
+		if shared := common(c.behind(), text); shared < len(c.behind()) {
+			upper := newChild[T](e, name, text[:shared])
+			upper.node = upper.node.adopt(e, c.behind()[shared:], c.node)
+			c = upper
+		}
 	}
-	shared := len(text)
-	if c.exists() {
-		shared = common(c.behind(), text)
-	}
-	if c.node == nil || shared < len(c.behind()) {
-		c = c.split(e, name, text[:shared])
-	}
-	c.node = c.node.insert(e, text[shared:], added)
+	c.node = c.node.insert(e, text[len(c.behind()):], added)
 	c.priority = int32(c.node.high.priority)
 	return c
 }
 
-// split puts a node between the part of the tail that is shared and the rest.
-func (c child[T]) split(e change, name, shared string) child[T] {
-	upper := newChild[T](e, name, shared)
-	if c.exists() {
-		upper.node = upper.node.adopt(e, c.behind()[len(shared):], c)
+// spread makes a node of a list, behind what its templates and the text have in common.
+func (c child[T]) spread(e change, name, text string) child[T] {
+	entries := c.entries(e)
+	for _, one := range entries {
+		text = text[:common(one.tail.text, text)]
+	}
+	upper := newChild[T](e, name, text)
+	for _, one := range entries {
+		upper.node = upper.node.insert(e, one.tail.text[len(text):], addition[T]{candidate: one.candidate})
 	}
 	return upper
 }
@@ -118,7 +124,8 @@ func (c child[T]) split(e change, name, shared string) child[T] {
 // remove returns the child without the rule's candidate, whose text goes on behind the name. It may be one that does not exist.
 func (c child[T]) remove(e change, text string, gone addition[T]) child[T] {
 	if c.node == nil {
-		return child[T]{}
+		is := func(one entry[T]) bool { return one.from.rule.name == gone.from.rule.name && one.tail.text == text }
+		return newLeaf(e, c.name(), slices.DeleteFunc(c.entries(e), is))
 	}
 	c.node = c.node.remove(e, text[len(c.behind()):], gone)
 	if c.node == nil {

@@ -74,6 +74,10 @@ func (s *search[T]) child(c *child[T], at int) {
 		return
 	}
 	rest := s.path[at:]
+	if c.list != nil {
+		s.list(c.list, rest)
+		return
+	}
 	if c.tail != nil {
 		ok := false
 		if rest, ok = cutTail(c.behind(), rest); !ok {
@@ -84,6 +88,25 @@ func (s *search[T]) child(c *child[T], at int) {
 		s.walk(c.node, len(s.path)-len(rest))
 	} else if rest == "" {
 		s.judge(&c.candidate)
+	}
+}
+
+// list looks through a few candidates for what is left of the path.
+func (s *search[T]) list(l *list[T], rest string) {
+	segments := strings.Count(rest, "/")
+	var last *tail
+	fits := false
+	for i := range l.entries {
+		e := &l.entries[i]
+		if int64(e.priority) <= s.priority {
+			return
+		}
+		if e.tail != last {
+			last, fits = e.tail, e.tail.fits(rest, segments)
+		}
+		if fits && s.judge(&e.candidate) {
+			return
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package router
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // lowest is below every priority of a rule.
 const lowest int64 = math.MinInt64
@@ -54,8 +57,8 @@ func (n *node[T]) insert(e change, text string, added addition[T]) *node[T] {
 		n.setHere(insertCandidate(n.here, added.candidate))
 	case text[0] == restMark:
 		n.rest = insertCandidate(n.rest, added.candidate)
-	case text[1:] != "" && text[1] == parameterMark:
-		n.parameter = n.parameter.insert(e, "", text[2:], added)
+	case strings.HasPrefix(text, parameterSegment):
+		n.parameter = n.parameter.insert(e, "", text[len(parameterSegment):], added)
 	default:
 		segment, after := cutSegment(text)
 		n.literals.edit(e, segment, func(c child[T]) child[T] { return c.insert(e, segment, after, added) })
@@ -64,22 +67,17 @@ func (n *node[T]) insert(e change, text string, added addition[T]) *node[T] {
 	return n
 }
 
-// adopt returns the node with a child's content in the place that the text leads to. The node is nil.
-func (n *node[T]) adopt(e change, text string, content child[T]) *node[T] {
+// adopt returns the node with another in the place that the text leads to, which is not here. The node is nil.
+func (n *node[T]) adopt(e change, text string, below *node[T]) *node[T] {
 	n = n.editable(e.by)
 	moved := func(name, behind string) child[T] {
 		c := newChild[T](e, name, behind)
-		c.candidate, c.node = content.candidate, content.node
+		c.node, c.priority = below, int32(below.high.priority)
 		return c
 	}
-	switch {
-	case text == "":
-		n.setHere([]candidate[T]{content.candidate})
-	case text[0] == restMark:
-		n.rest = []candidate[T]{content.candidate}
-	case text[1:] != "" && text[1] == parameterMark:
-		n.parameter = moved("", text[2:])
-	default:
+	if strings.HasPrefix(text, parameterSegment) {
+		n.parameter = moved("", text[len(parameterSegment):])
+	} else {
 		segment, after := cutSegment(text)
 		n.literals.put(e, moved(segment, after), nothing)
 	}
@@ -97,8 +95,8 @@ func (n *node[T]) remove(e change, text string, gone addition[T]) *node[T] {
 		n.setHere(removeCandidate(n.here, name))
 	case text[0] == restMark:
 		n.rest = removeCandidate(n.rest, name)
-	case text[1:] != "" && text[1] == parameterMark:
-		n.parameter = n.parameter.remove(e, text[2:], gone)
+	case strings.HasPrefix(text, parameterSegment):
+		n.parameter = n.parameter.remove(e, text[len(parameterSegment):], gone)
 	default:
 		segment, after := cutSegment(text)
 		n.literals.edit(e, segment, func(c child[T]) child[T] { return c.remove(e, after, gone) })

@@ -9,7 +9,7 @@ import (
 )
 
 // MaxWays bounds [Router.Ways]. Sets of routes that people write have a handful.
-const MaxWays = 256
+const MaxWays = 64
 
 // Entry is a rule and what it leads to.
 type Entry[T any] struct {

@@ -13,11 +13,31 @@ const (
 	// restMark, the last byte, stands for ** and the slash in front of it.
 	restMark = '\x01'
 
+	parameterSegment = "/" + string(parameterMark)
+
 	marks = string(parameterMark) + string(restMark)
 )
 
 // tail is what templates have in common behind a place in the tree. It is not changed.
-type tail struct{ text string }
+type tail struct {
+	text string
+	// segments is how many there are, without what ** stands for.
+	segments int
+	rest     bool
+}
+
+func newTail(text string) *tail {
+	return &tail{text, strings.Count(text, "/"), strings.HasSuffix(text, string(restMark))}
+}
+
+// fits tells whether a path, which is empty or begins with a slash, fits the tail. It has so many segments.
+func (t *tail) fits(path string, segments int) bool {
+	if t.segments != segments && (!t.rest || t.segments > segments) {
+		return false
+	}
+	rest, ok := cutTail(t.text, path)
+	return ok && rest == ""
+}
 
 // textOf writes a template, or of a regular expression the whole segments of its literal prefix.
 func textOf(path pattern.Path) string {

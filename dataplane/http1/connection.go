@@ -84,7 +84,9 @@ func (c *connection) await() bool {
 		c.idle.Store(true)
 		defer c.idle.Store(false)
 		if c.server.draining.Load() {
-			return false
+			if idle = min(idle, c.server.lastChance(now)); idle <= 0 {
+				return false
+			}
 		}
 	}
 	end := now.Add(idle)

@@ -623,7 +623,7 @@ func TestDrain(t *testing.T) {
 	drained := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	go func() { drained <- r.server.Drain(ctx) }()
+	go func() { drained <- r.server.Drain(ctx, 0) }()
 	idle.end()
 	u.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	contains(t, busy.head(), "Connection: close\r\n")
@@ -631,6 +631,40 @@ func TestDrain(t *testing.T) {
 	busy.end()
 	if err := <-drained; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDrainPatiently shows that an idle connection may ask once more, and that one which does not is ended.
+func TestDrainPatiently(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Limits{})
+	asks, silent := r.client(), r.client()
+	for _, c := range []*peer{asks, silent} {
+		c.send(get)
+		u := r.accept()
+		u.head()
+		u.send("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+		c.head()
+	}
+	drained := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	go func() { drained <- r.server.Drain(ctx, 300*time.Millisecond) }()
+	eventually(t, "the server drains", func() bool { return r.server.draining.Load() })
+	asks.send(get)
+	u := r.accept()
+	u.head()
+	u.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	contains(t, asks.head(), "Connection: close\r\n")
+	asks.expect("ok")
+	asks.end()
+	silent.end()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 300*time.Millisecond || took > patience/2 {
+		t.Error("it took", took)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Handler answers requests.
@@ -40,8 +41,9 @@ type Server struct {
 	dates  dateClock
 	spare  sync.Pool // of *workspace
 
-	// Atomic.
-	draining atomic.Bool
+	// Atomic. patientUntil is in nanoseconds since 1970.
+	draining     atomic.Bool
+	patientUntil atomic.Int64
 
 	// Guarded by mu.
 	mu          sync.Mutex
@@ -107,31 +109,61 @@ func (s *Server) remove(c *connection) {
 	s.mu.Unlock()
 }
 
-// Drain ends the connections as they become idle, new ones after their first exchange, and returns when there are none or the context ends. Connections that were
-// handed over are not waited for.
-func (s *Server) Drain(ctx context.Context) error {
+// Drain ends the connections as they become idle, new ones after their first exchange, and returns when there are none or the
+// context ends. Connections that were handed over are not waited for.
+//
+// With patience, connections that are idle may send one more request, whose answer says that it is the last: a client that sends
+// while its connection is closed cannot know what became of the request.
+func (s *Server) Drain(ctx context.Context, patience time.Duration) error {
+	s.patientUntil.Store(time.Now().Add(patience).UnixNano())
 	s.draining.Store(true)
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case <-s.emptied():
+			return nil
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	s.severIdle()
+	select {
+	case <-s.emptied():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Server) severIdle() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.connections {
 		if c.idle.Load() {
 			c.sever(errDraining, 0)
 		}
 	}
+}
+
+// emptied is closed when there are no connections.
+func (s *Server) emptied() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.connections) == 0 {
-		s.mu.Unlock()
-		return nil
+		none := make(chan struct{})
+		close(none)
+		return none
 	}
 	if s.empty == nil {
 		s.empty = make(chan struct{})
 	}
-	empty := s.empty
-	s.mu.Unlock()
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return s.empty
+}
+
+// lastChance is how long an idle connection may still send a request while the server drains.
+func (s *Server) lastChance(now time.Time) time.Duration {
+	return time.Unix(0, s.patientUntil.Load()).Sub(now)
 }
 
 // Sever ends all connections now.

@@ -27,6 +27,9 @@ import (
 // They speak over a socket that nobody else has. Its end is the end of whoever held the other side: a process whose successor ends
 // before it is ready goes on as if nothing had been, a successor whose process ends has everything.
 
+// ErrHandedOver is why a process stops that has a successor.
+var ErrHandedOver = errors.New("another process has taken over")
+
 // handoverVariable tells a successor the names of its descriptors: the socket, and then the ports.
 const handoverVariable = "TIDEGATE_HANDOVER_DESCRIPTORS"
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -129,13 +130,17 @@ func (p *Proxy) Run(ctx context.Context) error {
 		case err := <-served:
 			return err
 		case <-ctx.Done():
-			return p.drain(lifetime, cut, listeners, served)
+			patience := time.Duration(0)
+			if errors.Is(context.Cause(ctx), listener.ErrHandedOver) {
+				patience = p.config.DrainTimeout / 2 // nobody waits for this process to end
+			}
+			return p.drain(lifetime, patience, cut, listeners, served)
 		}
 	}
 }
 
 // drain takes nothing new, waits for what runs, and cuts what is left when the time is up.
-func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, listeners []*listener.Listener, served chan error) error {
+func (p *Proxy) drain(lifetime context.Context, patience time.Duration, cut context.CancelCauseFunc, listeners []*listener.Listener, served chan error) error {
 	ctx, cancel := context.WithTimeout(lifetime, p.config.DrainTimeout)
 	defer cancel()
 	for _, l := range listeners {
@@ -143,7 +148,7 @@ func (p *Proxy) drain(lifetime context.Context, cut context.CancelCauseFunc, lis
 	}
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
-	waiting.Go(func() { _ = p.http1.Drain(ctx) })
+	waiting.Go(func() { _ = p.http1.Drain(ctx, patience) })
 	waiting.Go(func() { p.http2.drain(ctx) })
 	select {
 	case err := <-served:

@@ -38,12 +38,14 @@ type exchange struct {
 	// Set when they are known.
 	snapshot *snapshot.Snapshot
 	route    *snapshot.Route
-	// target is that of the last try; the exchange runs on it, or not any more. permit is the leave to use its service.
-	// reserved says that it has a place among the target's connections.
+	// service is the route's, which is used by the leave of permit, and target that of the last try. The exchange runs on the
+	// target or not any more, waits for its answer, and has a place reserved among its connections.
+	service  *upstream.Service
+	permit   upstream.Permit
 	target   *upstream.Target
 	running  bool
+	waiting  bool
 	reserved bool
-	permit   upstream.Permit
 	// began is when the last try did, and tried how many there were. If the request may switch to another target while the first
 	// still has it, a wait for the head is impatient: it gives up a target that is silent. Then the next try is granted, after a
 	// pause.

@@ -18,8 +18,11 @@ func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
 		failed := &http1.Failure{Reason: http1.TimedOut, Source: http1.Client, Err: x.deadlineErr}
 		return upstream.Response{}, failed, upstream.FailureTimeout
 	}
+	if x.mayHedge() {
+		return x.hedged()
+	}
 	x.call.Target = x.upstreamTarget()
-	if x.route.HostOfTarget && (x.route.Rewrite == nil || x.route.Rewrite.Host == "") {
+	if x.namesTarget() {
 		x.call.Host = x.target.Authority()
 	}
 	if x.body != nil {
@@ -34,22 +37,32 @@ func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
 		return upstream.Response{}, failed, upstream.FailureConnect
 	}
 	x.impatient = x.maySwitch
-	response, failed := x.route.Upstream.RoundTrip(x.target, &x.call)
+	response, failed := x.service.RoundTrip(x.target, &x.call)
 	x.impatient = false
-	if failed == nil {
-		return response, nil, upstream.FailureOf(response.Status)
-	}
-	if errors.Is(failed.Err, errTargetSilent) {
+	if failed != nil && errors.Is(failed.Err, errTargetSilent) {
 		failed = &http1.Failure{Reason: http1.TimedOut, Source: http1.Upstream, Err: errTargetSilent}
+	}
+	return response, failed, failureOf(&response, failed)
+}
+
+// failureOf is what a try means for its target.
+func failureOf(response *upstream.Response, failed *http1.Failure) upstream.Failure {
+	if failed == nil {
+		return upstream.FailureOf(response.Status)
 	}
 	switch failed.Reason {
 	case http1.Unreachable, http1.Exhausted:
-		return response, failed, upstream.FailureConnect
+		return upstream.FailureConnect
 	case http1.TimedOut:
-		return response, failed, upstream.FailureTimeout
+		return upstream.FailureTimeout
 	default:
-		return response, failed, upstream.FailureReset
+		return upstream.FailureReset
 	}
+}
+
+// namesTarget tells whether the upstream sees its own host instead of the client's.
+func (x *exchange) namesTarget() bool {
+	return x.route.HostOfTarget && (x.route.Rewrite == nil || x.route.Rewrite.Host == "")
 }
 
 // upstreamTarget is the request target for the exchange's target of the service. The path goes out byte for byte as it was

@@ -13,7 +13,8 @@ import (
 
 // enter asks the service for leave to use it.
 func (x *exchange) enter() plugin.Verdict {
-	permit, refusal, wait := x.route.Upstream.Enter(x.window())
+	x.service = x.route.Upstream
+	permit, refusal, wait := x.service.Enter(x.window())
 	x.permit = permit
 	switch refusal {
 	case upstream.RefusalOpen:
@@ -34,14 +35,14 @@ var noTarget = plugin.Refuse(plugin.ReasonUpstreamUnreachable, "no target of the
 func (x *exchange) pick(now time.Time) bool {
 	last := x.target
 	x.leaveTarget()
-	x.target = x.route.Upstream.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: last, Hash: x.hash()})
-	x.running = x.target != nil
+	x.target = x.service.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: last, Hash: x.hash()})
+	x.running, x.waiting = x.target != nil, x.target != nil
 	return x.running
 }
 
 // hash stands for the part of the request that decides its target, if one does.
 func (x *exchange) hash() uint64 {
-	switch on := x.route.Upstream.HashOn(); on.Kind {
+	switch on := x.service.HashOn(); on.Kind {
 	case upstream.HashHeader:
 		return upstream.Hash(x.header.Get(on.Name))
 	case upstream.HashCookie:
@@ -58,7 +59,7 @@ func (x *exchange) hash() uint64 {
 
 // reserve waits for a place among the connections to the target, where those are bounded.
 func (x *exchange) reserve() *http1.Failure {
-	if err := x.route.Upstream.Reserve(x.window(), x.target, x.call.ConnectTimeout); err != nil {
+	if err := x.service.Reserve(x.window(), x.target, x.call.ConnectTimeout); err != nil {
 		return &http1.Failure{Reason: http1.Exhausted, Source: http1.Gateway, Retry: http1.RetrySafe, Err: err}
 	}
 	x.reserved = true
@@ -69,6 +70,11 @@ func (x *exchange) leaveTarget() {
 	if x.reserved {
 		x.reserved = false
 		x.target.Free()
+	}
+	if x.waiting {
+		// It panicked, or nobody wanted to know.
+		x.waiting = false
+		x.service.Report(x.window(), x.target, upstream.FailureUnknown, 0)
 	}
 	if x.running {
 		x.running = false
@@ -82,10 +88,10 @@ var errTargetSilent = errors.New("the target is silent while others answer")
 // patience ends the wait for the head of a response, if the target is silent and the request can go to another. The retry is
 // taken out of the budget here, for without one the wait goes on.
 func (x *exchange) patience() error {
-	if !x.impatient || !x.route.Upstream.GiveUp(x.window(), x.target, time.Since(x.began)) {
+	if !x.impatient || !x.service.GiveUp(x.window(), x.target, time.Since(x.began)) {
 		return nil
 	}
-	if x.pause, x.granted = x.route.Upstream.Retry(x.window(), x.tried, upstream.FailureTimeout); !x.granted {
+	if x.pause, x.granted = x.service.Retry(x.window(), x.tried, upstream.FailureTimeout); !x.granted {
 		return nil
 	}
 	return errTargetSilent
@@ -107,9 +113,18 @@ func (x *exchange) window() upstream.Window {
 
 // report tells how the target did, and returns it. What the client brought about is not its fault.
 func (x *exchange) report(failed *http1.Failure, failure upstream.Failure, took time.Duration) upstream.Failure {
-	if failed != nil && (failed.Source != http1.Upstream || failed.Retry == http1.RetryReused) {
-		failure = upstream.FailureUnknown
+	known := knownOf(failed, failure)
+	if x.waiting {
+		x.waiting = false
+		x.service.Report(x.window(), x.target, known, took)
 	}
-	x.route.Upstream.Report(x.window(), x.target, failure, took)
+	return known
+}
+
+// knownOf is what a failure says of the target.
+func knownOf(failed *http1.Failure, failure upstream.Failure) upstream.Failure {
+	if failed != nil && (failed.Source != http1.Upstream || failed.Retry == http1.RetryReused) {
+		return upstream.FailureUnknown
+	}
 	return failure
 }

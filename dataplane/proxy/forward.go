@@ -62,8 +62,10 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		if err := x.wait(pause); err != nil {
 			return upstream.Response{}, x.cutVerdict(err)
 		}
-		x.began = time.Now()
-		x.pick(x.began)
+		if x.began = time.Now(); !x.pick(x.began) {
+			x.permit.Settle(known)
+			return upstream.Response{}, noTarget
+		}
 	}
 }
 

@@ -183,7 +183,10 @@ func (x *exchange) ride(body []byte, now time.Time, finish chan<- *rider) *rider
 func (x *exchange) secondTarget(first *upstream.Target, now time.Time) *upstream.Target {
 	service, window := x.service, x.window()
 	second := service.Pick(upstream.Choice{Window: window, Now: now, Avoid: first, Hash: x.hash()})
-	if second != first && service.Hedge(window) {
+	switch {
+	case second == nil:
+		return nil
+	case second != first && service.Hedge(window):
 		return second
 	}
 	service.Report(window, second, upstream.FailureUnknown, 0)

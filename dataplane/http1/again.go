@@ -50,6 +50,7 @@ func (b *Body) Rewind() bool {
 	case b.kind != noBody:
 		b.Trailer.Reset()
 		m := &b.origin
+		b.room = b.most
 		b.stream.r, b.excess, b.size, b.left, b.chunks, b.done = m.r, m.excess, m.size, m.left, m.chunks, m.done
 	}
 	return true

@@ -46,6 +46,10 @@ type Body struct {
 	// before is called before the first read that may wait: a client may have to be told to go on.
 	before func() error
 
+	// most is how much content there may be, if that is bounded, and room how much of it may still come.
+	bounded    bool
+	most, room int64
+
 	// origin is where the body began; see Rewind. What was read is in kept as long as keep is above 0, and what is behind
 	// replay is read once more.
 	origin origin
@@ -77,6 +81,9 @@ func (b *Body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := b.read(p)
+	if b.beyond(n) {
+		n, err = 0, ErrBodyTooLarge
+	}
 	b.remember(p[:n])
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
@@ -239,6 +246,9 @@ func (b *Body) next(wait bool) (piece []byte, err error) {
 		} else {
 			err = unexpected(err)
 		}
+	}
+	if b.beyond(len(piece)) {
+		piece, err = nil, ErrBodyTooLarge
 	}
 	b.remember(piece)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errNotBuffered) {

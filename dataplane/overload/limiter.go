@@ -168,6 +168,9 @@ func (l *Limiter) Release(t Ticket, now time.Time, o Outcome) {
 	}
 }
 
+// Restart lets the exchange's latency count from a later moment.
+func (l *Limiter) Restart(t *Ticket, from time.Time) { t.at = max(t.at, from.Sub(l.born)) }
+
 // Limit is how many exchanges may run at once now.
 func (l *Limiter) Limit() int { return int(l.rooms[Critical].Load()) }
 

@@ -56,6 +56,10 @@ type requestBody interface {
 	Keep(limit int)
 	// again is the body from its beginning, for one more try; of several the last one counts.
 	again() (io.Reader, bool)
+	// content is the whole body, if it was kept and is read to its end. It is valid as long as the exchange.
+	content() ([]byte, bool)
+	// Limit makes the body an error that is longer.
+	Limit(most int64)
 }
 
 // ownBody is the body of a request of HTTP/1.1.
@@ -68,3 +72,8 @@ func (b *ownBody) again() (io.Reader, bool) {
 	body := (*http1.Body)(b)
 	return body, body.Rewind()
 }
+
+func (b *ownBody) content() ([]byte, bool) { return (*http1.Body)(b).Content() }
+
+// Limit implements requestBody.
+func (b *ownBody) Limit(most int64) { (*http1.Body)(b).Limit(most) }

@@ -8,6 +8,7 @@ import (
 
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/listener"
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/dataplane/upstream"
@@ -46,6 +47,8 @@ type Config struct {
 	Log             *slog.Logger
 
 	Limits Limits
+	// Monitor tells when the process has too much to do; nil for never. Whoever makes it runs it.
+	Monitor *overload.Monitor
 }
 
 // Limits bound what clients may send. Zero fields take the defaults.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidegate.dev/dataplane/http1"
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/snapshot"
 	"tidegate.dev/dataplane/upstream"
@@ -55,6 +56,9 @@ type exchange struct {
 	impatient bool
 	granted   bool
 	pause     time.Duration
+	// admission is the room that it has at its service, and mirrored says that the request is copied.
+	admission admission
+	mirrored  bool
 	// number is the route's.
 	number      uint32
 	identifiers identifiers
@@ -138,10 +142,16 @@ func (x *exchange) serve() (whole bool) {
 	thought := x.think()
 	verdict := x.match()
 	if !verdict.Refused() {
+		if unbearable := x.bear(); unbearable.Refused() {
+			return x.refuse(unbearable)
+		}
 		verdict = x.police()
 	}
 	x.compare(thought, verdict)
 	if verdict.Refused() {
+		return x.refuse(verdict)
+	}
+	if verdict := x.suffer(); verdict.Refused() {
 		return x.refuse(verdict)
 	}
 	if x.route.Upstream == nil {
@@ -150,7 +160,9 @@ func (x *exchange) serve() (whole bool) {
 	if verdict := x.rewrite(); verdict.Refused() {
 		return x.refuse(verdict)
 	}
-	response, verdict := x.forward()
+	x.throwMirror()
+	response, verdict := x.limited()
+	x.sendCopy()
 	if verdict.Refused() {
 		return x.refuse(verdict)
 	}
@@ -213,6 +225,7 @@ func (x *exchange) survive(cause any) (whole bool) {
 func (x *exchange) end() {
 	x.caller.stop()
 	x.leaveUpstream()
+	x.leaveLimit(overload.Untold)
 	x.record()
 	if x.generation == nil && x.arm != nil {
 		x.arm.release()

@@ -23,7 +23,7 @@ type problem struct {
 
 // refuse answers instead of the upstream. It tells whether the answer is whole.
 func (x *exchange) refuse(verdict plugin.Verdict) (whole bool) {
-	info := verdict.Reason.Info()
+	info := infoOf(verdict)
 	x.reason, x.Status = verdict.Reason, info.Status
 	if verdict.Reason == plugin.ReasonClientClosed {
 		return false
@@ -45,8 +45,17 @@ func (x *exchange) refuse(verdict plugin.Verdict) (whole bool) {
 	return x.writeProblem(verdict)
 }
 
-func (x *exchange) writeProblem(verdict plugin.Verdict) bool {
+// infoOf is what is told about a verdict, which may have another status than its reason.
+func infoOf(verdict plugin.Verdict) plugin.ReasonInfo {
 	info := verdict.Reason.Info()
+	if verdict.Status != 0 {
+		info.Status = verdict.Status
+	}
+	return info
+}
+
+func (x *exchange) writeProblem(verdict plugin.Verdict) bool {
+	info := infoOf(verdict)
 	body, err := json.Marshal(problem{
 		Type:      problemTypes + strings.ReplaceAll(info.Name, "_", "-"),
 		Title:     info.Title,
@@ -65,7 +74,7 @@ func (x *exchange) writeProblem(verdict plugin.Verdict) bool {
 // refuseGRPC answers a gRPC client in the form that it understands: trailers only, in the header of a 200. It is counted by the
 // status that others would get.
 func (x *exchange) refuseGRPC(verdict plugin.Verdict) bool {
-	info := verdict.Reason.Info()
+	info := infoOf(verdict)
 	x.own.Set("Content-Type", "application/grpc")
 	x.own.Set("Grpc-Status", strconv.Itoa(info.GRPC))
 	message := info.Title

@@ -14,6 +14,7 @@ import (
 	"tidegate.dev/dataplane/http1"
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/listener"
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/dataplane/upstream"
@@ -36,6 +37,8 @@ type Proxy struct {
 	listening chan struct{}
 	gate      *listener.Gate
 	tls       *listener.TLS
+	monitor   *overload.Monitor
+	mirrors   *mirrors
 	// sample is the share of exchanges in the access log, in parts per million.
 	sample uint32
 	http1  *http1.Server
@@ -75,6 +78,8 @@ func New(config Config) (*Proxy, error) {
 		accessLog: config.AccessLog,
 		log:       config.Log,
 		listening: make(chan struct{}),
+		monitor:   config.Monitor,
+		mirrors:   newMirrors(config.Log),
 	}
 	p.gate = listener.NewGate(config.Connections)
 	var err error
@@ -106,6 +111,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	// Exchanges live on while ctx is done, until they are cut.
 	lifetime, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(errShutdown)
+	defer p.mirrors.end()
 	var err error
 	if p.http2, err = p.newHTTP2(lifetime); err != nil {
 		return err

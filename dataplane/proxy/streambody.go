@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -29,18 +30,30 @@ type streamBody struct {
 	limit  int // of what is kept, 0 if nothing is
 	kept   []byte
 	began  bool
-	lost   bool // what was read is not kept any more
+	lost   bool  // what was read is not kept any more
+	left   int64 // of what the body may have
 	end    error
 }
 
 var errBodyClosed = errors.New("the request's body was closed")
 
 func newStreamBody(source io.ReadCloser, limits *Limits) *streamBody {
-	return &streamBody{source: source, rate: limits.BodyRate, grace: limits.BodyGrace, budget: limits.BodyGrace}
+	return &streamBody{source: source, rate: limits.BodyRate, grace: limits.BodyGrace, budget: limits.BodyGrace, left: math.MaxInt64}
 }
 
 // Keep implements requestBody.
 func (b *streamBody) Keep(limit int) { b.limit = limit }
+
+// Limit implements requestBody.
+func (b *streamBody) Limit(most int64) { b.left = most }
+
+func (b *streamBody) content() ([]byte, bool) {
+	if !b.mu.TryLock() {
+		return nil, false
+	}
+	defer b.mu.Unlock()
+	return b.kept, b.limit > 0 && errors.Is(b.end, io.EOF)
+}
 
 // bodyTry is the body as one try reads it.
 type bodyTry struct {
@@ -122,6 +135,9 @@ func (b *streamBody) receive(buffer []byte) (int, error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) && b.budget <= 0 {
 		err = errSlowBody
+	}
+	if b.left -= int64(n); b.left < 0 {
+		n, err = 0, http1.ErrBodyTooLarge
 	}
 	b.end = err
 	return n, err

@@ -4,19 +4,26 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
-// report is where a follower tells what it found. It belongs to the goroutine of one source.
+// report is where a follower tells what it found.
 type report struct {
+	// Set once.
+	source string
 	update func([]Target)
 	state  *state
+	memory *Memory
 	log    *slog.Logger
 
+	// Guarded by mu.
+	mu      sync.Mutex
 	last    []Target
 	known   bool // something was found, be it nothing
 	failing bool
 	success bool // since takeSuccess
+	ended   bool
 }
 
 // found tells that the directory answered. A problem that did not keep it from answering may be told with it.
@@ -25,9 +32,12 @@ func (r *report) found(targets []Target, problem error) {
 	if cut > 0 && problem == nil {
 		problem = fmt.Errorf("%d targets beyond the first %d are left out", cut, MaxTargets)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	changed := !r.known || !slices.Equal(arranged, r.last)
 	r.last, r.known, r.success = arranged, true, true
 	r.state.succeeded(len(arranged), changed, problem)
+	r.memory.keep(r.source, arranged, changed)
 	r.tell(problem)
 	if changed {
 		r.log.Info("discovery found other targets", "targets", len(arranged))
@@ -37,11 +47,35 @@ func (r *report) found(targets []Target, problem error) {
 
 // failed tells that there is no answer. What was found last stays.
 func (r *report) failed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.state.failed(err)
 	r.tell(err)
 }
 
-// tell logs when trouble begins and when it ends, and not what is between.
+// recall uses what was found before the process began, or by another source that looked for the same, if nothing was found
+// since.
+func (r *report) recall() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	targets, when, ok := r.memory.recall(r.source)
+	if r.known || r.ended || !ok {
+		return
+	}
+	r.last, r.known = targets, true
+	r.state.recalled(len(targets))
+	r.log.Warn("discovery has no answer yet; the targets are those found before", "targets", len(targets), "found", when)
+	r.update(slices.Clone(targets))
+}
+
+// end lets nothing be told any more.
+func (r *report) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+}
+
+// tell logs when trouble begins and when it ends, and not what is between. The caller holds mu.
 func (r *report) tell(trouble error) {
 	switch {
 	case trouble != nil && !r.failing:
@@ -54,6 +88,8 @@ func (r *report) tell(trouble error) {
 
 // takeSuccess tells whether something was found since it was asked last.
 func (r *report) takeSuccess() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	was := r.success
 	r.success = false
 	return was
@@ -76,6 +112,10 @@ func (s *state) succeeded(targets int, changed bool, problem error) {
 			status.note(now, problem)
 		}
 	})
+}
+
+func (s *state) recalled(targets int) {
+	s.change(func(status *Status) { status.Targets = targets })
 }
 
 func (s *state) failed(err error) {

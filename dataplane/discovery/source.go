@@ -11,7 +11,7 @@ import (
 
 // Source finds targets.
 type Source interface {
-	// Run looks for targets until ctx ends, and then returns nil. It calls update, from one goroutine, with what it found
+	// Run looks for targets until ctx ends, and then returns nil. It calls update, never twice at once, with what it found
 	// first, and then whenever that changed: sorted by address, each address once, at most [MaxTargets]. What it passes is
 	// update's to keep. A failure is no change: update is called with no targets only when the directory says, beyond doubt,
 	// that there are none, which Kubernetes and a file can. Run is called once.
@@ -36,6 +36,8 @@ type Environment struct {
 	Kubeconfig string
 	// ConsulAddress is the URL of the Consul agent for those who name none. Empty means http://127.0.0.1:8500.
 	ConsulAddress string
+	// Memory keeps what was found. Nil means that nothing is kept.
+	Memory *Memory
 	// Board is told how the sources fare. Nil means that nobody is.
 	Board *Board
 	// Log is told when a source begins to fail, and when it ends to. Nil means that nobody is.
@@ -85,8 +87,14 @@ type source struct {
 
 // Run is [Source]'s.
 func (s *source) Run(ctx context.Context, update func([]Target)) error {
-	r := &report{update: update, state: s.environment.Board.enter(s.config), log: s.environment.Log.With("source", s.config.String())}
+	name := s.config.String()
+	r := &report{
+		source: name, update: update, state: s.environment.Board.enter(s.config), memory: s.environment.Memory,
+		log: s.environment.Log.With("source", name),
+	}
 	defer s.environment.Board.leave(r.state)
+	defer time.AfterFunc(recallPause, r.recall).Stop()
+	defer r.end()
 	for {
 		err := s.follower.follow(ctx, r)
 		if ctx.Err() != nil {

@@ -18,11 +18,11 @@ const MaxWeight = 1_000_000
 // Target is one destination.
 type Target struct {
 	// Address is "host:port"; the host is an IP address, in brackets if it is IPv6, or a name.
-	Address string
+	Address string `json:"address"`
 	// Weight is the share of requests, relative to the others, from 1 to [MaxWeight].
-	Weight uint32
+	Weight uint32 `json:"weight"`
 	// Zone is where the target runs; empty if the source does not say.
-	Zone string
+	Zone string `json:"zone,omitempty"`
 }
 
 // arrange sorts targets by address and leaves one for each; of several with one address the heaviest. It cuts off what is more

@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tidegate.dev/dataplane/discovery"
 )
@@ -27,6 +29,11 @@ type watch struct {
 	// Set once.
 	config discovery.Config
 	stop   context.CancelFunc
+	// answered is closed when something was found first.
+	answered chan struct{}
+	// ended is closed when nobody wants to know any more, and patience is until when the first answer is waited for.
+	ended    <-chan struct{}
+	patience time.Time
 
 	// Guarded by the registry's mu: who wants to know, and what was found last.
 	services []*Service
@@ -45,9 +52,10 @@ func (r *Registry) follow(s *Service) error {
 		if err != nil {
 			return discoveryError(config.Kind, err)
 		}
-		w = &watch{config: config}
+		w = &watch{config: config, answered: make(chan struct{}), patience: time.Now().Add(firstAnswer)}
 		var ctx context.Context
 		ctx, w.stop = context.WithCancel(r.lifetime)
+		w.ended = ctx.Done()
 		r.watches[config] = w
 		if !r.closed {
 			r.running.Go(func() { r.watch(ctx, w, source) })
@@ -81,6 +89,7 @@ func (r *Registry) watch(ctx context.Context, w *watch, source discovery.Source)
 		r.mu.Lock()
 		var unused []*Target
 		w.found = found
+		w.tellAnswered()
 		for _, s := range w.services {
 			unused = append(unused, s.replace(found)...)
 		}
@@ -91,6 +100,35 @@ func (r *Registry) watch(ctx context.Context, w *watch, source discovery.Source)
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Error("discovery ended; the last targets stay", "source", w.config.String(), "error", err)
+	}
+}
+
+// firstAnswer is how long the first answer of a directory is waited for, from when it was first asked.
+const firstAnswer = 3 * time.Second
+
+// tellAnswered ends the wait for the first answer. The caller holds the registry's mu.
+func (w *watch) tellAnswered() {
+	select {
+	case <-w.answered:
+	default:
+		close(w.answered)
+	}
+}
+
+// AwaitTargets waits until every directory that services ask has said where targets are, so that a service does not begin
+// without any. It waits at most 3 s from when a directory was first asked.
+func (r *Registry) AwaitTargets() {
+	r.mu.Lock()
+	asked := slices.Collect(maps.Values(r.watches))
+	r.mu.Unlock()
+	for _, w := range asked {
+		patience := time.NewTimer(time.Until(w.patience))
+		select {
+		case <-w.answered:
+		case <-w.ended:
+		case <-patience.C:
+		}
+		patience.Stop()
 	}
 }
 

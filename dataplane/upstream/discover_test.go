@@ -143,6 +143,34 @@ func TestTargetsThatADirectoryKnows(t *testing.T) {
 	}
 }
 
+func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := NewRegistry(Environment{})
+	t.Cleanup(r.Close)
+	r.AwaitTargets() // for nothing
+	server := newNameServer(t, "192.0.2.1")
+	s := acquire(t, r, found(server))
+	r.AwaitTargets()
+	if hosts(s) != "192.0.2.1" {
+		t.Errorf("the targets are %q", hosts(s))
+	}
+	// One that never answers is waited for once, and not long.
+	silent := newNameServer(t)
+	config := found(silent)
+	config.Name = "silent"
+	acquire(t, r, config)
+	began := time.Now()
+	r.AwaitTargets()
+	if took := time.Since(began); took < firstAnswer/2 || took > 2*firstAnswer {
+		t.Errorf("it waited for %v", took)
+	}
+	began = time.Now()
+	r.AwaitTargets()
+	if took := time.Since(began); took > firstAnswer/2 {
+		t.Errorf("then it waited for %v", took)
+	}
+}
+
 func TestADirectoryThatSaysThatThereIsNobodyIsBelieved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

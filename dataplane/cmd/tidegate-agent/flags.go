@@ -24,10 +24,16 @@ type flags struct {
 	Name          string            `help:"The agent's name for people, unique in its fleet. Default: the host's name." placeholder:"NAME"`
 	Labels        map[string]string `mapsep:"," help:"Labels for selectors: \"zone=a,tier=edge\"." placeholder:"KEY=VALUE"`
 
-	ProxyAddress    string         `default:"127.0.0.1:8080" help:"Clients, HTTP/1.1 and h2c (${default})." placeholder:"HOST:PORT"`
-	TLSAddress      string         `name:"tls-address" default:"127.0.0.1:8443" help:"Clients, HTTP/1.1 and h2 over TLS (${default})." placeholder:"HOST:PORT"`
-	OpsAddress      string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config, /debug/upstreams, /debug/discovery (${default})." placeholder:"HOST:PORT"`
-	TrustedProxies  []netip.Prefix `help:"Peers whose forwarding headers are believed: \"10.0.0.0/8\"." placeholder:"CIDR"`
+	ProxyAddress         string         `default:"127.0.0.1:8080" help:"Clients, HTTP/1.1 and h2c (${default})." placeholder:"HOST:PORT"`
+	TLSAddress           string         `name:"tls-address" default:"127.0.0.1:8443" help:"Clients, HTTP/1.1 and h2 over TLS (${default})." placeholder:"HOST:PORT"`
+	OpsAddress           string         `default:"127.0.0.1:9180" help:"/metrics, /healthz, /readyz, /debug/config, /debug/upstreams, /debug/discovery (${default})." placeholder:"HOST:PORT"`
+	TrustedProxies       []netip.Prefix `help:"Peers whose forwarding headers are believed: \"10.0.0.0/8\"." placeholder:"CIDR"`
+	ProxyProtocol        string         `enum:"off,trusted,required" default:"off" help:"Header of the PROXY protocol at --proxy-address: off, trusted (from --trusted-proxies, others have none) or required." placeholder:"MODE"`
+	TLSProxyProtocol     string         `name:"tls-proxy-protocol" enum:"off,trusted,required" default:"off" help:"The same at --tls-address." placeholder:"MODE"`
+	MaxConnections       int            `default:"20000" help:"Clients' connections at most (${default})." placeholder:"N"`
+	MaxClientConnections int            `help:"Connections of one client at most: an address, or a /64 of IPv6. Default: half of --max-connections." placeholder:"N"`
+	MaxHandshakes        int            `default:"2000" help:"TLS handshakes at a time (${default}); four times as many may wait." placeholder:"N"`
+
 	RefuseUpstreams []netip.Prefix `help:"Addresses that are no upstreams, beside link-local and metadata addresses." placeholder:"CIDR"`
 	AllowUpstreams  []netip.Prefix `help:"Exceptions from the addresses that are no upstreams." placeholder:"CIDR"`
 
@@ -36,14 +42,15 @@ type flags struct {
 	ConsulAddress string `help:"The Consul agent that services find their targets with. Default: http://127.0.0.1:8500." placeholder:"URL"`
 	Kubeconfig    string `type:"path" help:"How to reach Kubernetes, outside of a cluster." placeholder:"FILE"`
 
-	AccessLog    string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
-	LogLevel     string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	DrainTimeout time.Duration `default:"30s" help:"How long requests may take to end after a signal."`
-	DeadMan      time.Duration `default:"60s" help:"How long a candidate is served without a control plane."`
+	AccessLog      string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
+	LogLevel       string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	DrainTimeout   time.Duration `default:"30s" help:"How long requests may take to end after a signal."`
+	UpgradeTimeout time.Duration `default:"60s" help:"How long a successor may take to serve, before this process goes on alone."`
+	DeadMan        time.Duration `default:"60s" help:"How long a candidate is served without a control plane."`
 }
 
 const description = `Tidegate's data plane. Every flag can be given as TIDEGATE_<FLAG> (TIDEGATE_PROXY_ADDRESS) or in the file of --config.
-"tidegate-agent version" prints the version.
+"tidegate-agent version" prints the version. SIGHUP starts a successor, from the same path, which takes over without a lost request.
 
   tidegate-agent --control-plane gateway.example:9081 --join-token-file join.token --state-dir /var/lib/tidegate-agent`
 

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tidegate.dev/dataplane/listener"
 )
 
 const (
@@ -73,15 +75,15 @@ func answer(w http.ResponseWriter, status int, text string) {
 }
 
 // listenOps opens the port; one that is taken is named with the flag that moves it.
-func listenOps(ctx context.Context, address string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+func listenOps(ctx context.Context, sockets *listener.Sockets, address string) (*net.TCPListener, error) {
+	socket, err := sockets.Listen(ctx, "ops", "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is taken; choose another address with --ops-address", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s (--ops-address): %w", address, err)
 	}
-	return listener, nil
+	return socket, nil
 }
 
 // serveOps serves handler until ctx ends.

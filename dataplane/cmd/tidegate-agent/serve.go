@@ -15,6 +15,7 @@ import (
 	"tidegate.dev/dataplane/agent/identity"
 	"tidegate.dev/dataplane/discovery"
 	"tidegate.dev/dataplane/lane"
+	"tidegate.dev/dataplane/listener"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/plugin/builtin"
 	"tidegate.dev/dataplane/proxy"
@@ -25,6 +26,7 @@ import (
 
 // parts are what runs.
 type parts struct {
+	flags      *flags
 	identity   *identity.Store
 	connection *identity.Connection
 	agent      *agent.Agent
@@ -33,17 +35,26 @@ type parts struct {
 	sources    *discovery.Board
 	accessLog  *telemetry.AccessLog
 	metrics    *prometheus.Registry
-	ops        net.Listener
+	ops        *net.TCPListener
 	log        *slog.Logger
+	succession *succession
 }
 
 // serve runs an agent until ctx ends, and then drains.
 func serve(ctx context.Context, f *flags, log *slog.Logger) error {
-	lock, err := lockState(f.StateDir)
+	sockets, predecessor, err := listener.Inherited()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Close() }()
+	s := newSuccession(sockets, predecessor)
+	defer s.releaseState()
+	if predecessor == nil {
+		lock, err := lockState(f.StateDir)
+		if err != nil {
+			return err
+		}
+		s.lock.Store(lock)
+	}
 	accessFile, err := openAccessLog(f.AccessLog)
 	if err != nil {
 		return err
@@ -51,30 +62,40 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	if accessFile != nil && accessFile != os.Stdout {
 		defer func() { _ = accessFile.Close() }()
 	}
-	p, err := build(f, accessFile, log)
+	p, err := build(f, accessFile, sockets, log)
 	if err != nil {
 		return err
 	}
+	p.succession = s
 	defer func() { _ = p.connection.Close() }()
 	defer p.upstreams.Close()
-	if p.ops, err = listenOps(ctx, f.OpsAddress); err != nil {
+	if p.ops, err = listenOps(ctx, sockets, f.OpsAddress); err != nil {
 		return err
 	}
-	log.Info("starting", "version", version, "control_plane", f.ControlPlane, "ops", p.ops.Addr().String())
-	// Whoever has an identity serves from the disk before the first client is let in.
-	if p.identity.Current() != nil {
-		if err := p.agent.Recover(ctx); err != nil {
-			return errors.Join(err, p.ops.Close())
-		}
+	log.Info("starting", "version", version, "control_plane", f.ControlPlane, "ops", p.ops.Addr().String(), "pid", os.Getpid(),
+		"succeeds", predecessor != nil)
+	if err := p.recover(ctx); err != nil {
+		return errors.Join(err, p.ops.Close())
 	}
-	err = p.run(ctx, f)
-	log.Info("stopped", "cause", fmt.Sprint(context.Cause(ctx)))
+	err = p.run(ctx)
+	log.Info("stopped", "cause", fmt.Sprint(context.Cause(ctx)), "pid", os.Getpid())
 	return err
 }
 
+// recover serves from the disk, before the first client is let in, if the agent has an identity.
+func (p *parts) recover(ctx context.Context) error {
+	switch {
+	case p.identity.Current() == nil:
+		return nil
+	case p.succession.predecessor != nil:
+		return p.agent.Preview(ctx)
+	}
+	return p.agent.Recover(ctx)
+}
+
 // build makes the parts; none of them begins yet.
-func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error) {
-	p = &parts{metrics: newMetrics(), sources: discovery.NewBoard(), log: log}
+func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.Logger) (p *parts, err error) {
+	p = &parts{flags: f, metrics: newMetrics(), sources: discovery.NewBoard(), log: log}
 	if p.identity, err = identity.Open(f.StateDir); err != nil {
 		return nil, err
 	}
@@ -94,7 +115,18 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	if accessFile != nil {
 		p.accessLog = telemetry.NewAccessLog(accessFile)
 	}
+	plain, err := listener.ParseProxyProtocol(f.ProxyProtocol)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := listener.ParseProxyProtocol(f.TLSProxyProtocol)
+	if err != nil {
+		return nil, err
+	}
 	p.proxy, err = proxy.New(proxy.Config{
+		Sockets: sockets, ProxyProtocol: plain, TLSProxyProtocol: secure, Connections: listener.Limits{
+			Connections: f.MaxConnections, PerClient: f.MaxClientConnections, Handshakes: f.MaxHandshakes, HandshakeQueue: 4 * f.MaxHandshakes,
+		},
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
 		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, Log: log,
 		Upstreams: registry,
@@ -105,10 +137,14 @@ func build(f *flags, accessFile *os.File, log *slog.Logger) (p *parts, err error
 	p.agent = agent.New(agent.Config{
 		StateDir: f.StateDir, Version: version, PluginTypes: builtin.Types(), Listeners: p.listeners, Labels: f.Labels,
 		Identity: p.identity, Connection: p.connection, Installer: p.proxy, Lane: table, Counters: counters, KeyUses: uses, Shadows: shadows,
-		Log: log, DeadMan: f.DeadMan,
+		Log: log, DeadMan: f.DeadMan, SetTicketSecret: p.proxy.SetTicketSecret,
 		Compile: func(in snapshot.Input) (*snapshot.Snapshot, error) {
 			in.Registry, in.State, in.Lane = registry, state, table
-			return snapshot.Compile(in)
+			compiled, err := snapshot.Compile(in)
+			if err == nil {
+				registry.AwaitTargets() // so that it serves from its first request on
+			}
+			return compiled, err
 		},
 	})
 	return p, errors.Join(
@@ -132,47 +168,74 @@ func (p *parts) listeners() (all []string) {
 
 // run runs all parts. The proxy ends first, after it has drained, so that what it does until then is still reported. A part
 // that fails ends the others.
-func (p *parts) run(ctx context.Context, f *flags) error {
-	stopping := ctx
-	group, ctx := errgroup.WithContext(context.WithoutCancel(ctx))
+func (p *parts) run(stopping context.Context) error {
+	group, ctx := errgroup.WithContext(context.WithoutCancel(stopping))
 	ctx, end := context.WithCancelCause(ctx)
-	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p)) })
-	if local, err := listenLocal(ctx, f.StateDir); err != nil {
-		p.log.Warn("no local commands", "error", err) // such as a path too long for a socket
-	} else {
-		group.Go(func() error { return serveOps(ctx, local, localHandler(p.agent, p.log)) })
-	}
+	// What a successor takes over ends before the proxy does.
+	leading, giveWay := context.WithCancelCause(ctx)
+	p.succession.giveWay = giveWay
 	if p.accessLog != nil {
 		group.Go(func() error { return p.accessLog.Run(ctx) })
 	}
 	group.Go(func() error {
-		serving, stop := context.WithCancelCause(ctx)
+		serving, stop := context.WithCancelCause(leading)
 		defer stop(nil)
 		defer context.AfterFunc(stopping, func() { stop(context.Cause(stopping)) })()
 		err := p.proxy.Run(serving)
 		end(context.Cause(serving))
 		return err
 	})
-	group.Go(func() error { return p.follow(ctx, f) })
+	group.Go(func() error { return p.lead(leading, stopping) })
+	group.Go(func() error { return p.onSignal(leading, stopping) })
+	group.Go(func() error {
+		select {
+		case <-p.succession.joined:
+			return p.agent.Report(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	return group.Wait()
 }
 
-// follow keeps the agent in touch with its control plane, once the ports are open: joining the fleet first, if need be.
-func (p *parts) follow(ctx context.Context, f *flags) error {
+// lead does what only one process of an agent may do, once the ports are open, until leading ends: it answers operators, and keeps
+// in touch with the control plane.
+func (p *parts) lead(leading, stopping context.Context) error {
 	select {
 	case <-p.proxy.Listening():
-	case <-ctx.Done():
-		return nil
+	case <-leading.Done():
+		return p.ops.Close()
 	}
 	p.log.Info("listening", "addresses", p.listeners())
+	defer close(p.succession.gaveWay)
+	group, ctx := errgroup.WithContext(leading) // when it has ended, all of this is a successor's
+	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p)) })
+	group.Go(func() error {
+		if err := p.takeOver(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		if local, err := listenLocal(ctx, p.flags.StateDir); err != nil {
+			p.log.Warn("no local commands", "error", err) // such as a path too long for a socket
+		} else {
+			group.Go(func() error { return serveOps(ctx, local, p.localHandler()) })
+		}
+		return p.follow(ctx)
+	})
+	return group.Wait()
+}
+
+// follow keeps the agent in touch with its control plane: joining the fleet first, if need be.
+func (p *parts) follow(ctx context.Context) error {
+	f := p.flags
 	err := p.identity.Join(ctx, identity.Joining{
 		ControlPlane: f.ControlPlane, TokenFile: f.JoinTokenFile, Name: f.Name, Labels: f.Labels,
 	}, p.log)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
+	close(p.succession.joined)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.agent.Run(ctx) })
+	group.Go(func() error { return p.agent.Follow(ctx) })
 	group.Go(func() error { return p.identity.KeepFresh(ctx, p.connection, p.log) })
 	return group.Wait()
 }

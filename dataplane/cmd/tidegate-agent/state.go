@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // lockState makes the agent's folder and takes it for this process alone. The file is to be kept open.
@@ -26,6 +28,28 @@ func lockState(dir string) (*os.File, error) {
 	}
 	return lock, nil
 }
+
+// awaitState is lockState for a successor, whose predecessor is letting go.
+func awaitState(ctx context.Context, dir string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		lock, err := lockState(dir)
+		if err == nil {
+			return lock, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-tick.C:
+		}
+	}
+}
+
+// stateTimeout is how long the folder may stay another's that has said that it is free.
+const stateTimeout = 10 * time.Second
 
 // openAccessLog opens the file of the access log; nil: there is none.
 func openAccessLog(path string) (*os.File, error) {

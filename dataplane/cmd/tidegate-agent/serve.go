@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,7 @@ type parts struct {
 	proxy      *proxy.Proxy
 	upstreams  *upstream.Registry
 	sources    *discovery.Board
+	memory     *discovery.Memory
 	accessLog  *telemetry.AccessLog
 	metrics    *prometheus.Registry
 	ops        *net.TCPListener
@@ -95,7 +97,10 @@ func (p *parts) recover(ctx context.Context) error {
 
 // build makes the parts; none of them begins yet.
 func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.Logger) (p *parts, err error) {
-	p = &parts{flags: f, metrics: newMetrics(), sources: discovery.NewBoard(), log: log}
+	p = &parts{
+		flags: f, metrics: newMetrics(), sources: discovery.NewBoard(), log: log,
+		memory: discovery.OpenMemory(filepath.Join(f.StateDir, "discovery.json"), log),
+	}
 	if p.identity, err = identity.Open(f.StateDir); err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 		Refused: f.RefuseUpstreams, Allowed: f.AllowUpstreams, Zone: f.Zone, Log: log,
 		Discovery: discovery.Environment{
 			Secret: table.Secret, FilesDir: f.DiscoveryDir, Kubeconfig: f.Kubeconfig, ConsulAddress: f.ConsulAddress,
-			Board: p.sources, Log: log,
+			Board: p.sources, Memory: p.memory, Log: log,
 		},
 	})
 	registry := p.upstreams
@@ -185,6 +190,7 @@ func (p *parts) run(stopping context.Context) error {
 		end(context.Cause(serving))
 		return err
 	})
+	group.Go(func() error { return p.memory.Run(leading) }) // a successor has one of its own
 	group.Go(func() error { return p.lead(leading, stopping) })
 	group.Go(func() error { return p.onSignal(leading, stopping) })
 	group.Go(func() error {

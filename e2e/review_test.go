@@ -36,11 +36,11 @@ func answeredBy(s *harness.Stack, upstream string) error {
 	return nil
 }
 
-// field is one field of a JSON document.
+// field is one field of the JSON document that an output begins with.
 func field(t *testing.T, document, name string) string {
 	t.Helper()
 	var fields map[string]any
-	if err := json.Unmarshal([]byte(document), &fields); err != nil {
+	if err := json.NewDecoder(strings.NewReader(document)).Decode(&fields); err != nil {
 		t.Fatalf("%v: %s", err, document)
 	}
 	value, _ := fields[name].(string)

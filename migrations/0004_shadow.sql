@@ -1,7 +1,7 @@
 -- +goose Up
 -- What candidates decided beside live requests, for ever. A new table, so nobody is blocked.
 
--- The row without a decision counts all samples of the rollout.
+-- Rows without decisions count the samples by the route that the candidate finds.
 CREATE TABLE rollout_shadow (
     rollout_id         bigint NOT NULL REFERENCES rollouts (id),
     stable_route       text   NOT NULL,

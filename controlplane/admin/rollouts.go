@@ -162,7 +162,10 @@ func showRollout(d rollout.Detail) *adminv1.Rollout {
 		Strategy: d.Strategy, Spec: d.Spec, Step: int32(d.Step), CreateTime: timestamp(d.CreatedAt), StepTime: timestamp(d.StepAt),
 		EndTime: timestamp(d.EndedAt), CandidateAgents: int32(d.CandidateAgents), TotalAgents: int32(d.TotalAgents),
 		TrafficPercent: d.TrafficPercent, BakeEndTime: timestamp(d.BakeEndAt), DeadlineTime: timestamp(d.DeadlineAt),
-		Author: d.Author, Message: d.Message,
+		Author: d.Author, Message: d.Message, Expectations: d.Expectations, Shadow: showShadow(d.Shadow),
+	}
+	for _, command := range d.Possible {
+		shown.PossibleCommands = append(shown.PossibleCommands, string(command))
 	}
 	for _, a := range d.Agents {
 		shown.Agents = append(shown.Agents, &adminv1.RolloutAgent{Agent: a.Name, Candidate: a.Candidate, State: a.State, Error: a.Error})
@@ -177,6 +180,21 @@ func showRollout(d rollout.Detail) *adminv1.Rollout {
 	for _, e := range d.Events {
 		shown.Events = append(shown.Events, &adminv1.RolloutEvent{
 			Time: timestamp(e.At), Type: e.Type, Message: e.Message, Actor: e.Actor, Step: int32(e.Step),
+		})
+	}
+	return shown
+}
+
+// showShadow is nil if nothing was sampled.
+func showShadow(s rollout.Shadow) *adminv1.ShadowResult {
+	if s.Sampled == 0 {
+		return nil
+	}
+	shown := &adminv1.ShadowResult{Sampled: s.Sampled, Different: s.Different, Proposals: s.Proposals()}
+	for _, d := range s.Differences {
+		shown.Differences = append(shown.Differences, &adminv1.ShadowDifference{
+			StableRoute: d.StableRoute, StableDecision: d.StableDecision, CandidateRoute: d.CandidateRoute,
+			CandidateDecision: d.CandidateDecision, Requests: d.Requests, Example: d.Example,
 		})
 	}
 	return shown

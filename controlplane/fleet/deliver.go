@@ -110,7 +110,7 @@ func desired(view *view, agentID string) *agentv1.DesiredState {
 		state.Candidate = reference(view.Rollout.Candidate)
 		state.CandidateSharePpm = uint32(view.Rollout.SharePPM)
 		state.RolloutId = strconv.FormatInt(view.Rollout.ID, 10)
-		state.Guard = view.guard
+		state.Guard, state.ShadowPpm = view.guard, view.shadowPPM
 	}
 	return state
 }

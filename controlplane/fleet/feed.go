@@ -22,6 +22,8 @@ type view struct {
 	*store.Delivery
 	// guard is how agents judge the candidate; nil without a rollout.
 	guard *agentv1.Guard
+	// shadowPPM is the share of requests that the candidate decides without effect; 0: none.
+	shadowPPM uint32
 }
 
 // feeds reads what fleets should serve, once for all sessions of a fleet. A fleet has a feed while it has sessions.
@@ -143,6 +145,7 @@ func (f *feeds) load(ctx context.Context, feed *feed) error {
 		return err
 	}
 	if next.Rollout != nil {
+		next.shadowPPM = shadowOf(next.Rollout)
 		if next.guard, err = guardOf(next.Rollout, next.Agents); err != nil {
 			// Without a guard the fleet's judge still judges.
 			f.log.Error("agents get no guard for a rollout", "rollout", next.Rollout.ID, "error", err)

@@ -64,3 +64,20 @@ func holders(steps []*configv1.Step, agents int64) int {
 	}
 	return most
 }
+
+// defaultSamplePercent is the share of requests that a shadow step samples if it does not say.
+const defaultSamplePercent = 10
+
+// shadowOf is the share of requests, in parts per million, beside which the candidate decides: that of the strategy while the
+// candidate serves nothing, else none.
+func shadowOf(rollout *store.DeliveredRollout) uint32 {
+	var strategy configv1.Strategy
+	if rollout.SharePPM != 0 || proto.Unmarshal(rollout.Strategy, &strategy) != nil || strategy.GetShadow() == nil {
+		return 0
+	}
+	percent := float64(defaultSamplePercent)
+	if strategy.GetShadow().SamplePercent != nil {
+		percent = strategy.GetShadow().GetSamplePercent()
+	}
+	return uint32(min(max(math.Round(percent*10_000), 1), 1_000_000))
+}

@@ -139,6 +139,9 @@ func (d *decision) dials(step Step) string {
 			who = "the one agent"
 		}
 	}
+	if step.ShadowPPM > 0 {
+		return fmt.Sprintf("%s, in shadow: it decides beside %s of their requests and serves none", who, percentOf(step.ShadowPPM))
+	}
 	if step.SharePPM == wholePPM {
 		return who + ", all traffic"
 	}

@@ -33,6 +33,9 @@ type Detail struct {
 	Evidence                              []EvidenceView
 	Events                                []EventView
 	Possible                              []Command
+	// Shadow is what the shadow step found, and Expectations what the change means to bring about.
+	Shadow       Shadow
+	Expectations []*configv1.Expectation `json:"-"`
 }
 
 // AgentView is one agent's part in a rollout. State is "pending", "serving", "refused", "dropped" or "lost".
@@ -85,6 +88,11 @@ func headOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, error
 		return Detail{}, err
 	}
 	detail.Steps = len(plan.Steps)
+	var expected configv1.Expectations
+	if err := proto.Unmarshal(row.Expectations, &expected); err != nil {
+		return Detail{}, fmt.Errorf("decoding the expectations of rollout %d: %w", row.ID, err)
+	}
+	detail.Expectations = expected.GetList()
 	detail.setDeadlines(plan, rollout)
 	revision, err := tx.Revision(ctx, row.FleetID, row.Revision)
 	if err != nil {
@@ -116,6 +124,7 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 	if err := loadParts(ctx, tx, row, nil, &state); err != nil {
 		return Detail{}, err
 	}
+	detail.Shadow = state.Shadow
 	detail.addAgents(state)
 	now := state.Rollout.EndAt
 	if now.IsZero() {

@@ -165,7 +165,20 @@ func (in *inputLine) read(s *rollout.State) {
 	case "jump":
 		s.ClockOffset = goldenNow.Sub(in.age("by", 0))
 	case "waiting":
-		s.Waiting = &rollout.Rollout{ID: 2, FleetID: 1, Revision: in.number64("revision", 6), State: rollout.Queued, Version: 1}
+		s.Waiting = &rollout.Rollout{
+			ID: 2, FleetID: 1, Revision: in.number64("revision", 6), State: rollout.Queued, Version: 1, Supersede: in.value("supersede", "no") == "yes",
+		}
+	case "expected":
+		s.Rollout.Expected = append(s.Rollout.Expected, rollout.Expected{
+			Route: in.value("route", ""), Metric: in.word(0), Share: float64(in.number64("percent", 0)) / 100,
+		})
+	case "shadow":
+		s.Shadow.Sampled, s.Shadow.Different = in.number64("sampled", 0), in.number64("different", 0)
+	case "difference":
+		s.Shadow.Differences = append(s.Shadow.Differences, rollout.Difference{
+			StableRoute: in.value("route", ""), StableDecision: in.value("stable", ""), CandidateRoute: in.value("route", ""),
+			CandidateDecision: in.value("candidate", ""), Requests: in.number64("requests", 0), Example: in.value("example", "GET /"),
+		})
 	case "agent":
 		in.agent(s)
 	case "member":

@@ -47,7 +47,7 @@ func Look(now time.Time, state State) []Verdict {
 
 // judge looks at every comparison. It returns what is to be recorded and, if one fails, why.
 func (d *decision) judge() (record []Verdict, why string) {
-	if !d.begun() || d.Rollout.StableRevision == 0 {
+	if !d.begun() || d.Rollout.StableRevision == 0 || d.step().ShadowPPM > 0 {
 		return nil, ""
 	}
 	test, err := evidence.NewTest(evidence.Config{Tolerance: d.Plan.Tolerance})
@@ -170,6 +170,8 @@ func (j *judging) comparisons() []comparison {
 	list := []comparison{{"", metricUpstream5xx}}
 	for c := range j.counts {
 		switch {
+		case j.expected[c] > 0:
+			list = append(list, c)
 		case c.metric == metricRequests, c == list[0], j.alone[c.route], !metrics[c.metric]:
 		case c.route == "" || routes[c.route]:
 			list = append(list, c)

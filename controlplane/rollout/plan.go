@@ -30,6 +30,11 @@ type Step struct {
 	OnInconclusive string
 	// Approval: a person must let it begin.
 	Approval bool
+	// Shadow: the candidate serves nothing; it decides beside this share of the requests, in parts per million. 0: no such step.
+	ShadowPPM int32
+	// OnDifference says what happens when it decides otherwise for more than MaxDifference of the samples, from 0 to 1.
+	OnDifference  string
+	MaxDifference float64
 }
 
 // AsTaken returns a strategy with its defaults and the steps that are really taken. If the last step is not all agents and all
@@ -59,11 +64,30 @@ func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 		}
 		plan.Steps = append(plan.Steps, read)
 	}
+	if len(plan.Steps) > 1 && taken.GetShadow() != nil {
+		shadow, err := shadowOf(taken.GetShadow(), plan.Steps[0])
+		if err != nil {
+			return Plan{}, fmt.Errorf("reading the shadow step of the strategy: %w", err)
+		}
+		plan.Steps = append([]Step{shadow}, plan.Steps...)
+	}
 	most := ppmOf(100 - taken.GetHoldbackPercent())
 	for i := range plan.Steps[:plan.last()] {
 		plan.Steps[i].SharePPM = min(plan.Steps[i].SharePPM, most)
 	}
 	return plan, nil
+}
+
+// shadowOf is the step before the first: with its agents, and no traffic.
+func shadowOf(shadow *configv1.Shadow, first Step) (Step, error) {
+	read, err := stepOf(&configv1.Step{
+		Agents: uint32(first.Agents), AgentsPercent: first.AgentsPercent, TrafficPercent: 1, Bake: shadow.GetBake(),
+		MaximumDuration: shadow.GetMaximumDuration(), MinimumSamples: shadow.MinimumSamples,
+	})
+	read.SharePPM, read.ShadowPPM = 0, ppmOf(shadow.GetSamplePercent())
+	read.OnInconclusive, read.OnDifference = onInconclusiveContinue, shadow.GetOnDifference()
+	read.MaxDifference = shadow.GetMaxDifferencePercent() / 100
+	return read, err
 }
 
 func stepOf(step *configv1.Step) (Step, error) {

@@ -184,6 +184,21 @@ func loadParts(ctx context.Context, tx *store.Tx, subject store.Rollout, open []
 		return err
 	}
 	state.take(agents, members, requests, sums, verdicts)
+	return loadShadow(ctx, tx, subject.ID, state)
+}
+
+// differencesShown is how many differences of a shadow are read.
+const differencesShown = 50
+
+func loadShadow(ctx context.Context, tx *store.Tx, rolloutID int64, state *State) error {
+	sampled, different, list, err := tx.Shadow(ctx, rolloutID, differencesShown)
+	if err != nil {
+		return err
+	}
+	state.Shadow = Shadow{Sampled: sampled, Different: different}
+	for _, one := range list {
+		state.Shadow.Differences = append(state.Shadow.Differences, Difference(one))
+	}
 	return nil
 }
 

@@ -32,6 +32,9 @@ func (d *decision) progress() []Action {
 		return nil
 	}
 	seen, enough := d.samples()
+	if step.ShadowPPM > 0 {
+		return d.leaveShadow(seen, enough)
+	}
 	switch {
 	case !d.countsSamples():
 		return d.leave("")
@@ -94,11 +97,14 @@ func (d *decision) joiners() []Member {
 
 // countsSamples says whether the step must see requests: only where a coin is thrown is there anything to see.
 func (d *decision) countsSamples() bool {
-	return !d.inLastStep() && d.step().compares() && d.step().MinimumSamples > 0
+	return !d.inLastStep() && d.step().ShadowPPM == 0 && d.step().compares() && d.step().MinimumSamples > 0
 }
 
 // samples is how many candidate requests the step has seen, and whether they are enough.
 func (d *decision) samples() (seen int64, enough bool) {
+	if d.step().ShadowPPM > 0 {
+		return d.Shadow.Sampled, d.Shadow.Sampled >= d.step().MinimumSamples
+	}
 	seen = max(d.candidateRequests()-d.Rollout.BaseRequests, 0)
 	return seen, seen >= d.step().MinimumSamples
 }

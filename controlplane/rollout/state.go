@@ -138,6 +138,26 @@ type Verdict struct {
 	At                                 time.Time
 }
 
+// Shadow is what a candidate decided beside live requests, in the step before the first.
+type Shadow struct {
+	// Sampled requests, and those of them that it would decide otherwise, expected ones included.
+	Sampled, Different int64
+	// Differences are the most frequent ones.
+	Differences []Difference
+}
+
+// Difference is one way in which a candidate decides otherwise than stable. A decision is a reason of the gateway, "service " and
+// names, or "status " and a number.
+type Difference struct {
+	StableRoute, StableDecision       string
+	CandidateRoute, CandidateDecision string
+	Requests                          int64
+	// Example is one of them: method and path.
+	Example string
+	// Sampled is how many samples there were on the candidate's route.
+	Sampled int64
+}
+
 // Command is what people can ask of a rollout.
 type Command string
 
@@ -181,6 +201,8 @@ type State struct {
 	// Requests of people, in the order in which they came, for Rollout and Waiting.
 	Requests []Request
 	Sums     []Sum
+	// Shadow is what the candidate decided beside live requests.
+	Shadow   Shadow
 	Verdicts []Verdict
 	// ClockOffset is by how much the store's clock was set by now, forth and back.
 	ClockOffset time.Duration

@@ -19,6 +19,8 @@ const (
 	defaultTolerance       = 1.1
 	defaultAlpha           = 0.01
 	defaultMinimumSamples  = 200
+	defaultSamplePercent   = 10.0
+	defaultShadowBake      = "15s"
 )
 
 // What happens to a step in which too few requests were seen by the end of its time.
@@ -92,6 +94,19 @@ func WithDefaults(strategy *configv1.Strategy) *configv1.Strategy {
 	full.HoldbackPercent = orDefault(full.HoldbackPercent, defaultHoldbackPercent)
 	full.Tolerance = orDefault(full.Tolerance, defaultTolerance)
 	full.Alpha = orDefault(full.Alpha, defaultAlpha)
+	if shadow := full.GetShadow(); shadow != nil {
+		shadow.SamplePercent = orDefault(shadow.SamplePercent, defaultSamplePercent)
+		shadow.MinimumSamples = orDefault(shadow.MinimumSamples, defaultMinimumSamples)
+		if shadow.GetBake() == "" {
+			shadow.Bake = defaultShadowBake
+		}
+		if shadow.GetMaximumDuration() == "" {
+			shadow.MaximumDuration = shadow.GetBake()
+		}
+		if shadow.GetOnDifference() == "" {
+			shadow.OnDifference = onInconclusiveContinue
+		}
+	}
 	for _, step := range full.GetSteps() {
 		step.MinimumSamples = orDefault(step.MinimumSamples, defaultMinimumSamples)
 		if step.GetBake() == "" {
@@ -121,24 +136,31 @@ func Validate(strategy *configv1.Strategy) ([]configv1.FieldViolation, error) {
 	if err != nil || len(violations) > 0 {
 		return violations, err
 	}
-	for i, step := range WithDefaults(strategy).GetSteps() {
-		at := fmt.Sprintf("steps[%d].", i)
-		bake, err := time.ParseDuration(step.GetBake())
-		if err != nil {
-			violations = append(violations, tooLong(at+"bake"))
-			continue
-		}
-		longest, err := time.ParseDuration(step.GetMaximumDuration())
-		switch {
-		case err != nil:
-			violations = append(violations, tooLong(at+"maximum_duration"))
-		case longest < bake:
-			violations = append(violations, configv1.FieldViolation{
-				Field: at + "maximum_duration", Rule: "step.maximum_duration", Message: "must not be shorter than bake",
-			})
-		}
+	full := WithDefaults(strategy)
+	if shadow := full.GetShadow(); shadow != nil {
+		violations = append(violations, checkTimes("shadow.", shadow.GetBake(), shadow.GetMaximumDuration())...)
+	}
+	for i, step := range full.GetSteps() {
+		violations = append(violations, checkTimes(fmt.Sprintf("steps[%d].", i), step.GetBake(), step.GetMaximumDuration())...)
 	}
 	return violations, nil
+}
+
+func checkTimes(at, bakeText, longestText string) []configv1.FieldViolation {
+	bake, err := time.ParseDuration(bakeText)
+	if err != nil {
+		return []configv1.FieldViolation{tooLong(at + "bake")}
+	}
+	longest, err := time.ParseDuration(longestText)
+	switch {
+	case err != nil:
+		return []configv1.FieldViolation{tooLong(at + "maximum_duration")}
+	case longest < bake:
+		return []configv1.FieldViolation{{
+			Field: at + "maximum_duration", Rule: "step.maximum_duration", Message: "must not be shorter than bake",
+		}}
+	}
+	return nil
 }
 
 func tooLong(field string) configv1.FieldViolation {

@@ -7,7 +7,7 @@ import (
 	"tidegate.dev/controlplane/store/queries"
 )
 
-// ShadowKey says what samples of a rollout's shadow step have in common. Without decisions it is all of them.
+// ShadowKey says what samples of a rollout's shadow step have in common. Without decisions it is all of the candidate's route.
 type ShadowKey struct {
 	RolloutID                         int64
 	StableRoute, StableDecision       string
@@ -26,6 +26,8 @@ type ShadowDifference struct {
 	CandidateRoute, CandidateDecision string
 	Requests                          int64
 	Example                           string
+	// Sampled is how many samples the candidate's route had.
+	Sampled int64
 }
 
 // AddShadow adds what many agents sampled. The caller has checked that those agents are in those rollouts (CandidateHolders).

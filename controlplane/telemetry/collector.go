@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -275,6 +276,9 @@ func save(ctx context.Context, tx *store.Tx, sums *merged) error {
 	if err := tx.AddEvidenceSums(ctx, sums.evidence); err != nil {
 		return err
 	}
+	if err := tx.AddShadow(ctx, sums.shadows); err != nil {
+		return err
+	}
 	for fleetID := range sums.fleets {
 		if err := tx.NotifyRollouts(ctx, fleetID); err != nil {
 			return err
@@ -312,6 +316,11 @@ func holdersOf(ctx context.Context, tx *store.Tx, items []*received) (map[store.
 	for _, item := range items {
 		for _, cell := range item.report.GetCells() {
 			if rollout := rolloutOf(cell); rollout != 0 {
+				rollouts[rollout], agents[item.boot.AgentID] = true, true
+			}
+		}
+		for _, shadow := range item.report.GetShadows() {
+			if rollout, err := strconv.ParseInt(shadow.GetRolloutId(), 10, 64); err == nil {
 				rollouts[rollout], agents[item.boot.AgentID] = true, true
 			}
 		}

@@ -28,6 +28,7 @@ type merged struct {
 	fleets map[int64]bool
 	// holders are the agents that were given the candidates of the rollouts that the reports name.
 	holders map[store.CandidateHolder]bool
+	shadows map[store.ShadowKey]store.ShadowCount
 }
 
 func newMerged(holders map[store.CandidateHolder]bool) *merged {
@@ -37,6 +38,7 @@ func newMerged(holders map[store.CandidateHolder]bool) *merged {
 		keyUses:  map[store.FleetKey]int64{},
 		fleets:   map[int64]bool{},
 		holders:  holders,
+		shadows:  map[store.ShadowKey]store.ShadowCount{},
 	}
 }
 
@@ -44,6 +46,9 @@ func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTeleme
 	for _, cell := range report.GetCells() {
 		m.addCount(fleetID, agentID, cell)
 		m.addEvidence(fleetID, agentID, cell)
+	}
+	for _, shadow := range report.GetShadows() {
+		m.addShadow(fleetID, agentID, shadow)
 	}
 	for _, use := range report.GetKeyUses() {
 		key := store.FleetKey{FleetID: fleetID, Key: use.GetKey()}
@@ -107,6 +112,32 @@ func (m *merged) addSum(key store.EvidenceKey, arms store.EvidenceArms) {
 	sum.Candidate += arms.Candidate
 	sum.Control += arms.Control
 	m.evidence[key] = sum
+}
+
+// addShadow counts what the candidate of a rollout decided beside live requests. An agent that was not given it has no say.
+func (m *merged) addShadow(fleetID int64, agentID string, shadow *agentv1.ShadowReport) {
+	rollout, err := strconv.ParseInt(shadow.GetRolloutId(), 10, 64)
+	if err != nil || !m.holders[store.CandidateHolder{RolloutID: rollout, AgentID: agentID}] {
+		return
+	}
+	m.fleets[fleetID] = true
+	add := func(key store.ShadowKey, requests uint64, example string) {
+		count := m.shadows[key]
+		count.Requests += int64(requests)
+		if count.Example == "" {
+			count.Example = example
+		}
+		m.shadows[key] = count
+	}
+	for route, requests := range shadow.GetSampled() {
+		add(store.ShadowKey{RolloutID: rollout, CandidateRoute: route}, requests, "")
+	}
+	for _, d := range shadow.GetDifferences() {
+		add(store.ShadowKey{
+			RolloutID: rollout, StableRoute: d.GetStableRoute(), StableDecision: d.GetStableDecision(),
+			CandidateRoute: d.GetCandidateRoute(), CandidateDecision: d.GetCandidateDecision(),
+		}, d.GetRequests(), d.GetExample())
+	}
 }
 
 // rolloutOf is the rollout that the cell is evidence of; 0: none.

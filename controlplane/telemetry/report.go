@@ -43,9 +43,45 @@ func check(report *agentv1.ReportTelemetryRequest) error {
 			return &FaultError{fmt.Sprintf("cell %d: %v", i, err)}
 		}
 	}
+	for i, shadow := range report.GetShadows() {
+		if err := checkShadow(shadow); err != nil {
+			return &FaultError{fmt.Sprintf("shadow %d: %v", i, err)}
+		}
+	}
 	for _, use := range report.GetKeyUses() {
 		if !isText(use.GetKey(), keyLimit) || use.GetLastUsed() < 0 || use.GetLastUsed() > countLimit {
 			return &FaultError{"a use of a key is none"}
+		}
+	}
+	return nil
+}
+
+// What a report may say of a shadow.
+const (
+	differencesLimit = 1024
+	decisionLimit    = 8192
+	exampleLimit     = 16384
+)
+
+func checkShadow(shadow *agentv1.ShadowReport) error {
+	if len(shadow.GetSampled()) > differencesLimit || len(shadow.GetDifferences()) > differencesLimit {
+		return errors.New("it counts too much")
+	}
+	for route, requests := range shadow.GetSampled() {
+		if !isText(route, routeLimit) || requests > countLimit {
+			return errors.New("its samples are none")
+		}
+	}
+	for _, d := range shadow.GetDifferences() {
+		switch {
+		case !isText(d.GetStableRoute(), routeLimit) || !isText(d.GetCandidateRoute(), routeLimit):
+			return errors.New("its route is not a name")
+		case !isText(d.GetStableDecision(), decisionLimit) || !isText(d.GetCandidateDecision(), decisionLimit) || d.GetStableDecision() == "":
+			return errors.New("its decision is none")
+		case !isText(d.GetExample(), exampleLimit):
+			return errors.New("its example is not a request")
+		case d.GetRequests() > countLimit:
+			return errors.New("its count is too high")
 		}
 	}
 	return nil

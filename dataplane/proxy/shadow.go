@@ -53,5 +53,5 @@ func (x *exchange) compare(s *shadow, verdict plugin.Verdict) {
 			CandidateRoute: s.decision.Route, CandidateDecision: s.decision.String(),
 		}
 	}
-	x.proxy.shadows.Record(s.rolloutID, difference, func() string { return x.method + " " + x.Path })
+	x.proxy.shadows.Record(s.rolloutID, s.decision.Route, difference, func() string { return x.method + " " + x.Path })
 }

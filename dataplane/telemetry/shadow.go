@@ -10,8 +10,9 @@ type ShadowDifference struct {
 
 // ShadowReport is what was sampled beside one rollout since it was last asked.
 type ShadowReport struct {
-	RolloutID   string
-	Sampled     uint64
+	RolloutID string
+	// Sampled is by the route that the candidate finds.
+	Sampled     map[string]uint64
 	Differences map[ShadowDifference]*ShadowCount
 }
 
@@ -37,16 +38,24 @@ type Shadows struct {
 // NewShadows makes an empty count.
 func NewShadows() *Shadows { return &Shadows{reports: make(map[string]*ShadowReport)} }
 
-// Record counts a sample. The example is that of the first with its difference, and is not made for others.
-func (s *Shadows) Record(rolloutID string, difference ShadowDifference, example func() string) {
+// mostShadowRoutes bounds the routes whose samples are kept apart between two drains.
+const mostShadowRoutes = 1000
+
+// Record counts a sample on the route that the candidate finds. The example is that of the first with its difference, and is not made for others.
+func (s *Shadows) Record(rolloutID, route string, difference ShadowDifference, example func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	report := s.reports[rolloutID]
 	if report == nil {
-		report = &ShadowReport{RolloutID: rolloutID, Differences: make(map[ShadowDifference]*ShadowCount)}
+		report = &ShadowReport{
+			RolloutID: rolloutID, Sampled: make(map[string]uint64), Differences: make(map[ShadowDifference]*ShadowCount),
+		}
 		s.reports[rolloutID] = report
 	}
-	report.Sampled++
+	if _, known := report.Sampled[route]; !known && len(report.Sampled) >= mostShadowRoutes {
+		route = ""
+	}
+	report.Sampled[route]++
 	if difference == (ShadowDifference{}) {
 		return
 	}

@@ -2190,12 +2190,18 @@ export interface components {
             end_time?: string;
             events?: components["schemas"]["RolloutEvent"][];
             evidence?: components["schemas"]["Evidence"][];
+            /** @description What its change means to bring about. */
+            expectations?: components["schemas"]["Expectation"][];
             id?: string;
             message?: string;
+            /** @description What can be asked of it now: "pause", "resume", "promote", "promote_full", "approve", "abort". */
+            possible_commands?: string[];
             /** @description Why it is in this state, in words with numbers. */
             reason?: string;
             /** Format: int32 */
             revision?: number;
+            /** @description What the shadow step found; absent if there was none. */
+            shadow?: components["schemas"]["ShadowResult"];
             spec?: components["schemas"]["StrategySpec"];
             /**
              * Format: int32
@@ -2417,6 +2423,62 @@ export interface components {
             /** @description The token's name. */
             subject?: string;
         };
+        /**
+         * @description Shadow lets the agents of the first step decide with the candidate too, beside what they decide with stable, on a sample of live
+         *     requests: route, authentication, authorization, limits, service. Nothing comes of it but the differences, which are counted and
+         *     shown with examples.
+         */
+        Shadow: {
+            /** @description How long it is watched at least. Default 15s. */
+            bake?: string;
+            /**
+             * Format: double
+             * @description In percent. Default 0: a single difference is enough.
+             */
+            max_difference_percent?: number;
+            /** @description How long it may take to sample them. Default: bake. */
+            maximum_duration?: string;
+            /**
+             * Format: int64
+             * @description How many requests must be sampled. Default 200.
+             */
+            minimum_samples?: number;
+            /**
+             * @description What happens if more than max_difference_percent of the samples would be decided otherwise: "continue" (the default; it is only
+             *     shown), "hold" or "fail". What the change expects does not count.
+             * @enum {string}
+             */
+            on_difference?: "" | "continue" | "hold" | "fail";
+            /**
+             * Format: double
+             * @description The share of requests that is sampled. In percent. Default 10.
+             */
+            sample_percent?: number;
+        };
+        /** @description ShadowDifference counts the samples that stable decided in one way, and the candidate in another. */
+        ShadowDifference: {
+            candidate_decision?: string;
+            candidate_route?: string;
+            example?: string;
+            /** Format: int64 */
+            requests?: string;
+            stable_decision?: string;
+            stable_route?: string;
+        };
+        /** @description ShadowResult is what the candidate decided beside live requests. */
+        ShadowResult: {
+            /** @description The most frequent differences. */
+            differences?: components["schemas"]["ShadowDifference"][];
+            /**
+             * Format: int64
+             * @description How many of them it would decide otherwise, expected ones included.
+             */
+            different?: string;
+            /** @description Expectations that would cover the differences, for a change that means them. */
+            proposals?: components["schemas"]["Expectation"][];
+            /** Format: int64 */
+            sampled?: string;
+        };
         /** @description Step is one setting of the dials, and what must be seen before the next. */
         Step: {
             /**
@@ -2487,6 +2549,8 @@ export interface components {
              *     simultaneous control group. In percent. Default 5.
              */
             holdback_percent?: number;
+            /** @description A step before the first, in which the candidate serves nothing. Default: none. */
+            shadow?: components["schemas"]["Shadow"];
             steps?: components["schemas"]["Step"][];
             /**
              * Format: double
@@ -2528,7 +2592,7 @@ export interface components {
             };
             points?: components["schemas"]["TelemetryPoint"][];
         };
-        /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+        /** @description Test is a request and what must be decided about it, with what the control plane knows about it. */
         Test: {
             /** @description Changes with every change; for If-Match. */
             readonly etag?: string;
@@ -5705,7 +5769,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            /** @description Test is a request and what must be decided about it, with what the control plane knows about it. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -5736,7 +5800,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            /** @description Test is a request and what must be decided about it, with what the control plane knows about it. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -5773,7 +5837,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            /** @description Test is a request and what must be decided about it, with what the control plane knows about it. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -5856,7 +5920,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Test is a request and what must be decided about it, with what the control teste knows about it. */
+            /** @description Test is a request and what must be decided about it, with what the control plane knows about it. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];

@@ -14,6 +14,8 @@ SELECT coalesce(sum(requests) FILTER (WHERE stable_decision = ''), 0)::bigint AS
 FROM rollout_shadow WHERE rollout_id = $1;
 
 -- name: ListShadow :many
-SELECT stable_route, stable_decision, candidate_route, candidate_decision, requests, example
-FROM rollout_shadow WHERE rollout_id = @rollout_id AND stable_decision <> ''
-ORDER BY requests DESC, stable_route, candidate_route LIMIT @most;
+-- The most frequent differences, each with the samples on the candidate's route.
+SELECT d.stable_route, d.stable_decision, d.candidate_route, d.candidate_decision, d.requests, d.example,
+       coalesce((SELECT s.requests FROM rollout_shadow s WHERE s.rollout_id = d.rollout_id AND s.stable_decision = '' AND s.candidate_route = d.candidate_route), 0)::bigint AS sampled
+FROM rollout_shadow d WHERE d.rollout_id = @rollout_id AND d.stable_decision <> ''
+ORDER BY d.requests DESC, d.stable_route, d.candidate_route LIMIT @most;

@@ -62,9 +62,10 @@ func (q *Queries) CountShadow(ctx context.Context, rolloutID int64) (CountShadow
 }
 
 const listShadow = `-- name: ListShadow :many
-SELECT stable_route, stable_decision, candidate_route, candidate_decision, requests, example
-FROM rollout_shadow WHERE rollout_id = $1 AND stable_decision <> ''
-ORDER BY requests DESC, stable_route, candidate_route LIMIT $2
+SELECT d.stable_route, d.stable_decision, d.candidate_route, d.candidate_decision, d.requests, d.example,
+       coalesce((SELECT s.requests FROM rollout_shadow s WHERE s.rollout_id = d.rollout_id AND s.stable_decision = '' AND s.candidate_route = d.candidate_route), 0)::bigint AS sampled
+FROM rollout_shadow d WHERE d.rollout_id = $1 AND d.stable_decision <> ''
+ORDER BY d.requests DESC, d.stable_route, d.candidate_route LIMIT $2
 `
 
 type ListShadowParams struct {
@@ -79,8 +80,10 @@ type ListShadowRow struct {
 	CandidateDecision string
 	Requests          int64
 	Example           string
+	Sampled           int64
 }
 
+// The most frequent differences, each with the samples on the candidate's route.
 func (q *Queries) ListShadow(ctx context.Context, arg ListShadowParams) ([]ListShadowRow, error) {
 	rows, err := q.db.Query(ctx, listShadow, arg.RolloutID, arg.Most)
 	if err != nil {
@@ -97,6 +100,7 @@ func (q *Queries) ListShadow(ctx context.Context, arg ListShadowParams) ([]ListS
 			&i.CandidateDecision,
 			&i.Requests,
 			&i.Example,
+			&i.Sampled,
 		); err != nil {
 			return nil, err
 		}

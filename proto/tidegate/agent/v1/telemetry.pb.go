@@ -367,10 +367,12 @@ func (x *Cell) GetSlower() []uint64 {
 
 // ShadowReport is what a candidate decided beside live requests that were sampled.
 type ShadowReport struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RolloutId     string                 `protobuf:"bytes,1,opt,name=rollout_id,json=rolloutId,proto3" json:"rollout_id,omitempty"`
-	Sampled       uint64                 `protobuf:"varint,2,opt,name=sampled,proto3" json:"sampled,omitempty"`
-	Differences   []*ShadowDifference    `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RolloutId string                 `protobuf:"bytes,1,opt,name=rollout_id,json=rolloutId,proto3" json:"rollout_id,omitempty"`
+	// How many requests were sampled, by the route that the candidate finds for them; of routes beyond the first thousand together,
+	// under no name.
+	Sampled       map[string]uint64   `protobuf:"bytes,2,rep,name=sampled,proto3" json:"sampled,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Differences   []*ShadowDifference `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,11 +414,11 @@ func (x *ShadowReport) GetRolloutId() string {
 	return ""
 }
 
-func (x *ShadowReport) GetSampled() uint64 {
+func (x *ShadowReport) GetSampled() map[string]uint64 {
 	if x != nil {
 		return x.Sampled
 	}
-	return 0
+	return nil
 }
 
 func (x *ShadowReport) GetDifferences() []*ShadowDifference {
@@ -598,12 +600,15 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\abuckets\x18\t \x03(\rR\abuckets\x12#\n" +
 	"\rbucket_counts\x18\n" +
 	" \x03(\x04R\fbucketCounts\x12\x16\n" +
-	"\x06slower\x18\v \x03(\x04R\x06slower\"\x8e\x01\n" +
+	"\x06slower\x18\v \x03(\x04R\x06slower\"\xf8\x01\n" +
 	"\fShadowReport\x12\x1d\n" +
 	"\n" +
-	"rollout_id\x18\x01 \x01(\tR\trolloutId\x12\x18\n" +
-	"\asampled\x18\x02 \x01(\x04R\asampled\x12E\n" +
-	"\vdifferences\x18\x03 \x03(\v2#.tidegate.agent.v1.ShadowDifferenceR\vdifferences\"\xec\x01\n" +
+	"rollout_id\x18\x01 \x01(\tR\trolloutId\x12F\n" +
+	"\asampled\x18\x02 \x03(\v2,.tidegate.agent.v1.ShadowReport.SampledEntryR\asampled\x12E\n" +
+	"\vdifferences\x18\x03 \x03(\v2#.tidegate.agent.v1.ShadowDifferenceR\vdifferences\x1a:\n" +
+	"\fSampledEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xec\x01\n" +
 	"\x10ShadowDifference\x12!\n" +
 	"\fstable_route\x18\x01 \x01(\tR\vstableRoute\x12'\n" +
 	"\x0fstable_decision\x18\x02 \x01(\tR\x0estableDecision\x12'\n" +
@@ -633,7 +638,7 @@ func file_tidegate_agent_v1_telemetry_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tidegate_agent_v1_telemetry_proto_goTypes = []any{
 	(Arm)(0),                        // 0: tidegate.agent.v1.Arm
 	(*ReportTelemetryRequest)(nil),  // 1: tidegate.agent.v1.ReportTelemetryRequest
@@ -642,18 +647,20 @@ var file_tidegate_agent_v1_telemetry_proto_goTypes = []any{
 	(*ShadowReport)(nil),            // 4: tidegate.agent.v1.ShadowReport
 	(*ShadowDifference)(nil),        // 5: tidegate.agent.v1.ShadowDifference
 	(*KeyUse)(nil),                  // 6: tidegate.agent.v1.KeyUse
+	nil,                             // 7: tidegate.agent.v1.ShadowReport.SampledEntry
 }
 var file_tidegate_agent_v1_telemetry_proto_depIdxs = []int32{
 	3, // 0: tidegate.agent.v1.ReportTelemetryRequest.cells:type_name -> tidegate.agent.v1.Cell
 	6, // 1: tidegate.agent.v1.ReportTelemetryRequest.key_uses:type_name -> tidegate.agent.v1.KeyUse
 	4, // 2: tidegate.agent.v1.ReportTelemetryRequest.shadows:type_name -> tidegate.agent.v1.ShadowReport
 	0, // 3: tidegate.agent.v1.Cell.arm:type_name -> tidegate.agent.v1.Arm
-	5, // 4: tidegate.agent.v1.ShadowReport.differences:type_name -> tidegate.agent.v1.ShadowDifference
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7, // 4: tidegate.agent.v1.ShadowReport.sampled:type_name -> tidegate.agent.v1.ShadowReport.SampledEntry
+	5, // 5: tidegate.agent.v1.ShadowReport.differences:type_name -> tidegate.agent.v1.ShadowDifference
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_telemetry_proto_init() }
@@ -667,7 +674,7 @@ func file_tidegate_agent_v1_telemetry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_telemetry_proto_rawDesc), len(file_tidegate_agent_v1_telemetry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

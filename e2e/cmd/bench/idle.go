@@ -14,7 +14,8 @@ import (
 
 const (
 	idleOpeners = 16
-	idleSettle  = 3 * time.Second // what was needed for the requests alone may go
+	idleClients = 100             // addresses
+	idleSettle  = 3 * time.Second // what was needed for the requests alone may go; what is used in this time is used at rest
 )
 
 // measureIdle starts the subject anew, opens connections that ask once and then stay, and reads what they cost.
@@ -42,10 +43,18 @@ func (r *runner) measureIdle(ctx context.Context, s scenario, x subject) (sample
 	if err != nil {
 		return sample{}, err
 	}
+	opened, err := usedBy(pids)
+	if err != nil {
+		return sample{}, err
+	}
 	select {
 	case <-time.After(idleSettle):
 	case <-ctx.Done():
 		return sample{}, context.Cause(ctx)
+	}
+	rested, err := usedBy(pids)
+	if err != nil {
+		return sample{}, err
 	}
 	after, err := memoryOf(pids)
 	if err != nil {
@@ -54,6 +63,7 @@ func (r *runner) measureIdle(ctx context.Context, s scenario, x subject) (sample
 	return sample{
 		Requests: int64(s.Connections), Connections: s.Connections, Memory: after,
 		PerConnection: (after.PSS - before.PSS) / int64(s.Connections),
+		AtRest:        rested.since(opened).total().Seconds() / idleSettle.Seconds(),
 	}, nil
 }
 
@@ -65,7 +75,7 @@ func openIdle(ctx context.Context, port, n int) ([]net.Conn, error) {
 	for opener := range idleOpeners {
 		openers.Go(func() {
 			for i := opener; i < n && errs[opener] == nil; i += idleOpeners {
-				connections[i], errs[opener] = openOne(ctx, port)
+				connections[i], errs[opener] = openOne(ctx, port, i)
 			}
 		})
 	}
@@ -73,9 +83,11 @@ func openIdle(ctx context.Context, port, n int) ([]net.Conn, error) {
 	return connections, errors.Join(errs...)
 }
 
-// openOne opens a connection that has had its first answer.
-func openOne(ctx context.Context, port int) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", loopback(port))
+// openOne opens a connection that has had its first answer. They come from several addresses, for gateways bound what one
+// client may have.
+func openOne(ctx context.Context, port, i int) (net.Conn, error) {
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%idleClients))}}
+	c, err := from.DialContext(ctx, "tcp", loopback(port))
 	if err != nil {
 		return nil, fmt.Errorf("opening a connection: %w", err)
 	}

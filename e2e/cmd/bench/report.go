@@ -97,7 +97,7 @@ func (r *results) noise() string {
 }
 
 func idleTable(s *scenarioResult) table {
-	t := table{title: s.Name + ": " + s.About, header: []string{"subject", "PSS MiB", "RSS MiB", "KiB per connection"}}
+	t := table{title: s.Name + ": " + s.About, header: []string{"subject", "PSS MiB", "RSS MiB", "KiB per connection", "CPU at rest"}}
 	for i := range s.Subjects {
 		x := &s.Subjects[i]
 		if len(x.Samples) == 0 {
@@ -107,7 +107,7 @@ func idleTable(s *scenarioResult) table {
 		one := x.Samples[0]
 		t.rows = append(t.rows, []string{
 			x.Name, fmt.Sprintf("%.0f", float64(one.Memory.PSS)/(1<<20)), fmt.Sprintf("%.0f", float64(one.Memory.RSS)/(1<<20)),
-			fmt.Sprintf("%.1f", float64(one.PerConnection)/1024),
+			fmt.Sprintf("%.1f", float64(one.PerConnection)/1024), fmt.Sprintf("%.1f %%", 100*one.AtRest),
 		})
 	}
 	return t

@@ -52,6 +52,7 @@ type sample struct {
 	Memory        memory  `json:"memory"`
 	Connections   int     `json:"connections,omitempty"`    // idle ones
 	PerConnection int64   `json:"per_connection,omitempty"` // bytes that each of these adds
+	AtRest        float64 `json:"at_rest,omitempty"`        // the share of a processor that is used while nothing is asked
 }
 
 func (r *results) find(scenario, subject string) *subjectResult {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,8 +17,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// localTimeout bounds one command to an agent of this machine.
-const localTimeout = 30 * time.Second
+// localTimeout bounds one command to an agent of this machine, upgradeTimeout one that starts another.
+const (
+	localTimeout   = 30 * time.Second
+	upgradeTimeout = 5 * time.Minute
+)
 
 // localStatus is what an agent of this machine says of itself over its socket.
 type localStatus struct {
@@ -31,6 +35,8 @@ type localStatus struct {
 	CandidateSharePPM uint32 `json:"candidate_share_ppm,omitempty"`
 	LaneSequence      int64  `json:"lane_sequence"`
 	Refused           string `json:"refused,omitempty"`
+	PID               int    `json:"pid,omitempty"`
+	Version           string `json:"version,omitempty"`
 }
 
 // agentLocalCommand is for when there is no control plane: it speaks to an agent of this machine over the socket in its state
@@ -43,7 +49,7 @@ func (a *app) agentLocalCommand() *cobra.Command {
 			Example: "  tidegate agent local " + use + " --state-dir /var/lib/tidegate-agent",
 			Args:    takes(0, 0, "no arguments"),
 			RunE: func(command *cobra.Command, _ []string) error {
-				status, err := askLocal(command.Context(), folder, method, use)
+				status, err := askLocal(command.Context(), folder, method, use, localTimeout)
 				if err != nil {
 					return err
 				}
@@ -55,13 +61,44 @@ func (a *app) agentLocalCommand() *cobra.Command {
 		verb("status", "Show what the agent serves", http.MethodGet),
 		verb("pin", "Hold the agent to the stable revision that it serves, and end a candidate", http.MethodPost),
 		verb("unpin", "Let the control plane decide again", http.MethodPost),
-		verb("rollback", "Go back to the stable revision before, and hold the agent to it", http.MethodPost))
+		verb("rollback", "Go back to the stable revision before, and hold the agent to it", http.MethodPost),
+		a.agentUpgradeCommand(&folder))
 	command.PersistentFlags().StringVar(&folder, "state-dir", "/var/lib/tidegate-agent", "state folder of the agent")
 	return command
 }
 
-func askLocal(ctx context.Context, folder, method, path string) (localStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+// agentUpgradeCommand has the agent start its successor.
+func (a *app) agentUpgradeCommand(folder *string) *cobra.Command {
+	var program string
+	command := &cobra.Command{
+		Use: "upgrade", Short: "Start the agent anew, from the program as it is now, without losing a request",
+		Long: `The agent starts its successor with its own arguments and hands its ports over. When the successor serves, the agent takes nothing new,
+lets what it has begun end, and ends. If the successor does not serve in time, the agent goes on as before.`,
+		Example: "  tidegate agent local upgrade --state-dir /var/lib/tidegate-agent\n" +
+			"  tidegate agent local upgrade --program /opt/tidegate-1.4/tidegate-agent",
+		Args: takes(0, 0, "no arguments"),
+		RunE: func(command *cobra.Command, _ []string) error {
+			path := "upgrade"
+			if program != "" {
+				absolute, err := filepath.Abs(program)
+				if err != nil {
+					return fmt.Errorf("finding %s: %w", program, err)
+				}
+				path += "?program=" + url.QueryEscape(absolute)
+			}
+			status, err := askLocal(command.Context(), *folder, http.MethodPost, path, upgradeTimeout)
+			if err != nil {
+				return err
+			}
+			return a.printValue(status, func(w io.Writer) { fmt.Fprintf(w, "process %d serves now\n", status.PID) })
+		},
+	}
+	command.Flags().StringVar(&program, "program", "", "program of the successor (default: the path of the one that runs)")
+	return command
+}
+
+func askLocal(ctx context.Context, folder, method, path string, limit time.Duration) (localStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	socket := filepath.Join(folder, "local.sock")
 	var dialer net.Dialer

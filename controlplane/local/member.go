@@ -24,6 +24,7 @@ type member struct {
 
 	mu       sync.Mutex // guards what follows
 	current  *running   // nil before the first start and between two
+	leader   int        // the process that serves: current's, or its successor
 	stopping bool       // no further start
 }
 
@@ -104,14 +105,26 @@ func (m *member) spawn() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	child, err := spawn(command)
+	child, err := m.start(command)
 	output.started()
 	if err != nil {
 		output.close()
 		return nil, err
 	}
-	m.current = child
+	m.current, m.leader = child, child.pid
 	return &life{child: child, output: output, began: time.Now()}, nil
+}
+
+func (m *member) start(command *exec.Cmd) (*running, error) {
+	if !m.process.HandsOver {
+		return spawn(command)
+	}
+	return spawnLineage(command, func(pid int) {
+		m.mu.Lock()
+		m.leader = pid
+		m.mu.Unlock()
+		m.tell(Event{Kind: EventSucceeded, PID: pid})
+	})
 }
 
 // awaitReady asks the probe until it succeeds.
@@ -213,10 +226,14 @@ func (m *member) terminate(ctx context.Context) error {
 	child := m.refuse()
 	if child != nil {
 		m.tell(Event{Kind: EventStopping, PID: child.pid})
-		if err := signalProcess(child.pid, syscall.SIGTERM); err != nil {
+		to := child.pid
+		if m.process.HandsOver {
+			to = -child.pid // Of the group one may be ending while another serves.
+		}
+		if err := signalProcess(to, syscall.SIGTERM); err != nil {
 			return err
 		}
-		if err := signalProcess(child.pid, syscall.SIGCONT); err != nil { // In case it was halted.
+		if err := signalProcess(to, syscall.SIGCONT); err != nil { // In case it was halted.
 			return err
 		}
 		if !child.endedWithin(m.process.StopTimeout, ctx.Done()) {
@@ -259,7 +276,7 @@ func (m *member) pid() int {
 	if m.current == nil {
 		return 0
 	}
-	return m.current.pid
+	return m.leader
 }
 
 // killGroup ends a process and its descendants. A group that is gone is no error; macOS says EPERM for one of which

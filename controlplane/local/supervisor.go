@@ -26,6 +26,8 @@ type Process struct {
 	StopTimeout time.Duration
 	// Restart starts it again whenever it ends after it was ready, with a pause that doubles up to a bound.
 	Restart bool
+	// HandsOver says that it may start a successor in its own process group and end: it runs as long as one of the group does.
+	HandsOver bool
 }
 
 // SupervisorConfig says how a supervisor reports. The zero value is valid.
@@ -48,14 +50,15 @@ type EventKind string
 
 // The kinds of events, in the order of a process's life.
 const (
-	EventStarted  EventKind = "started"  // it runs
-	EventWaiting  EventKind = "waiting"  // it is not ready yet; once a second, Err says why
-	EventReady    EventKind = "ready"    // its probe succeeded
-	EventExited   EventKind = "exited"   // it ended by itself; Err is how
-	EventRetrying EventKind = "retrying" // it will be started again after After
-	EventStopping EventKind = "stopping" // it was asked to end
-	EventKilled   EventKind = "killed"   // it did not end in time
-	EventStopped  EventKind = "stopped"  // it has ended as asked
+	EventStarted   EventKind = "started"   // it runs
+	EventWaiting   EventKind = "waiting"   // it is not ready yet; once a second, Err says why
+	EventReady     EventKind = "ready"     // its probe succeeded
+	EventSucceeded EventKind = "succeeded" // it has handed over to the process PID
+	EventExited    EventKind = "exited"    // it ended by itself; Err is how
+	EventRetrying  EventKind = "retrying"  // it will be started again after After
+	EventStopping  EventKind = "stopping"  // it was asked to end
+	EventKilled    EventKind = "killed"    // it did not end in time
+	EventStopped   EventKind = "stopped"   // it has ended as asked
 )
 
 // Event is one thing that happened to a process.

@@ -43,7 +43,7 @@ func (s *stack) onEvent(e local.Event) {
 		}
 	case local.EventKilled:
 		s.config.say("%s: it did not end in time and was killed", e.Process)
-	case local.EventStarted:
+	case local.EventStarted, local.EventSucceeded:
 		s.runsAs(e.Process, e.PID)
 	case local.EventStopping, local.EventStopped:
 	}
@@ -97,7 +97,7 @@ func (s *stack) startAgent(ctx context.Context, i int) error {
 		},
 		Env:         environment(),
 		Ready:       local.HTTPProbe("http://" + address(ports.ops) + "/healthz"),
-		StopTimeout: 10 * time.Second, Restart: true,
+		StopTimeout: 10 * time.Second, Restart: true, HandsOver: true,
 	})
 }
 

@@ -30,7 +30,8 @@ func (e *PathError) Error() string {
 //   - "." and ".." are resolved, however they were spelled. A path that would leave the root is refused.
 //   - A run of slashes becomes one, since many servers behind a gateway read it so. A trailing slash is kept.
 //   - Refused are: NUL in any spelling, other controls, spaces, "?", "#" and backslashes if not escaped, broken escapes, and
-//     dot segments that only some servers see: beside an escaped slash or backslash (..%2F) or with parameters (..;x).
+//     dot segments that only some servers see: beside an escaped slash or backslash (..%2F), or in front of what some
+//     server cuts off (..;x, ..%3F, ..%20). Refused too are UTF-8 sequences that are longer than their character needs (%C0%AF).
 //
 // The empty path is "/". "*", the target of OPTIONS, is not a path.
 func NormalizePath(raw string) (string, error) {
@@ -46,6 +47,9 @@ func NormalizePath(raw string) (string, error) {
 	plain, err := normalizeCharacters(raw)
 	if err != nil {
 		return "", err
+	}
+	if hasOverlong(plain) {
+		return "", &PathError{Offset: -1, Problem: "has a character in a longer form than UTF-8 allows"}
 	}
 	return resolveSegments(plain)
 }
@@ -67,7 +71,7 @@ func isNormal(path string) bool {
 			if !ok || value == 0 || classes[value] == unreserved || isLowerHex(path[i+1]) || isLowerHex(path[i+2]) {
 				return false
 			}
-			if (value == '/' || value == '\\') && startsDotPiece(path[i+3:]) {
+			if (value == '/' || value == '\\') && startsDotPiece(path[i+3:]) || isOverlong(path, i) {
 				return false
 			}
 		default:
@@ -161,7 +165,37 @@ func startsDotPiece(text string) bool {
 	if text[0] == '%' {
 		value, ok = unescape(text, 0)
 	}
-	return ok && (value == '/' || value == '\\' || value == ';')
+	return ok && endsPiece(value)
+}
+
+// endsPiece tells whether a server that decodes c may take a segment to be over there: separators, what begins a query or a
+// fragment, and what Windows cuts off the end of names.
+func endsPiece(c byte) bool {
+	return c <= ' ' || c == 0x7f || strings.IndexByte(`/\;?#`, c) >= 0
+}
+
+// hasOverlong looks for what isOverlong tells, in a path whose bytes above ASCII are escaped.
+func hasOverlong(path string) bool {
+	for i := range len(path) {
+		if path[i] == '%' && isOverlong(path, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOverlong tells whether the escape at path[at:] and the next begin a UTF-8 sequence that is longer than its character needs
+// (RFC 3629, section 3), as a way to write a slash or a dot for decoders that do not check.
+func isOverlong(path string, at int) bool {
+	first, ok := unescape(path, at)
+	if !ok || first < 0xC0 || at+3 >= len(path) || path[at+3] != '%' {
+		return false
+	}
+	second, ok := unescape(path, at+3)
+	if !ok || second < 0x80 || second > 0xBF {
+		return false
+	}
+	return first <= 0xC1 || first == 0xE0 && second < 0xA0 || first == 0xF0 && second < 0x90
 }
 
 // MatchForm returns what patterns are compared with: the normalised path with the escapes of reserved characters that may

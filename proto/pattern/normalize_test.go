@@ -70,7 +70,7 @@ func TestNormalizeCleanPathDoesNotAllocate(t *testing.T) {
 }
 
 func FuzzNormalizePath(f *testing.F) {
-	for _, seed := range []string{"/a/../b", "/%2e%2E/", "//x//", "/a%2F..", "/a;b", "/\xff", "/%C3%A9", "/a/.%3b", "/%252e"} {
+	for _, seed := range []string{"/a/../b", "/%2e%2E/", "//x//", "/a%2F..", "/a;b", "/\xff", "/%C3%A9", "/a/.%3b", "/%252e", "/..%20", "/.%3F", "/\xc0\xaf", "/%E0%80%AF"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -87,17 +87,33 @@ func FuzzNormalizePath(f *testing.F) {
 		if clean[0] != '/' || strings.Contains(clean, "//") || strings.ContainsAny(clean, "\\?# \x00") {
 			t.Fatalf("%q becomes %q", raw, clean)
 		}
-		// What a server that decodes everything sees has no dot segments either.
-		for segment := range strings.FieldsFuncSeq(decodeAll(clean), func(r rune) bool { return r == '/' || r == '\\' }) {
-			if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
-				t.Fatalf("%q becomes %q, which hides a dot segment", raw, clean)
-			}
-		}
+		checkDecoded(t, raw, clean)
 		form := MatchForm(clean)
 		if MatchForm(form) != form || strings.Count(form, "/") != strings.Count(clean, "/") || decodeAll(form) != decodeAll(clean) {
 			t.Fatalf("%q has match form %q", clean, form)
 		}
 	})
+}
+
+// checkDecoded holds that a server that decodes everything sees no dot segment either, also one that cuts off parameters, a
+// query, a fragment, spaces and controls, and no slash in a form that UTF-8 does not allow.
+func checkDecoded(t *testing.T, raw, clean string) {
+	t.Helper()
+	decoded := decodeAll(clean)
+	for segment := range strings.FieldsFuncSeq(decoded, func(r rune) bool { return r == '/' || r == '\\' }) {
+		end := strings.IndexFunc(segment, func(r rune) bool { return r <= ' ' || strings.ContainsRune(";?#\x7f", r) })
+		if end < 0 {
+			end = len(segment)
+		}
+		if name := segment[:end]; name == "." || name == ".." {
+			t.Fatalf("%q becomes %q, which hides a dot segment", raw, clean)
+		}
+	}
+	for i := 0; i+1 < len(decoded); i++ {
+		if first, second := decoded[i], decoded[i+1]; (first == 0xC0 || first == 0xC1) && second&0xC0 == 0x80 {
+			t.Fatalf("%q becomes %q, which has an overlong character", raw, clean)
+		}
+	}
 }
 
 // decodeAll decodes every escape once.

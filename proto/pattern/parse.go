@@ -136,6 +136,9 @@ func parseLiteral(text string, offset int, part string) (Segment, error) {
 	if err != nil {
 		return Segment{}, fmt.Errorf("normalising %q: %w", part, err)
 	}
+	if hasOverlong(plain) {
+		return Segment{}, syntaxError(text, offset, "has a character in a longer form than UTF-8 allows", "no request with one is accepted; write the character itself")
+	}
 	if plain == "." || plain == ".." || hidesDotPiece(plain) {
 		return Segment{}, syntaxError(text, offset, "has a dot segment", "remove it: dot segments are resolved before matching")
 	}

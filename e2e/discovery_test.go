@@ -73,7 +73,7 @@ func (i instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Targets appear, move and vanish without a revision, for every kind of directory; when a directory fails, what it said last
-// stays; and nothing of this costs a request.
+// stays, also for an agent that is started again; and nothing of this costs a request.
 func TestTargetsComeAndGoWithoutARevision(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Options{Agents: 1})
@@ -114,11 +114,23 @@ routes:
   - {name: kubernetes, service: kubernetes, match: {paths: [/kubernetes/**]}}
   - {name: file, service: file, match: {paths: [/file/**]}}
 `, port, names.Address, services.Address, consul.URL))
-	for kind, directory := range directories {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			follow(t, agent, kind, directory, of[kind])
-		})
+	for kind := range directories { // from the first request on
+		if r := mustGet(t, agent.Proxy+"/"+kind+"/x"); r.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", kind, r.Status, r.Body)
+		}
+	}
+	t.Run("kinds", func(t *testing.T) {
+		for kind, directory := range directories {
+			t.Run(kind, func(t *testing.T) {
+				t.Parallel()
+				follow(t, agent.Agent, kind, directory, of[kind])
+			})
+		}
+	})
+	// Now none of them answers. An agent that is started again knows what they said last.
+	agent.Restart()
+	for kind := range directories {
+		served(t, agent.Proxy+"/"+kind, of[kind][1].address)
 	}
 }
 

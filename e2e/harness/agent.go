@@ -14,9 +14,19 @@ import (
 	"time"
 )
 
+// OwnAgent is an agent that the test started itself.
+type OwnAgent struct {
+	Agent
+	t       testing.TB
+	args    []string
+	process *exec.Cmd
+	ended   chan struct{}
+	log     *tail
+}
+
 // StartAgent lets an agent of the test's own join a fleet, which is made if it is not there, with further flags. It runs until
 // the test ends.
-func (s *Stack) StartAgent(t testing.TB, fleet string, flags ...string) Agent {
+func (s *Stack) StartAgent(t testing.TB, fleet string, flags ...string) *OwnAgent {
 	t.Helper()
 	if r := s.Admin(http.MethodPost, "/v1/fleets", map[string]string{"name": fleet}, nil); r.Status != http.StatusOK && r.Status != http.StatusConflict {
 		t.Fatalf("making the fleet %s: %d %s", fleet, r.Status, r.Body)
@@ -33,35 +43,58 @@ func (s *Stack) StartAgent(t testing.TB, fleet string, flags ...string) Agent {
 		t.Fatalf("writing the token to join: %v", err)
 	}
 	proxy, ops := freeAddress(t), freeAddress(t)
-	log := &tail{}
-	agent := exec.CommandContext(context.WithoutCancel(t.Context()), Binary(t, "tidegate-agent"), append([]string{
-		"--name", fleet, "--state-dir", filepath.Join(dir, "state"), "--join-token-file", tokenFile, "--control-plane", s.Ready.AgentAddress,
-		"--proxy-address", proxy, "--tls-address", "127.0.0.1:0", "--ops-address", ops, "--drain-timeout", "5s",
-	}, flags...)...)
-	agent.Stderr = log
-	if err := agent.Start(); err != nil {
-		t.Fatalf("starting an agent: %v", err)
+	a := &OwnAgent{
+		Agent: Agent{Name: fleet, Proxy: "http://" + proxy, Ops: "http://" + ops}, t: t, log: &tail{},
+		args: append([]string{
+			"--name", fleet, "--state-dir", filepath.Join(dir, "state"), "--join-token-file", tokenFile, "--control-plane", s.Ready.AgentAddress,
+			"--proxy-address", proxy, "--tls-address", "127.0.0.1:0", "--ops-address", ops, "--drain-timeout", "5s",
+		}, flags...),
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = agent.Wait()
-	}()
+	a.start()
 	t.Cleanup(func() {
-		_ = agent.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(stopTimeout):
-			_ = agent.Process.Kill()
-			<-ended
-			t.Errorf("the agent of %s did not stop in %s", fleet, stopTimeout)
-		}
+		a.stop()
 		if t.Failed() {
-			t.Logf("the end of the log of the agent of %s:\n%s", fleet, log)
+			t.Logf("the end of the log of the agent of %s:\n%s", fleet, a.log)
 		}
 	})
 	s.waitConnected(t, fleet)
-	return Agent{Name: fleet, Proxy: "http://" + proxy, Ops: "http://" + ops, PID: agent.Process.Pid}
+	return a
+}
+
+// Restart ends the agent as an operator does, and starts it again on what it has on its disk.
+func (a *OwnAgent) Restart() {
+	a.t.Helper()
+	a.stop()
+	a.start()
+}
+
+func (a *OwnAgent) start() {
+	a.t.Helper()
+	a.process = exec.CommandContext(context.WithoutCancel(a.t.Context()), Binary(a.t, "tidegate-agent"), a.args...)
+	a.process.Stderr = a.log
+	if err := a.process.Start(); err != nil {
+		a.t.Fatalf("starting an agent: %v", err)
+	}
+	a.PID = a.process.Process.Pid
+	ended := make(chan struct{})
+	a.ended = ended
+	process := a.process
+	go func() {
+		defer close(ended)
+		_ = process.Wait()
+	}()
+}
+
+func (a *OwnAgent) stop() {
+	a.t.Helper()
+	_ = a.process.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-a.ended:
+	case <-time.After(stopTimeout):
+		_ = a.process.Process.Kill()
+		<-a.ended
+		a.t.Errorf("the agent of %s did not stop in %s", a.Name, stopTimeout)
+	}
 }
 
 func (s *Stack) waitConnected(t testing.TB, fleet string) {

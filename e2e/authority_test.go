@@ -21,6 +21,8 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
+
+	"tidegate.dev/e2e/harness"
 )
 
 // authority is Pebble, Let's Encrypt's ACME server for tests. To it every name has the address 127.0.0.1, and its port 80 is
@@ -43,19 +45,11 @@ var pebbleSettings = sync.OnceValue(func() error {
 	return nil
 })
 
-// newAuthority validates by way of the agent's HTTP listener. Certificates of its profile "short" are valid for so many seconds;
+// newAuthority validates by way of the agent's listeners. Certificates of its profile "short" are valid for so many seconds;
 // it does not say when to renew, so they are renewed when two thirds of that are over.
-func newAuthority(t testing.TB, agent string, short uint64) *authority {
+func newAuthority(t testing.TB, agent harness.Agent, short uint64) *authority {
 	t.Helper()
 	if err := pebbleSettings(); err != nil {
-		t.Fatal(err)
-	}
-	at, err := url.Parse(agent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(at.Port())
-	if err != nil {
 		t.Fatal(err)
 	}
 	quiet := log.New(io.Discard, "", 0)
@@ -64,7 +58,7 @@ func newAuthority(t testing.TB, agent string, short uint64) *authority {
 		"default": {Description: "ninety days", ValidityPeriod: 7776000},
 		"short":   {Description: "seconds", ValidityPeriod: short},
 	})
-	validator := va.New(quiet, port, 0, true, everywhereHere(t), memory)
+	validator := va.New(quiet, portOf(t, agent.Proxy), portOf(t, agent.TLS), true, everywhereHere(t), memory)
 	front := wfe.New(quiet, memory, validator, certifier, []string{"pebble.example"}, true, false, 0, 0)
 	a := &authority{t: t, handler: front.Handler(), management: front.ManagementHandler()}
 	a.server = httptest.NewUnstartedServer(a)
@@ -72,6 +66,19 @@ func newAuthority(t testing.TB, agent string, short uint64) *authority {
 	a.server.StartTLS()
 	t.Cleanup(a.server.Close)
 	return a
+}
+
+func portOf(t testing.TB, address string) int {
+	t.Helper()
+	parsed, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(parsed.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // ServeHTTP is the authority as the control plane sees it.
@@ -92,11 +99,13 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // certificate is a certificate resource that is obtained from it.
-func (a *authority) certificate(name, profile string, serverNames ...string) map[string]any {
+func (a *authority) certificate(name, profile, challenge string, serverNames ...string) map[string]any {
 	trust := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw}))
 	return map[string]any{"name": name, "spec": map[string]any{
 		"server_names": serverNames,
-		"acme":         map[string]any{"directory": a.server.URL + "/dir", "email": "ops@shop.example", "ca_pem": trust, "profile": profile},
+		"acme": map[string]any{
+			"directory": a.server.URL + "/dir", "email": "ops@shop.example", "ca_pem": trust, "profile": profile, "challenge": challenge,
+		},
 	}}
 }
 

@@ -25,17 +25,21 @@ const (
 )
 
 var (
-	errNoHTTP01 = errors.New("the authority does not offer HTTP-01 for it")
-	errNoAgents = errors.New("no agent is connected that could answer the authority")
+	errNotOffered = errors.New("the authority does not offer to prove it by acme.challenge")
+	errNoAgents   = errors.New("no agent is connected that could answer the authority")
 )
 
-// present01 has every connected agent answer the challenges: whichever the authority meets must know them.
-func (a *attempt) present01(ctx context.Context, challenges []acme.Challenge) error {
+// show has every connected agent answer the challenges: whichever the authority meets must know them.
+func (a *attempt) show(ctx context.Context, challenges []acme.Challenge) error {
 	expiresAt := time.Now().Add(challengeLife).Unix()
 	writes := make([]store.LaneWrite, len(challenges))
 	for i, challenge := range challenges {
 		key := challengeKey(challenge)
-		body, err := proto.Marshal(&agentv1.AcmeChallengeMaterial{KeyAuthorization: challenge.KeyAuthorization, ExpiresAt: expiresAt})
+		material := &agentv1.AcmeChallengeMaterial{KeyAuthorization: challenge.KeyAuthorization, ExpiresAt: expiresAt}
+		if challenge.Type == acme.ChallengeTypeTLSALPN01 {
+			material.ServerName = challenge.Identifier.Value
+		}
+		body, err := proto.Marshal(material)
 		if err != nil {
 			return fmt.Errorf("encoding a challenge: %w", err)
 		}

@@ -36,14 +36,14 @@ func advise(err error, spec *configv1.Certificate) string {
 	switch {
 	case errors.Is(err, errNoAgents), errors.As(err, &agents):
 		return "See `tidegate get agents`"
-	case errors.Is(err, errNoHTTP01):
-		return "Give the certificate as certificate_pem instead"
+	case errors.Is(err, errNotOffered):
+		return "Change acme.challenge, or give the certificate as certificate_pem instead"
 	case errors.Is(err, errSlow):
 		return "Is the directory " + directory + " slow, or are its validations?"
 	}
 	var problem acme.Problem
 	if errors.As(err, &problem) {
-		return adviseProblem(problem, nameOf(err, spec))
+		return adviseProblem(problem, nameOf(err, spec), wayIn(spec))
 	}
 	return adviseConnection(err, directory)
 }
@@ -57,15 +57,25 @@ func nameOf(err error, spec *configv1.Certificate) string {
 	return strings.Join(spec.GetServerNames(), ", ")
 }
 
+// way is how an authority comes in to look for a proof.
+type way struct{ port, listener, rival string }
+
+func wayIn(spec *configv1.Certificate) way {
+	if spec.GetAcme().GetChallenge() == acme.ChallengeTypeTLSALPN01 {
+		return way{"443", "TLS listener", "ends TLS itself"}
+	}
+	return way{"80", "HTTP listener", "answers /.well-known/acme-challenge/ itself"}
+}
+
 // adviseProblem knows the problems of RFC 8555, section 6.7.
-func adviseProblem(problem acme.Problem, name string) string {
+func adviseProblem(problem acme.Problem, name string, in way) string {
 	switch problem.Type {
 	case acme.ProblemTypeDNS:
 		return fmt.Sprintf("Make %s resolve (A or AAAA) to addresses that lead to the agents", name)
 	case acme.ProblemTypeConnection:
-		return fmt.Sprintf("Make port 80 of %s lead to the agents' HTTP listener, also from outside", name)
-	case acme.ProblemTypeUnauthorized, acme.ProblemTypeIncorrectResponse:
-		return fmt.Sprintf("Port 80 of %s seems to lead elsewhere, or something in front of the agents answers /.well-known/acme-challenge/", name)
+		return fmt.Sprintf("Make port %s of %s lead to the agents' %s, also from outside", in.port, name, in.listener)
+	case acme.ProblemTypeUnauthorized, acme.ProblemTypeIncorrectResponse, acme.ProblemTypeTLS:
+		return fmt.Sprintf("Port %s of %s seems to lead elsewhere, or something in front of the agents %s", in.port, name, in.rival)
 	case acme.ProblemTypeCAA:
 		return fmt.Sprintf("The CAA records of %s do not allow this authority", name)
 	case acme.ProblemTypeRateLimited:

@@ -89,6 +89,14 @@ func (a *attempt) order(ctx context.Context, client *acme.Client, account acme.A
 	return order, err
 }
 
+// challenge is how names are proved.
+func (a *attempt) challenge() string {
+	if wanted := a.spec.GetAcme().GetChallenge(); wanted != "" {
+		return wanted
+	}
+	return acme.ChallengeTypeHTTP01
+}
+
 // prove proves each name of the order, and waits until the authority has seen it.
 func (a *attempt) prove(ctx context.Context, client *acme.Client, account acme.Account, order acme.Order) error {
 	var open []acme.Authorization
@@ -101,9 +109,9 @@ func (a *attempt) prove(ctx context.Context, client *acme.Client, account acme.A
 		if authorization.Status == acme.StatusValid {
 			continue // proved not long ago
 		}
-		at := slices.IndexFunc(authorization.Challenges, func(c acme.Challenge) bool { return c.Type == acme.ChallengeTypeHTTP01 })
+		at := slices.IndexFunc(authorization.Challenges, func(c acme.Challenge) bool { return c.Type == a.challenge() })
 		if at < 0 {
-			return fmt.Errorf("%s: %w", authorization.IdentifierValue(), errNoHTTP01)
+			return fmt.Errorf("%s: %w: %s", authorization.IdentifierValue(), errNotOffered, a.challenge())
 		}
 		open, challenges = append(open, authorization), append(challenges, authorization.Challenges[at])
 	}
@@ -111,7 +119,7 @@ func (a *attempt) prove(ctx context.Context, client *acme.Client, account acme.A
 		return nil
 	}
 	defer a.withdraw(ctx, challenges)
-	if err := a.present01(ctx, challenges); err != nil {
+	if err := a.show(ctx, challenges); err != nil {
 		return err
 	}
 	for _, challenge := range challenges {

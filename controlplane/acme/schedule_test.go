@@ -122,7 +122,7 @@ func TestEveryKindOfFailureComesWithAdvice(t *testing.T) {
 		{problem("externalAccountRequired"), "made beforehand"},
 		{errNoAgents, "tidegate get agents"},
 		{&agentsError{3, []string{"x"}}, "1 of 3"},
-		{errNoHTTP01, "certificate_pem"},
+		{errNotOffered, "acme.challenge"},
 		{errSlow, "https://acme-v02.api.letsencrypt.org/directory"},
 	} {
 		if got := explain(c.err, spec); !strings.Contains(got, c.want) {

@@ -70,7 +70,7 @@ func nameSource(certificate *configv1.Certificate, fields []configv1.FieldViolat
 func problemOfACMEName(name string) string {
 	switch {
 	case strings.Contains(name, "*"):
-		return "a wildcard cannot be proved by HTTP-01; list the names, or give the certificate as certificate_pem"
+		return "a wildcard can be proved by DNS only, which is not supported; list the names, or give the certificate as certificate_pem"
 	case !strings.Contains(name, "."), strings.HasSuffix(name, "."):
 		return "must be a full domain name such as shop.example.com"
 	}

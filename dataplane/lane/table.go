@@ -33,8 +33,9 @@ type content struct {
 	certificates *index[string, *certificate]
 	// asking is how many certificates ask clients for theirs. Atomic.
 	asking atomic.Int64
-	// challenges by token.
+	// challenges of ACME authorities by token, and proofs, those that are answered in a TLS handshake, again by server name.
 	challenges *index[string, challenge]
+	proofs     *index[string, challenge]
 }
 
 // New returns an empty table. Until [Table.SetKeyHashKey] no key is found.
@@ -57,6 +58,7 @@ func newContent() *content {
 		names:        newIndex[string, []*certificate](byName),
 		certificates: newIndex[string, *certificate](byName),
 		challenges:   newIndex[string, challenge](byName),
+		proofs:       newIndex[string, challenge](byName),
 	}
 }
 

@@ -175,6 +175,10 @@ func (l *Listener) prepare(ctx context.Context, conn *Conn) {
 		return
 	}
 	serve := l.config.HTTP1
+	if secure.ConnectionState().NegotiatedProtocol == protocolACME {
+		_ = secure.Close() // the handshake was all that the authority wanted to see
+		return
+	}
 	if secure.ConnectionState().NegotiatedProtocol == "h2" && l.config.HTTP2 != nil {
 		serve = l.config.HTTP2
 	}

@@ -54,7 +54,13 @@ type TLSConfig struct {
 	Identity func(serverName string) (Identity, bool)
 	// HTTP2 offers h2.
 	HTTP2 bool
+	// Proof finds what an ACME authority is shown that asks whether a server name leads here (TLS-ALPN-01, RFC 8737). Nil: there
+	// is never anything to prove.
+	Proof func(serverName string) (*tls.Certificate, bool)
 }
+
+// protocolACME is what an authority wants to speak that asks for a proof, and nobody else.
+const protocolACME = "acme-tls/1"
 
 // TLS is how connections are encrypted.
 type TLS struct {
@@ -109,6 +115,14 @@ func (t *TLS) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 
 // configFor finds the configuration for a client: nil is the usual one.
 func (t *TLS) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == protocolACME && t.settings.Proof != nil {
+		if proof, ok := t.settings.Proof(nameOf(hello.ServerName)); ok {
+			return &tls.Config{
+				MinVersion: tls.VersionTLS12, NextProtos: []string{protocolACME}, Certificates: []tls.Certificate{*proof},
+				SessionTicketsDisabled: true,
+			}, nil
+		}
+	}
 	identity, ok := t.settings.Identity(nameOf(hello.ServerName))
 	if !ok || identity.ClientAuth == nil {
 		return nil, nil //nolint:nilnil // the way of crypto/tls to say: the usual configuration

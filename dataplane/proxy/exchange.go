@@ -130,17 +130,18 @@ func (x *exchange) serve() (whole bool) {
 		}
 		x.end()
 	}()
-	if verdict := x.admit(); verdict.Refused() {
+	verdict := x.admit()
+	if proof, ok := x.proof(verdict); ok {
+		return x.answerProof(proof)
+	}
+	if verdict.Refused() {
 		return x.refuse(verdict)
 	}
 	if x.asked == "*" {
 		return x.answerServer()
 	}
-	if proof, ok := x.proof(); ok {
-		return x.answerProof(proof)
-	}
 	thought := x.think()
-	verdict := x.match()
+	verdict = x.match()
 	if !verdict.Refused() {
 		if unbearable := x.bear(); unbearable.Refused() {
 			return x.refuse(unbearable)

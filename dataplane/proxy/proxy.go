@@ -83,7 +83,7 @@ func New(config Config) (*Proxy, error) {
 	}
 	p.gate = listener.NewGate(config.Connections)
 	var err error
-	if p.tls, err = listener.NewTLS(listener.TLSConfig{Identity: p.identity, HTTP2: true}); err != nil {
+	if p.tls, err = listener.NewTLS(listener.TLSConfig{Identity: p.identity, HTTP2: true, Proof: p.lane.ACMEProof}); err != nil {
 		return nil, err
 	}
 	setDefault(&config.AccessLogSample, 1)

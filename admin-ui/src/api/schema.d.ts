@@ -1004,12 +1004,18 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description Acme says where a certificate is obtained. The names are proved by HTTP-01: each must resolve to the agents, and port 80 of it
-         *     must reach their HTTP listener. To use it is to agree to the authority's terms of service.
+         * @description Acme says where a certificate is obtained. Each name must resolve to the agents, and the port by which it is proved must reach
+         *     them. To use it is to agree to the authority's terms of service.
          */
         Acme: {
             /** @description The certificates, in PEM, by which the directory's own https is trusted, for a private authority. Empty: the system's. */
             ca_pem?: string;
+            /**
+             * @description How names are proved: "http-01" (the default) by port 80 and the agents' HTTP listener, "tls-alpn-01" by port 443 and their
+             *     TLS listener.
+             * @enum {string}
+             */
+            challenge?: "" | "http-01" | "tls-alpn-01";
             /**
              * @description "letsencrypt" (the default), "letsencrypt-staging" for trying (nobody trusts its certificates), or the https URL of another
              *     authority's directory.

@@ -487,12 +487,15 @@ func (x *CertificateMaterial) GetOcspResponse() []byte {
 	return nil
 }
 
-// AcmeChallengeMaterial is what an agent answers under /.well-known/acme-challenge/{name of the entry} (RFC 8555, section 8.3).
+// AcmeChallengeMaterial is what an agent answers an ACME authority: under /.well-known/acme-challenge/{name of the entry}
+// (RFC 8555, section 8.3), or in a TLS handshake for a server name (RFC 8737).
 type AcmeChallengeMaterial struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	KeyAuthorization string                 `protobuf:"bytes,1,opt,name=key_authorization,json=keyAuthorization,proto3" json:"key_authorization,omitempty"`
 	// Seconds since 1970, after which it is not answered any more.
-	ExpiresAt     int64 `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt int64 `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Set: it is answered in a TLS handshake for this name, and not by HTTP.
+	ServerName    string `protobuf:"bytes,3,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +542,13 @@ func (x *AcmeChallengeMaterial) GetExpiresAt() int64 {
 		return x.ExpiresAt
 	}
 	return 0
+}
+
+func (x *AcmeChallengeMaterial) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
 }
 
 type SecretMaterial struct {
@@ -624,11 +634,13 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x0fprivate_key_pem\x18\x03 \x01(\tR\rprivateKeyPem\x12\"\n" +
 	"\rclient_ca_pem\x18\x04 \x01(\tR\vclientCaPem\x12>\n" +
 	"\x1bclient_certificate_required\x18\x05 \x01(\bR\x19clientCertificateRequired\x12#\n" +
-	"\rocsp_response\x18\x06 \x01(\fR\focspResponse\"c\n" +
+	"\rocsp_response\x18\x06 \x01(\fR\focspResponse\"\x84\x01\n" +
 	"\x15AcmeChallengeMaterial\x12+\n" +
 	"\x11key_authorization\x18\x01 \x01(\tR\x10keyAuthorization\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\x03R\texpiresAt\"&\n" +
+	"expires_at\x18\x02 \x01(\x03R\texpiresAt\x12\x1f\n" +
+	"\vserver_name\x18\x03 \x01(\tR\n" +
+	"serverName\"&\n" +
 	"\x0eSecretMaterial\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05valueB.Z,tidegate.dev/proto/tidegate/agent/v1;agentv1b\x06proto3"
 

@@ -171,8 +171,8 @@ func (x *ClientAuth) GetMode() string {
 	return ""
 }
 
-// Acme says where a certificate is obtained. The names are proved by HTTP-01: each must resolve to the agents, and port 80 of it
-// must reach their HTTP listener. To use it is to agree to the authority's terms of service.
+// Acme says where a certificate is obtained. Each name must resolve to the agents, and the port by which it is proved must reach
+// them. To use it is to agree to the authority's terms of service.
 type Acme struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "letsencrypt" (the default), "letsencrypt-staging" for trying (nobody trusts its certificates), or the https URL of another
@@ -183,7 +183,10 @@ type Acme struct {
 	// The certificates, in PEM, by which the directory's own https is trusted, for a private authority. Empty: the system's.
 	CaPem string `protobuf:"bytes,3,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	// A profile that the directory offers, such as "shortlived" of Let's Encrypt. Empty: the authority's default.
-	Profile       string `protobuf:"bytes,4,opt,name=profile,proto3" json:"profile,omitempty"`
+	Profile string `protobuf:"bytes,4,opt,name=profile,proto3" json:"profile,omitempty"`
+	// How names are proved: "http-01" (the default) by port 80 and the agents' HTTP listener, "tls-alpn-01" by port 443 and their
+	// TLS listener.
+	Challenge     string `protobuf:"bytes,5,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +245,13 @@ func (x *Acme) GetCaPem() string {
 func (x *Acme) GetProfile() string {
 	if x != nil {
 		return x.Profile
+	}
+	return ""
+}
+
+func (x *Acme) GetChallenge() string {
+	if x != nil {
+		return x.Challenge
 	}
 	return ""
 }
@@ -310,7 +320,7 @@ const file_tidegate_config_v1_certificate_proto_rawDesc = "" +
 	"\n" +
 	"ClientAuth\x12#\n" +
 	"\x06ca_pem\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\x18\x80\x80\x10R\x05caPem\x12-\n" +
-	"\x04mode\x18\x02 \x01(\tB\x19\xbaH\x16r\x14R\x00R\arequireR\arequestR\x04mode\"\xa2\x03\n" +
+	"\x04mode\x18\x02 \x01(\tB\x19\xbaH\x16r\x14R\x00R\arequireR\arequestR\x04mode\"\xdf\x03\n" +
 	"\x04Acme\x12\xf2\x01\n" +
 	"\tdirectory\x18\x01 \x01(\tB\xd3\x01\xbaH\xcf\x01\xba\x01\xc6\x01\n" +
 	"\x0eacme.directory\x12Omust be letsencrypt, letsencrypt-staging, or the https URL of an ACME directory\x1acthis in ['', 'letsencrypt', 'letsencrypt-staging'] || (this.isUri() && this.startsWith('https://'))r\x03\x18\x80\x10R\tdirectory\x12`\n" +
@@ -318,7 +328,8 @@ const file_tidegate_config_v1_certificate_proto_rawDesc = "" +
 	"\n" +
 	"acme.email\x12\x18must be an email address\x1a\x1cthis == '' || this.isEmail()R\x05email\x12 \n" +
 	"\x06ca_pem\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10R\x05caPem\x12!\n" +
-	"\aprofile\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aprofile\")\n" +
+	"\aprofile\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aprofile\x12;\n" +
+	"\tchallenge\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\ahttp-01R\vtls-alpn-01R\tchallenge\")\n" +
 	"\x06Secret\x12\x1f\n" +
 	"\x05value\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x05valueB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 

@@ -78,9 +78,10 @@ type exchange struct {
 	gRPC           bool  // the response is one that ends in a status of gRPC
 	caller         watchedCaller
 
-	// call is what goes upstream, and own the header of an answer that the gateway makes.
-	call http1.Call
-	own  http1.Header
+	// call is what goes upstream, response what comes back, and own the header of an answer that the gateway makes.
+	call     http1.Call
+	response upstream.Response
+	own      http1.Header
 
 	// The outcome.
 	reason  plugin.Reason
@@ -162,15 +163,16 @@ func (x *exchange) serve() (whole bool) {
 		return x.refuse(verdict)
 	}
 	x.throwMirror()
-	response, verdict := x.limited()
+	// Where the response lies it costs no allocation.
+	x.response, verdict = x.limited()
 	x.sendCopy()
 	if verdict.Refused() {
 		return x.refuse(verdict)
 	}
-	if response.Status == http.StatusSwitchingProtocols {
-		return x.tunnel(&response)
+	if x.response.Status == http.StatusSwitchingProtocols {
+		return x.tunnel(&x.response)
 	}
-	return x.respond(&response)
+	return x.respond(&x.response)
 }
 
 // refuseOnly answers and records a request that goes no way at all.

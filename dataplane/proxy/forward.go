@@ -57,7 +57,8 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 			return upstream.Response{}, x.verdictOn(failed)
 		}
 		if failed == nil {
-			response.Discard()
+			x.response = response
+			x.response.Discard()
 		}
 		if err := x.wait(pause); err != nil {
 			return upstream.Response{}, x.cutVerdict(err)

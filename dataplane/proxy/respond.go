@@ -27,12 +27,17 @@ func (x *exchange) respond(response *upstream.Response) (whole bool) {
 		x.watchCaller()
 	}
 	x.gRPC = x.http2 && isGRPC(header)
+	length := response.ContentLength
+	if response.HTTP1() == nil && header.Has("Trailer") {
+		// In HTTP/1.1 only a body whose length is not announced has trailers.
+		length = -1
+	}
 	x.finishHead(header)
-	if err := x.client.Respond(response.Status, header, response.ContentLength); err != nil {
+	if err := x.client.Respond(response.Status, header, length); err != nil {
 		return x.unsendable(err)
 	}
 	x.started = true
-	if response.ContentLength < 0 || response.ContentLength > copyBuffer {
+	if length < 0 || length > copyBuffer {
 		x.letGo()
 	}
 	if err := x.relay(response); err != nil {

@@ -172,7 +172,9 @@ type sentBody struct {
 	trailer func() *http1.Header
 	request *http.Request
 
-	// Atomic: whether the client is waited for, when that was last over in nanoseconds since 1970, and why it cannot be read.
+	// Atomic: whether anybody began to read, whether the client is waited for, when that was last over in nanoseconds since
+	// 1970, why it cannot be read, and whether nobody may read any more.
+	began     atomic.Bool
 	receiving atomic.Bool
 	progress  atomic.Int64
 	failed    atomic.Pointer[error]
@@ -191,6 +193,9 @@ func newSentBody(call *http1.Call, request *http.Request) *sentBody {
 
 // Read implements io.Reader.
 func (b *sentBody) Read(p []byte) (int, error) {
+	if b.began.Store(true); b.closed.Load() {
+		return 0, errBodyClosed
+	}
 	b.receiving.Store(true)
 	n, err := b.source.Read(p)
 	b.receiving.Store(false)
@@ -211,9 +216,11 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer: nobody reads any more.
+// Close implements io.Closer: nobody reads any more. A body of which nothing was read can still be sent otherwise.
 func (b *sentBody) Close() error {
-	b.closed.Store(true)
+	if b.closed.Store(true); !b.began.Load() {
+		return nil
+	}
 	if closer, ok := b.source.(io.Closer); ok {
 		return closer.Close()
 	}
@@ -222,13 +229,13 @@ func (b *sentBody) Close() error {
 
 // reclaim takes the body back from the transport.
 func (b *sentBody) reclaim() {
-	b.closed.Store(true)
+	_ = b.Close()
 	if b.loan != nil {
 		_ = b.loan.Reclaim()
-	} else if closer, ok := b.source.(io.Closer); ok {
-		_ = closer.Close()
 	}
 }
+
+var errBodyClosed = errors.New("the request's body was closed")
 
 // fault is why the body could not be read, nil if it could.
 func (b *sentBody) fault() error {

@@ -42,11 +42,12 @@ type flags struct {
 	ConsulAddress string `help:"The Consul agent that services find their targets with. Default: http://127.0.0.1:8500." placeholder:"URL"`
 	Kubeconfig    string `type:"path" help:"How to reach Kubernetes, outside of a cluster." placeholder:"FILE"`
 
-	AccessLog      string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
-	LogLevel       string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	DrainTimeout   time.Duration `default:"30s" help:"How long requests may take to end after a signal."`
-	UpgradeTimeout time.Duration `default:"60s" help:"How long a successor may take to serve, before this process goes on alone."`
-	DeadMan        time.Duration `default:"60s" help:"How long a candidate is served without a control plane."`
+	AccessLog       string        `default:"" help:"File for a line of JSON each request; \"-\" is standard output, empty none." placeholder:"FILE"`
+	AccessLogSample float64       `default:"1" help:"Share of requests that went well in the access log, 0 to 1; all others always are (${default})." placeholder:"SHARE"`
+	LogLevel        string        `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	DrainTimeout    time.Duration `default:"30s" help:"How long requests may take to end after a signal."`
+	UpgradeTimeout  time.Duration `default:"60s" help:"How long a successor may take to serve, before this process goes on alone."`
+	DeadMan         time.Duration `default:"60s" help:"How long a candidate is served without a control plane."`
 }
 
 const description = `Tidegate's data plane. Every flag can be given as TIDEGATE_<FLAG> (TIDEGATE_PROXY_ADDRESS) or in the file of --config.
@@ -92,6 +93,14 @@ func (f *flags) complete() error {
 		return fmt.Errorf("--consul-address %q is not a URL like http://127.0.0.1:8500", f.ConsulAddress)
 	}
 	return nil
+}
+
+// sample is the share of exchanges in the access log as the proxy understands it, for which 0 is no answer.
+func (f *flags) sample() float64 {
+	if f.AccessLogSample <= 0 {
+		return -1
+	}
+	return f.AccessLogSample
 }
 
 func (f *flags) logger() *slog.Logger {

@@ -133,7 +133,7 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 			Connections: f.MaxConnections, PerClient: f.MaxClientConnections, Handshakes: f.MaxHandshakes, HandshakeQueue: 4 * f.MaxHandshakes,
 		},
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
-		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, Log: log,
+		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, AccessLogSample: f.sample(), Log: log,
 		Upstreams: registry,
 	})
 	if err != nil {

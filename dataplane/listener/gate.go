@@ -23,6 +23,8 @@ type Limits struct {
 	Handshake time.Duration
 	// ProxyHeader is how long the header of the PROXY protocol may take. Default 5 s.
 	ProxyHeader time.Duration
+	// Full, if it is not nil, tells whether no connection can be taken now, for want of memory.
+	Full func() bool
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,11 +58,13 @@ const (
 	RefusedProxyProtocol
 	// RefusedHandshakes: too many handshakes wait already.
 	RefusedHandshakes
+	// RefusedMemory: there is no memory for one more.
+	RefusedMemory
 	refusals
 	admitted = refusals
 )
 
-var refusalNames = [refusals]string{"connections", "client", "descriptors", "proxy_protocol", "handshakes"}
+var refusalNames = [refusals]string{"connections", "client", "descriptors", "proxy_protocol", "handshakes", "memory"}
 
 // Gate bounds and counts the connections of all listeners of a process. Its methods may be called by several goroutines.
 type Gate struct {
@@ -101,6 +105,9 @@ func NewGate(limits Limits) *Gate {
 
 // admit makes a connection of a socket, if there is room for it.
 func (g *Gate) admit(socket *net.TCPConn, name string, exempt bool) (*Conn, Refusal) {
+	if g.limits.Full != nil && g.limits.Full() {
+		return nil, RefusedMemory
+	}
 	if g.open.Add(1) > int64(g.limits.Connections) {
 		g.open.Add(-1)
 		return nil, RefusedConnections

@@ -16,12 +16,14 @@ type Collector struct {
 	routes      *prometheus.Desc
 	shadow      *prometheus.Desc
 	dropped     *prometheus.Desc
+	overload    overloadMetrics
 }
 
 // NewCollector makes a collector of p.
 func NewCollector(p *Proxy) *Collector {
 	return &Collector{
 		proxy:       p,
+		overload:    newOverloadMetrics(),
 		connections: prometheus.NewDesc("tidegate_connections", "Clients' connections that are open, tunnels included.", nil, nil),
 		exchanges:   prometheus.NewDesc("tidegate_exchanges", "Exchanges that the current installation serves now.", nil, nil),
 		revision:    prometheus.NewDesc("tidegate_revision", "The revision that is served.", []string{"arm"}, nil),
@@ -38,6 +40,7 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{c.connections, c.exchanges, c.revision, c.routes, c.shadow, c.dropped} {
 		out <- desc
 	}
+	c.overload.describe(out)
 }
 
 // Collect implements prometheus.Collector.
@@ -49,6 +52,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	if log := c.proxy.accessLog; log != nil {
 		out <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(log.Dropped()))
 	}
+	c.overload.collect(c.proxy, out)
 	current := c.proxy.current.Load()
 	if current == nil {
 		return

@@ -81,6 +81,7 @@ func New(config Config) (*Proxy, error) {
 		monitor:   config.Monitor,
 		mirrors:   newMirrors(config.Log),
 	}
+	config.Connections.Full = func() bool { return p.monitor.Memory() == overload.MemoryExhausted }
 	p.gate = listener.NewGate(config.Connections)
 	var err error
 	if p.tls, err = listener.NewTLS(listener.TLSConfig{Identity: p.identity, HTTP2: true, Proof: p.lane.ACMEProof}); err != nil {

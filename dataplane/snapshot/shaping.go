@@ -58,3 +58,10 @@ func concurrency(spec *configv1.AdaptiveConcurrency) upstream.ConcurrencyConfig 
 		Adaptive: true, Limits: overload.Config{MinLimit: int(spec.GetMinLimit()), MaxLimit: int(spec.GetMaxLimit())},
 	}
 }
+
+// Services visits the services, with their names.
+func (s *Snapshot) Services(visit func(name string, service *upstream.Service)) {
+	for name, entity := range s.services {
+		visit(name, entity.value.upstream)
+	}
+}

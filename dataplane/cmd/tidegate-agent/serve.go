@@ -17,6 +17,7 @@ import (
 	"tidegate.dev/dataplane/discovery"
 	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/listener"
+	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/plugin/builtin"
 	"tidegate.dev/dataplane/proxy"
@@ -32,6 +33,7 @@ type parts struct {
 	connection *identity.Connection
 	agent      *agent.Agent
 	proxy      *proxy.Proxy
+	monitor    *overload.Monitor
 	upstreams  *upstream.Registry
 	sources    *discovery.Board
 	memory     *discovery.Memory
@@ -128,13 +130,18 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 	if err != nil {
 		return nil, err
 	}
+	memory, err := applyMemoryLimit(f.MemoryLimit)
+	if err != nil {
+		return nil, err
+	}
+	p.monitor = overload.NewMonitor(overload.MonitorConfig{MemoryLimit: memory})
 	p.proxy, err = proxy.New(proxy.Config{
 		Sockets: sockets, ProxyProtocol: plain, TLSProxyProtocol: secure, Connections: listener.Limits{
 			Connections: f.MaxConnections, PerClient: f.MaxClientConnections, Handshakes: f.MaxHandshakes, HandshakeQueue: 4 * f.MaxHandshakes,
 		},
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
 		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, AccessLogSample: f.sample(), Log: log,
-		Upstreams: registry,
+		Upstreams: registry, Monitor: p.monitor,
 	})
 	if err != nil {
 		return nil, err
@@ -191,6 +198,7 @@ func (p *parts) run(stopping context.Context) error {
 		return err
 	})
 	group.Go(func() error { return p.memory.Run(leading) }) // a successor has one of its own
+	group.Go(func() error { return p.monitor.Run(ctx) })
 	group.Go(func() error { return p.lead(leading, stopping) })
 	group.Go(func() error { return p.onSignal(leading, stopping) })
 	group.Go(func() error {

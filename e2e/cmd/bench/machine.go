@@ -31,32 +31,28 @@ func placementFor(cores, available int) (placement, error) {
 	return placement{Cores: cores, Proxy: first(0, cores), Load: first(cores, available-cores)}, nil
 }
 
-// machine is where a run took place.
+// machine is where a run took place, and how quiet it was there.
 type machine struct {
-	Processor  string `json:"processor"`
-	Processors int    `json:"processors"`
-	Kernel     string `json:"kernel"`
-	System     string `json:"system"`
-	LoadBefore string `json:"load_before"` // load averages of 1, 5 and 15 minutes
-	LoadAfter  string `json:"load_after"`
-	GoVersion  string `json:"go"`
-	Busy       bool   `json:"busy"` // something else ran when we began
+	Processor  string  `json:"processor"`
+	Processors int     `json:"processors"`
+	Kernel     string  `json:"kernel"`
+	System     string  `json:"system"`
+	GoVersion  string  `json:"go"`
+	LoadBefore string  `json:"load_before"` // load averages of 1, 5 and 15 minutes
+	LoadAfter  string  `json:"load_after"`
+	Others     float64 `json:"others"` // the share of all processors that went to programs that are not of this run
+	Stolen     float64 `json:"stolen"` // the share that the host gave to other machines
 }
 
-// busyLoad is the load average from which a machine counts as busy with something else.
-const busyLoad = 0.5
+// quiet is the share of others up to which a machine counts as quiet.
+const quiet = 0.05
 
 func thisMachine() machine {
-	m := machine{
+	return machine{
 		Processors: runtime.NumCPU(), GoVersion: runtime.Version(), LoadBefore: loadAverage(),
 		Kernel: firstLine("/proc/sys/kernel/osrelease"), Processor: valueOf("/proc/cpuinfo", "model name"),
 		System: strings.Trim(valueOf("/etc/os-release", "PRETTY_NAME"), `"`),
 	}
-	var load float64
-	if _, err := fmt.Sscan(m.LoadBefore, &load); err == nil {
-		m.Busy = load > busyLoad
-	}
-	return m
 }
 
 func loadAverage() string {

@@ -50,10 +50,19 @@ func run(ctx context.Context, arguments []string) error {
 	if err := install(ctx, o.needs()); err != nil {
 		return err
 	}
+	before, err := occupied()
+	if err != nil {
+		return err
+	}
 	r, err := measureAll(ctx, o)
 	if err != nil {
 		return err
 	}
+	after, err := occupied()
+	if err != nil {
+		return err
+	}
+	r.Machine.Others, r.Machine.Stolen = after.since(before)
 	return errors.Join(o.publish(r), r.failures())
 }
 

@@ -106,6 +106,9 @@ func smallPath(policies bool) string { return prefix(policies) + "items/42" }
 
 func largePath(policies bool) string { return prefix(policies) + "items/1m" }
 
+// echoPath is answered with the head of the request that the upstream got.
+const echoPath = "/policies/items/echo"
+
 func prefix(policies bool) string {
 	if policies {
 		return "/policies/"

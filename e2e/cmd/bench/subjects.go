@@ -14,6 +14,8 @@ type subject struct {
 	server server
 	// Bare asks the server for plain proxying where the others have policies.
 	Bare bool
+	// NoRequestID says that it gives requests with policies no id.
+	NoRequestID bool
 }
 
 // server is a proxy that can be started.
@@ -53,11 +55,11 @@ func allSubjects() []subject {
 			About: "key by map, stick table, request id, headers, its counters by backend",
 		},
 		{
-			Name: "traefik-fast", server: &peer{name: "traefik-fast", binary: "traefik", template: "traefik.yaml", command: traefikCommand, fast: true},
+			Name: "traefik-fast", NoRequestID: true, server: &peer{name: "traefik-fast", binary: "traefik", template: "traefik.yaml", command: traefikCommand, fast: true},
 			About: "as traefik, with its experimental fastProxy",
 		},
 		{
-			Name: "traefik", server: &peer{name: "traefik", binary: "traefik", template: "traefik.yaml", command: traefikCommand},
+			Name: "traefik", NoRequestID: true, server: &peer{name: "traefik", binary: "traefik", template: "traefik.yaml", command: traefikCommand},
 			About: "key by a condition of the route, limit, headers; no request id, no counters",
 		},
 		{

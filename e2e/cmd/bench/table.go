@@ -90,8 +90,9 @@ func (r *results) heading() string {
 	if noise := r.noise(); noise != "" {
 		text += "\n" + noise
 	}
-	if m.Busy {
-		text += "\nThe machine was busy with something else when this began: read ratios, and these with care."
+	text += fmt.Sprintf("\nPrograms that are not of this run had %.0f %% of the processors, other machines on the host %.1f %%.", 100*m.Others, 100*m.Stolen)
+	if m.Others+m.Stolen > quiet {
+		text += " That is not quiet: read ratios of processor time, and these with care."
 	}
 	return text
 }

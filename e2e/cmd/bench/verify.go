@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -92,6 +93,47 @@ func verifyOver(ctx context.Context, x subject, i *instance, key string, p proto
 		case e.length >= 0 && length != e.length:
 			return fmt.Errorf("the answer to %s has %d bytes, not %d", e.path, length, e.length)
 		}
+	}
+	if x.Name == direct || x.Bare {
+		return nil
+	}
+	return verifyHeaders(ctx, x, client, base, key)
+}
+
+// verifyHeaders checks that policies do to headers what they should: the upstream gets what they set and no key, the client gets
+// what they set.
+func verifyHeaders(ctx context.Context, x subject, client *http.Client, base, key string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+echoPath, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("making a request: %w", err)
+	}
+	request.Header.Set("x-api-key", key)
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking for an echo: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }() // only read from
+	echo, err := http.ReadRequest(bufio.NewReader(response.Body))
+	if err != nil {
+		return fmt.Errorf("reading the echo of a request: %w", err)
+	}
+	wanted := []string{"X-Bench", "X-Forwarded-For"}
+	if !x.NoRequestID {
+		wanted = append(wanted, "X-Request-Id")
+	}
+	for _, name := range wanted {
+		if echo.Header.Get(name) == "" {
+			return fmt.Errorf("the upstream gets no %s: %v", name, echo.Header)
+		}
+	}
+	if echo.Header.Get("X-Consumer") == "" && echo.Header.Get("X-Tidegate-Consumer") == "" {
+		return fmt.Errorf("the upstream is not told the consumer: %v", echo.Header)
+	}
+	if echo.Header.Get("X-Api-Key") != "" {
+		return errors.New("the upstream gets the key")
+	}
+	if response.Header.Get("X-Served-Through") == "" {
+		return fmt.Errorf("the client gets no X-Served-Through: %v", response.Header)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type gate struct {
 	lets       string // the key that it lets pass; "*": any
 	short      bool   // it cuts bodies
 	alwaysKeys bool   // it wants keys everywhere
+	forwards   http.Header
 }
 
 func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -23,6 +24,13 @@ func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+	}
+	w.Header().Set("x-served-through", "gate")
+	if r.URL.Path == echoPath {
+		sent := r.Clone(r.Context())
+		sent.Header = g.forwards
+		_ = sent.Write(w)
+		return
 	}
 	size := smallBody
 	if strings.HasSuffix(r.URL.Path, "/1m") {
@@ -37,12 +45,19 @@ func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestOnlyWhoDoesWhatIsMeasuredIsMeasured(t *testing.T) {
 	t.Parallel()
 	const key = "tg_the-key"
+	good := http.Header{"X-Bench": {"b"}, "X-Forwarded-For": {"::1"}, "X-Request-Id": {"1"}, "X-Consumer": {"bench"}}
+	leaky := good.Clone()
+	leaky.Set("x-api-key", key)
+	bare := good.Clone()
+	bare.Del("x-request-id")
 	for _, c := range []struct {
 		about string
 		gate  gate
 		want  string // in the error; empty: none
 	}{
-		{"right", gate{lets: key}, ""},
+		{"right", gate{lets: key, forwards: good}, ""},
+		{"forwards the key", gate{lets: key, forwards: leaky}, "the upstream gets the key"},
+		{"makes no id", gate{lets: key, forwards: bare}, "the upstream gets no X-Request-Id"},
 		{"lets strangers in", gate{lets: "*"}, "is answered 200"},
 		{"knows nobody", gate{lets: "nobody"}, "is answered 401, not [200]"},
 		{"cuts bodies", gate{lets: key, short: true}, "has 1023 bytes, not 1024"},

@@ -1,6 +1,7 @@
 // The upstream of the benchmarks: an HTTP/1.1 server that costs as little as one can, so that what is measured is the proxy
-// before it. One thread, epoll, answers that lie ready: 1 KiB, or 1 MiB if the path ends in "/1m". It takes GET with keep-alive
-// and nothing else; whatever it does not understand ends the connection.
+// before it. One thread, epoll, answers that lie ready: 1 KiB, or 1 MiB if the path ends in "/1m". A path that ends in "/echo" is
+// answered with the head of the request. It takes GET with keep-alive and nothing else; whatever it does not understand ends the
+// connection.
 //
 // Usage: upstream PORT
 #define _GNU_SOURCE
@@ -26,20 +27,23 @@ struct connection {
   size_t read;                   // bytes of head
   const struct answer *answer;   // what is being written; NULL: nothing
   size_t written;                // of answer
+  struct answer echo;            // an answer of its own
 };
 
 static struct answer small, large;
 static struct connection *connections[connections_max];
 static int poll_fd;
 
-static struct answer make_answer(size_t body) {
+// make_answer makes an answer with a body of so many bytes: those given, or any.
+static struct answer make_answer(const char *body, size_t length) {
   char head[256];
   int n = snprintf(head, sizeof head,
-                   "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\n\r\n", body);
-  struct answer a = {malloc(n + body), n + body};
+                   "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\n\r\n", length);
+  struct answer a = {malloc(n + length), n + length};
   if (a.bytes == NULL) abort();
   memcpy(a.bytes, head, n);
-  memset(a.bytes + n, 'x', body);
+  if (body != NULL) memcpy(a.bytes + n, body, length);
+  else memset(a.bytes + n, 'x', length);
   return a;
 }
 
@@ -49,6 +53,7 @@ static void watch(int fd, int operation, unsigned events) {
 }
 
 static void end(int fd) {
+  free(connections[fd]->echo.bytes);
   free(connections[fd]);
   connections[fd] = NULL;
   close(fd);
@@ -65,11 +70,21 @@ static int write_answer(int fd, struct connection *c) {
   return 1;
 }
 
-static const struct answer *choose(const char *head, const char *stop) {
+static int ends_in(const char *path, const char *after, const char *word) {
+  size_t length = strlen(word);
+  return (size_t)(after - path) > length && memcmp(after - length, word, length) == 0;
+}
+
+static const struct answer *choose(struct connection *c, const char *stop) {
+  const char *head = c->head;
   const char *path = memchr(head, ' ', stop - head);
   const char *after = path ? memchr(path + 1, ' ', stop - path - 1) : NULL;
   if (after == NULL || memcmp(head, "GET ", 4) != 0) return NULL;
-  return after - path > 3 && memcmp(after - 3, "/1m", 3) == 0 ? &large : &small;
+  if (ends_in(path, after, "/1m")) return &large;
+  if (!ends_in(path, after, "/echo")) return &small;
+  free(c->echo.bytes);
+  c->echo = make_answer(head, stop + 4 - head);
+  return &c->echo;
 }
 
 // answer_all answers the requests that are whole. As write_answer.
@@ -77,7 +92,7 @@ static int answer_all(int fd, struct connection *c) {
   for (;;) {
     char *stop = memmem(c->head, c->read, "\r\n\r\n", 4);
     if (stop == NULL) return c->read == head_max ? -1 : 1;
-    c->answer = choose(c->head, stop);
+    c->answer = choose(c, stop);
     if (c->answer == NULL) return -1;
     c->written = 0;
     c->read -= stop + 4 - c->head;
@@ -124,8 +139,8 @@ static void take(int listener) {
 
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
-  small = make_answer(1 << 10);
-  large = make_answer(1 << 20);
+  small = make_answer(NULL, 1 << 10);
+  large = make_answer(NULL, 1 << 20);
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -75,7 +75,7 @@ func (f *consulFollower) follow(ctx context.Context, r *report) error {
 			return err
 		}
 		pause := consulPause
-		if f.index == before && time.Since(began) < consulIdlePause {
+		if f.index <= before && time.Since(began) < consulIdlePause {
 			pause = consulIdlePause // it does not wait
 		}
 		if !sleep(ctx, pause) {

@@ -26,7 +26,7 @@ func newAddressBook(c DNSConfig, e *Environment) *addressBook {
 func (f *dnsFollower) follow(ctx context.Context, r *report) error {
 	for {
 		addresses, ttl, problem := f.look(ctx)
-		if len(addresses) == 0 {
+		if len(addresses) == 0 || ctx.Err() != nil {
 			return problem
 		}
 		targets := make([]Target, 0, len(addresses))

@@ -113,10 +113,13 @@ func (f *kubernetesFollower) watch(ctx context.Context, server *kubernetesServer
 	long := watchTime + rand.N(watchTime/2)
 	ctx, cancel := context.WithTimeout(ctx, long+watchGrace)
 	defer cancel()
+	// Events may be long in coming, but not the answer's head.
+	silent := time.AfterFunc(listTime, cancel)
 	body, err := server.get(ctx, f.config, url.Values{
 		"watch": {"1"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {f.version},
 		"timeoutSeconds": {strconv.Itoa(int(long.Seconds()))},
 	})
+	silent.Stop()
 	if err != nil {
 		return fmt.Errorf("watching endpoints: %w", err)
 	}

@@ -44,7 +44,8 @@ type Environment struct {
 	Log *slog.Logger
 }
 
-// follower follows one directory. It returns when something failed, and is called again; what it must remember, it remembers.
+// follower follows one directory. It returns an error when something failed, and is called again; what it must remember, it
+// remembers. Only when ctx ended it may return nil.
 type follower interface {
 	follow(ctx context.Context, found *report) error
 }
@@ -99,10 +100,6 @@ func (s *source) Run(ctx context.Context, update func([]Target)) error {
 		err := s.follower.follow(ctx, r)
 		if ctx.Err() != nil {
 			return nil
-		}
-		if err == nil {
-			s.pause.reset()
-			continue
 		}
 		if r.takeSuccess() {
 			s.pause.reset()

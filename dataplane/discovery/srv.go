@@ -35,7 +35,7 @@ func newSRVFollower(c DNSConfig, e *Environment) *srvFollower {
 func (f *srvFollower) follow(ctx context.Context, r *report) error {
 	for {
 		targets, ttl, problem := f.look(ctx)
-		if len(targets) == 0 {
+		if len(targets) == 0 || ctx.Err() != nil {
 			return problem
 		}
 		r.found(targets, problem)

@@ -190,9 +190,10 @@ type Counts struct {
 
 // Counts tells what was counted so far.
 func (g *Gate) Counts() Counts {
+	resumed := g.resumed.Load() // before the handshakes, of which they are a part
 	c := Counts{
 		Open: g.open.Load(), Handshaking: g.handshaking.Load(), Accepted: g.accepted.Load(), AcceptErrors: g.acceptErrors.Load(),
-		Handshakes: g.handshakes.Load(), Resumed: g.resumed.Load(),
+		Handshakes: g.handshakes.Load(), Resumed: resumed,
 		Refused: make(map[string]uint64, refusals), Failed: make(map[string]uint64, failures), Excesses: make(map[string]uint64, excesses),
 	}
 	for i, name := range refusalNames {

@@ -10,7 +10,7 @@ import (
 // have done, and log lines that were dropped.
 type Collector struct {
 	proxy       *Proxy
-	connections *prometheus.Desc
+	connections connectionMetrics
 	exchanges   *prometheus.Desc
 	revision    *prometheus.Desc
 	routes      *prometheus.Desc
@@ -24,7 +24,7 @@ func NewCollector(p *Proxy) *Collector {
 	return &Collector{
 		proxy:       p,
 		overload:    newOverloadMetrics(),
-		connections: prometheus.NewDesc("tidegate_connections", "Clients' connections that are open, tunnels included.", nil, nil),
+		connections: newConnectionMetrics(),
 		exchanges:   prometheus.NewDesc("tidegate_exchanges", "Exchanges that the current installation serves now.", nil, nil),
 		revision:    prometheus.NewDesc("tidegate_revision", "The revision that is served.", []string{"arm"}, nil),
 		routes:      prometheus.NewDesc("tidegate_routes", "Routes of the revision that is served.", []string{"arm"}, nil),
@@ -37,9 +37,10 @@ func NewCollector(p *Proxy) *Collector {
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.connections, c.exchanges, c.revision, c.routes, c.shadow, c.dropped} {
+	for _, desc := range []*prometheus.Desc{c.exchanges, c.revision, c.routes, c.shadow, c.dropped} {
 		out <- desc
 	}
+	c.connections.describe(out)
 	c.overload.describe(out)
 }
 
@@ -48,7 +49,8 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	gauge(c.connections, float64(c.proxy.gate.Counts().Open))
+	counts := c.proxy.gate.Counts()
+	c.connections.collect(&counts, out)
 	if log := c.proxy.accessLog; log != nil {
 		out <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(log.Dropped()))
 	}

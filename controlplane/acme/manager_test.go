@@ -147,6 +147,24 @@ func TestWithoutItsAuthorityTheLastCertificateStays(t *testing.T) {
 	}
 }
 
+func TestAPersonMayHaveItRenewed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.goes(r.manager().Run)
+	r.put("shop", r.wanted("default", "shop.example"))
+	r.awaitState("shop", store.ACMEIssued)
+	first := r.leaf("shop").SerialNumber
+	if _, err := r.config.RenewCertificate(t.Context(), fleetName, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another certificate", func() error {
+		if r.leaf("shop").SerialNumber.Cmp(first) == 0 {
+			return errors.New("it is still the first")
+		}
+		return nil
+	})
+}
+
 func TestAnAuthorityThatForgotEverythingGivesAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

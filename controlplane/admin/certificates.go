@@ -68,3 +68,9 @@ func (s *certificateServer) UpsertCertificate(ctx context.Context, r *adminv1.Up
 func (s *certificateServer) DeleteCertificate(ctx context.Context, r *adminv1.DeleteCertificateRequest) (*emptypb.Empty, error) {
 	return s.remove(ctx, r, r.GetChangeSet())
 }
+
+// RenewCertificate implements adminv1.CertificateServiceServer.
+func (s *certificateServer) RenewCertificate(ctx context.Context, r *adminv1.RenewCertificateRequest) (*adminv1.Certificate, error) {
+	found, err := s.config.RenewCertificate(ctx, r.GetFleet(), r.GetName())
+	return s.answer(ctx, found, err)
+}

@@ -87,6 +87,8 @@ func methods() map[string]method {
 		adminv1.FleetService_CreateJoinToken_FullMethodName:   showsSecret(writes(identity.Admin, "join_token.create", "joinTokens")),
 		adminv1.FleetService_Explain_FullMethodName:           reads(),
 
+		adminv1.CertificateService_RenewCertificate_FullMethodName: writes(identity.Publisher, "certificate.renew", "certificates"),
+
 		adminv1.KeyService_ListKeys_FullMethodName:  reads(),
 		adminv1.KeyService_GetKey_FullMethodName:    reads(),
 		adminv1.KeyService_CreateKey_FullMethodName: showsSecret(writes(identity.Publisher, "key.create", "keys")),

@@ -125,6 +125,29 @@ func (d *draft) issuedWrite(name string, given *configv1.Certificate) (store.Lan
 	return store.LaneWrite{Key: key, Body: sealed}, err
 }
 
+// RenewCertificate has a certificate obtained anew at once, and returns it as it is until then. store.ErrNotFound: there is none.
+func (s *Service) RenewCertificate(ctx context.Context, fleet, name string) (Resource, error) {
+	key := revision.Key{Kind: configv1.Kind_KIND_CERTIFICATE, Name: name}
+	var found Resource
+	err := s.changeFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, head store.Head) error {
+		var err error
+		if found, err = s.getFast(ctx, tx, fleet, head, key); err != nil {
+			return err
+		}
+		if found.Issuance == nil {
+			return refused([]Violation{{
+				Resource: key.String(), Field: "spec.acme", Rule: ruleACME, Message: "the certificate was given, so it cannot be obtained anew: give another",
+			}})
+		}
+		if err := tx.RenewACME(ctx, fleet.ID, name); err != nil {
+			return err
+		}
+		found, err = s.getFast(ctx, tx, fleet, head, key)
+		return err
+	})
+	return found, err
+}
+
 // addIssuances says of certificates that are obtained how that stands.
 func (s *Service) addIssuances(ctx context.Context, tx *store.Tx, fleetID int64, resources []Resource) error {
 	var names []string

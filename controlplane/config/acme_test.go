@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -138,4 +139,22 @@ func claimed(t *testing.T, b *bench) bool {
 		return err
 	})
 	return err == nil
+}
+
+func TestOnlyWhatIsObtainedIsObtainedAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	cert, key := pair(t, "a.example", time.Now().Add(24*time.Hour))
+	b.put(&configv1.Certificate{CertificatePem: cert, PrivateKeyPem: key})
+	_, err := b.RenewCertificate(t.Context(), fleet, "shop")
+	if got := rules(t, err); got != "certificates/shop spec.acme certificate.acme" {
+		t.Errorf("violations %q", got)
+	}
+	if _, err := b.RenewCertificate(t.Context(), fleet, "other"); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+	b.put(obtain("a.example"))
+	if found, err := b.RenewCertificate(t.Context(), fleet, "shop"); err != nil || found.Issuance.DueAt.After(time.Now().Add(time.Second)) {
+		t.Errorf("%+v, %v", found.Issuance, err)
+	}
 }

@@ -60,6 +60,18 @@ func (tx *Tx) WantACME(ctx context.Context, fleetID int64, name string, spec *co
 	return nil
 }
 
+// RenewACME has a certificate obtained anew without waiting until it is due. ErrNotFound: it is not one that is obtained.
+func (tx *Tx) RenewACME(ctx context.Context, fleetID int64, name string) error {
+	n, err := tx.queries.RenewACME(ctx, queries.RenewACMEParams{FleetID: fleetID, Name: name})
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("having certificates/%s obtained anew: %w", name, translate(err))
+	}
+	return nil
+}
+
 // DropACME forgets that a certificate is to be obtained: nobody renews it any more.
 func (tx *Tx) DropACME(ctx context.Context, fleetID int64, name string) error {
 	if err := tx.queries.DropACME(ctx, queries.DropACMEParams{FleetID: fleetID, Name: name}); err != nil {

@@ -141,6 +141,26 @@ export interface paths {
         patch: operations["UpdateCertificate"];
         trace?: never;
     };
+    "/v1/fleets/{fleet}/certificates/{name}:renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has a certificate with acme obtained anew, without waiting until it is due: after a failure whose cause is gone, or with a new
+         *     key. It answers at once; the certificate's issuance tells how it goes. The authority counts it against its limits.
+         */
+        post: operations["RenewCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/fleets/{fleet}/changeSets": {
         parameters: {
             query?: never;
@@ -3211,6 +3231,41 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Certificate"];
+            };
+        };
+        responses: {
+            /** @description Certificate is what TLS listeners show, with what the control plane knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    RenewCertificate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
             };
         };
         responses: {

@@ -10,6 +10,11 @@ ON CONFLICT (fleet_id, name) DO UPDATE SET
     attempts = 0,
     error    = '';
 
+-- name: RenewACME :execrows
+UPDATE acme_certificates
+SET due_at = clock_timestamp(), renew_at = CASE WHEN issued IS NULL THEN NULL ELSE clock_timestamp() END
+WHERE fleet_id = @fleet_id AND name = @name;
+
 -- name: DropACME :exec
 DELETE FROM acme_certificates WHERE fleet_id = @fleet_id AND name = @name;
 

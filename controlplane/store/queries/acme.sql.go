@@ -345,6 +345,25 @@ func (q *Queries) ReleaseACME(ctx context.Context, arg ReleaseACMEParams) error 
 	return err
 }
 
+const renewACME = `-- name: RenewACME :execrows
+UPDATE acme_certificates
+SET due_at = clock_timestamp(), renew_at = CASE WHEN issued IS NULL THEN NULL ELSE clock_timestamp() END
+WHERE fleet_id = $1 AND name = $2
+`
+
+type RenewACMEParams struct {
+	FleetID int64
+	Name    string
+}
+
+func (q *Queries) RenewACME(ctx context.Context, arg RenewACMEParams) (int64, error) {
+	result, err := q.db.Exec(ctx, renewACME, arg.FleetID, arg.Name)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const scheduleACME = `-- name: ScheduleACME :execrows
 UPDATE acme_certificates
 SET renew_at = $1::timestamptz, due_at = $2::timestamptz, holder = '', held_until = NULL

@@ -703,6 +703,58 @@ func (x *DeleteCertificateRequest) GetChangeSet() string {
 	return ""
 }
 
+type RenewCertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewCertificateRequest) Reset() {
+	*x = RenewCertificateRequest{}
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewCertificateRequest) ProtoMessage() {}
+
+func (x *RenewCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_certificates_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewCertificateRequest.ProtoReflect.Descriptor instead.
+func (*RenewCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_certificates_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RenewCertificateRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *RenewCertificateRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_tidegate_admin_v1_certificates_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_certificates_proto_rawDesc = "" +
@@ -770,14 +822,18 @@ const file_tidegate_admin_v1_certificates_proto_rawDesc = "" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"change_set\x18\x03 \x01(\tR\tchangeSet2\x9c\a\n" +
+	"change_set\x18\x03 \x01(\tR\tchangeSet\"C\n" +
+	"\x17RenewCertificateRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name2\xb6\b\n" +
 	"\x12CertificateService\x12\x94\x01\n" +
 	"\x10ListCertificates\x12*.tidegate.admin.v1.ListCertificatesRequest\x1a+.tidegate.admin.v1.ListCertificatesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/fleets/{fleet}/certificates\x12\x8a\x01\n" +
 	"\x0eGetCertificate\x12(.tidegate.admin.v1.GetCertificateRequest\x1a\x1e.tidegate.admin.v1.Certificate\".\x82\xd3\xe4\x93\x02(\x12&/v1/fleets/{fleet}/certificates/{name}\x12\x96\x01\n" +
 	"\x11CreateCertificate\x12+.tidegate.admin.v1.CreateCertificateRequest\x1a\x1e.tidegate.admin.v1.Certificate\"4\x82\xd3\xe4\x93\x02.:\vcertificate\"\x1f/v1/fleets/{fleet}/certificates\x12\x9d\x01\n" +
 	"\x11UpdateCertificate\x12+.tidegate.admin.v1.UpdateCertificateRequest\x1a\x1e.tidegate.admin.v1.Certificate\";\x82\xd3\xe4\x93\x025:\vcertificate2&/v1/fleets/{fleet}/certificates/{name}\x12\x9d\x01\n" +
 	"\x11UpsertCertificate\x12+.tidegate.admin.v1.UpsertCertificateRequest\x1a\x1e.tidegate.admin.v1.Certificate\";\x82\xd3\xe4\x93\x025:\vcertificate\x1a&/v1/fleets/{fleet}/certificates/{name}\x12\x88\x01\n" +
-	"\x11DeleteCertificate\x12+.tidegate.admin.v1.DeleteCertificateRequest\x1a\x16.google.protobuf.Empty\".\x82\xd3\xe4\x93\x02(*&/v1/fleets/{fleet}/certificates/{name}B.Z,tidegate.dev/proto/tidegate/admin/v1;adminv1b\x06proto3"
+	"\x11DeleteCertificate\x12+.tidegate.admin.v1.DeleteCertificateRequest\x1a\x16.google.protobuf.Empty\".\x82\xd3\xe4\x93\x02(*&/v1/fleets/{fleet}/certificates/{name}\x12\x97\x01\n" +
+	"\x10RenewCertificate\x12*.tidegate.admin.v1.RenewCertificateRequest\x1a\x1e.tidegate.admin.v1.Certificate\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/fleets/{fleet}/certificates/{name}:renewB.Z,tidegate.dev/proto/tidegate/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_tidegate_admin_v1_certificates_proto_rawDescOnce sync.Once
@@ -791,7 +847,7 @@ func file_tidegate_admin_v1_certificates_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_certificates_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_certificates_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tidegate_admin_v1_certificates_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tidegate_admin_v1_certificates_proto_goTypes = []any{
 	(*Certificate)(nil),              // 0: tidegate.admin.v1.Certificate
 	(*Issuance)(nil),                 // 1: tidegate.admin.v1.Issuance
@@ -802,25 +858,26 @@ var file_tidegate_admin_v1_certificates_proto_goTypes = []any{
 	(*UpdateCertificateRequest)(nil), // 6: tidegate.admin.v1.UpdateCertificateRequest
 	(*UpsertCertificateRequest)(nil), // 7: tidegate.admin.v1.UpsertCertificateRequest
 	(*DeleteCertificateRequest)(nil), // 8: tidegate.admin.v1.DeleteCertificateRequest
-	nil,                              // 9: tidegate.admin.v1.Certificate.LabelsEntry
-	(*v1.Certificate)(nil),           // 10: tidegate.config.v1.Certificate
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 12: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 13: google.protobuf.Empty
+	(*RenewCertificateRequest)(nil),  // 9: tidegate.admin.v1.RenewCertificateRequest
+	nil,                              // 10: tidegate.admin.v1.Certificate.LabelsEntry
+	(*v1.Certificate)(nil),           // 11: tidegate.config.v1.Certificate
+	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 13: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),            // 14: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_certificates_proto_depIdxs = []int32{
-	9,  // 0: tidegate.admin.v1.Certificate.labels:type_name -> tidegate.admin.v1.Certificate.LabelsEntry
-	10, // 1: tidegate.admin.v1.Certificate.spec:type_name -> tidegate.config.v1.Certificate
-	11, // 2: tidegate.admin.v1.Certificate.update_time:type_name -> google.protobuf.Timestamp
-	11, // 3: tidegate.admin.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
+	10, // 0: tidegate.admin.v1.Certificate.labels:type_name -> tidegate.admin.v1.Certificate.LabelsEntry
+	11, // 1: tidegate.admin.v1.Certificate.spec:type_name -> tidegate.config.v1.Certificate
+	12, // 2: tidegate.admin.v1.Certificate.update_time:type_name -> google.protobuf.Timestamp
+	12, // 3: tidegate.admin.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
 	1,  // 4: tidegate.admin.v1.Certificate.issuance:type_name -> tidegate.admin.v1.Issuance
-	11, // 5: tidegate.admin.v1.Issuance.issue_time:type_name -> google.protobuf.Timestamp
-	11, // 6: tidegate.admin.v1.Issuance.renew_time:type_name -> google.protobuf.Timestamp
-	11, // 7: tidegate.admin.v1.Issuance.next_attempt_time:type_name -> google.protobuf.Timestamp
+	12, // 5: tidegate.admin.v1.Issuance.issue_time:type_name -> google.protobuf.Timestamp
+	12, // 6: tidegate.admin.v1.Issuance.renew_time:type_name -> google.protobuf.Timestamp
+	12, // 7: tidegate.admin.v1.Issuance.next_attempt_time:type_name -> google.protobuf.Timestamp
 	0,  // 8: tidegate.admin.v1.ListCertificatesResponse.certificates:type_name -> tidegate.admin.v1.Certificate
 	0,  // 9: tidegate.admin.v1.CreateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
 	0,  // 10: tidegate.admin.v1.UpdateCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
-	12, // 11: tidegate.admin.v1.UpdateCertificateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	13, // 11: tidegate.admin.v1.UpdateCertificateRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 12: tidegate.admin.v1.UpsertCertificateRequest.certificate:type_name -> tidegate.admin.v1.Certificate
 	2,  // 13: tidegate.admin.v1.CertificateService.ListCertificates:input_type -> tidegate.admin.v1.ListCertificatesRequest
 	4,  // 14: tidegate.admin.v1.CertificateService.GetCertificate:input_type -> tidegate.admin.v1.GetCertificateRequest
@@ -828,14 +885,16 @@ var file_tidegate_admin_v1_certificates_proto_depIdxs = []int32{
 	6,  // 16: tidegate.admin.v1.CertificateService.UpdateCertificate:input_type -> tidegate.admin.v1.UpdateCertificateRequest
 	7,  // 17: tidegate.admin.v1.CertificateService.UpsertCertificate:input_type -> tidegate.admin.v1.UpsertCertificateRequest
 	8,  // 18: tidegate.admin.v1.CertificateService.DeleteCertificate:input_type -> tidegate.admin.v1.DeleteCertificateRequest
-	3,  // 19: tidegate.admin.v1.CertificateService.ListCertificates:output_type -> tidegate.admin.v1.ListCertificatesResponse
-	0,  // 20: tidegate.admin.v1.CertificateService.GetCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 21: tidegate.admin.v1.CertificateService.CreateCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 22: tidegate.admin.v1.CertificateService.UpdateCertificate:output_type -> tidegate.admin.v1.Certificate
-	0,  // 23: tidegate.admin.v1.CertificateService.UpsertCertificate:output_type -> tidegate.admin.v1.Certificate
-	13, // 24: tidegate.admin.v1.CertificateService.DeleteCertificate:output_type -> google.protobuf.Empty
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
+	9,  // 19: tidegate.admin.v1.CertificateService.RenewCertificate:input_type -> tidegate.admin.v1.RenewCertificateRequest
+	3,  // 20: tidegate.admin.v1.CertificateService.ListCertificates:output_type -> tidegate.admin.v1.ListCertificatesResponse
+	0,  // 21: tidegate.admin.v1.CertificateService.GetCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 22: tidegate.admin.v1.CertificateService.CreateCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 23: tidegate.admin.v1.CertificateService.UpdateCertificate:output_type -> tidegate.admin.v1.Certificate
+	0,  // 24: tidegate.admin.v1.CertificateService.UpsertCertificate:output_type -> tidegate.admin.v1.Certificate
+	14, // 25: tidegate.admin.v1.CertificateService.DeleteCertificate:output_type -> google.protobuf.Empty
+	0,  // 26: tidegate.admin.v1.CertificateService.RenewCertificate:output_type -> tidegate.admin.v1.Certificate
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -852,7 +911,7 @@ func file_tidegate_admin_v1_certificates_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_certificates_proto_rawDesc), len(file_tidegate_admin_v1_certificates_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

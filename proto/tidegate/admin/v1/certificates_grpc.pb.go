@@ -26,6 +26,7 @@ const (
 	CertificateService_UpdateCertificate_FullMethodName = "/tidegate.admin.v1.CertificateService/UpdateCertificate"
 	CertificateService_UpsertCertificate_FullMethodName = "/tidegate.admin.v1.CertificateService/UpsertCertificate"
 	CertificateService_DeleteCertificate_FullMethodName = "/tidegate.admin.v1.CertificateService/DeleteCertificate"
+	CertificateService_RenewCertificate_FullMethodName  = "/tidegate.admin.v1.CertificateService/RenewCertificate"
 )
 
 // CertificateServiceClient is the client API for CertificateService service.
@@ -46,6 +47,9 @@ type CertificateServiceClient interface {
 	UpsertCertificate(ctx context.Context, in *UpsertCertificateRequest, opts ...grpc.CallOption) (*Certificate, error)
 	// Deletes a certificate that nothing refers to.
 	DeleteCertificate(ctx context.Context, in *DeleteCertificateRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Has a certificate with acme obtained anew, without waiting until it is due: after a failure whose cause is gone, or with a new
+	// key. It answers at once; the certificate's issuance tells how it goes. The authority counts it against its limits.
+	RenewCertificate(ctx context.Context, in *RenewCertificateRequest, opts ...grpc.CallOption) (*Certificate, error)
 }
 
 type certificateServiceClient struct {
@@ -116,6 +120,16 @@ func (c *certificateServiceClient) DeleteCertificate(ctx context.Context, in *De
 	return out, nil
 }
 
+func (c *certificateServiceClient) RenewCertificate(ctx context.Context, in *RenewCertificateRequest, opts ...grpc.CallOption) (*Certificate, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Certificate)
+	err := c.cc.Invoke(ctx, CertificateService_RenewCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CertificateServiceServer is the server API for CertificateService service.
 // All implementations must embed UnimplementedCertificateServiceServer
 // for forward compatibility.
@@ -134,6 +148,9 @@ type CertificateServiceServer interface {
 	UpsertCertificate(context.Context, *UpsertCertificateRequest) (*Certificate, error)
 	// Deletes a certificate that nothing refers to.
 	DeleteCertificate(context.Context, *DeleteCertificateRequest) (*emptypb.Empty, error)
+	// Has a certificate with acme obtained anew, without waiting until it is due: after a failure whose cause is gone, or with a new
+	// key. It answers at once; the certificate's issuance tells how it goes. The authority counts it against its limits.
+	RenewCertificate(context.Context, *RenewCertificateRequest) (*Certificate, error)
 	mustEmbedUnimplementedCertificateServiceServer()
 }
 
@@ -161,6 +178,9 @@ func (UnimplementedCertificateServiceServer) UpsertCertificate(context.Context, 
 }
 func (UnimplementedCertificateServiceServer) DeleteCertificate(context.Context, *DeleteCertificateRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCertificate not implemented")
+}
+func (UnimplementedCertificateServiceServer) RenewCertificate(context.Context, *RenewCertificateRequest) (*Certificate, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewCertificate not implemented")
 }
 func (UnimplementedCertificateServiceServer) mustEmbedUnimplementedCertificateServiceServer() {}
 func (UnimplementedCertificateServiceServer) testEmbeddedByValue()                            {}
@@ -291,6 +311,24 @@ func _CertificateService_DeleteCertificate_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CertificateService_RenewCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CertificateServiceServer).RenewCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CertificateService_RenewCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CertificateServiceServer).RenewCertificate(ctx, req.(*RenewCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CertificateService_ServiceDesc is the grpc.ServiceDesc for CertificateService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -321,6 +359,10 @@ var CertificateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteCertificate",
 			Handler:    _CertificateService_DeleteCertificate_Handler,
+		},
+		{
+			MethodName: "RenewCertificate",
+			Handler:    _CertificateService_RenewCertificate_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

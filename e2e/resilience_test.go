@@ -399,7 +399,7 @@ func stateSurvivesRevisions(t *testing.T, r *resilience) (string, func(*testing.
 		if ejections() != 1 || conns.open.Load() != 1 {
 			t.Fatalf("%v ejections and %d connections before", ejections(), conns.open.Load())
 		}
-		r.stack.Apply("fleet: resilience\nservices:\n  - name: state\n" + list + "    timeouts: {response_header: 7s}\n    retries: {attempts: 4}\n", "--strategy", "immediate")
+		r.stack.Apply("fleet: resilience\nservices:\n  - name: state\n"+list+"    timeouts: {response_header: 7s}\n    retries: {attempts: 4}\n", "--strategy", "immediate")
 		harness.Eventually(t, 10*time.Second, "the revision is served", func() error {
 			if body := mustGet(t, r.ops+"/debug/config").Body; !strings.Contains(body, "7s") {
 				return fmt.Errorf("it is not")

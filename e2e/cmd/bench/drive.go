@@ -77,6 +77,9 @@ func (r request) environment() []string {
 	if r.scenario.Handshakes {
 		out = append(out, "BENCH_CLOSE=1")
 	}
+	if r.scenario.Upload {
+		out = append(out, fmt.Sprintf("BENCH_UPLOAD=%d", largeBody))
+	}
 	return out
 }
 

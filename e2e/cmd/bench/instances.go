@@ -39,7 +39,7 @@ func (r *runner) prepare(ctx context.Context, s scenario) error {
 	}
 	began := time.Now()
 	err = r.arena.stack.publishRoutes(ctx, s.Routes)
-	say("  %d routes were published in %s", s.Routes, time.Since(began).Round(100*time.Millisecond))
+	say("  routes published: %d, in %s", s.Routes, time.Since(began).Round(100*time.Millisecond))
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -188,7 +189,10 @@ func (r *runner) sample(ctx context.Context, q request, i *instance) (sample, er
 	if err != nil {
 		return sample{}, err
 	}
-	if o.Completed == 0 || o.Failed > o.Completed/1000 {
+	if o.Completed == 0 {
+		return sample{}, errors.New("no request was answered")
+	}
+	if o.Failed > o.Completed/1000 {
 		return sample{}, fmt.Errorf("%d of %d requests failed", o.Failed, o.Completed)
 	}
 	used := after.since(before)

@@ -60,5 +60,5 @@ func (r *runner) saturation(ctx context.Context, s scenario, name string) (float
 // likeExceptLoad reports whether s, at saturation, asks as this scenario does.
 func (s scenario) likeExceptLoad(other scenario) bool {
 	return s.Load == other.Load && s.Protocol == other.Protocol && s.Cores == other.Cores && s.Policies == other.Policies &&
-		s.Large == other.Large && s.Handshakes == other.Handshakes && s.Routes == other.Routes
+		s.Large == other.Large && s.Upload == other.Upload && s.Handshakes == other.Handshakes && s.Routes == other.Routes
 }

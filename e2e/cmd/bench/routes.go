@@ -66,6 +66,6 @@ func (s *stack) publishRoutes(ctx context.Context, n int) error {
 	for i := range n {
 		fmt.Fprintf(&text, "  - {name: resource-%d, service: origin, match: {paths: [\"%sitems/{id}\"]}}\n", i, routePrefix(i))
 	}
-	_, err := s.cli(ctx, text.String(), "apply", "-f", "-", "--strategy", "immediate", "--message", fmt.Sprintf("%d routes", n))
+	_, err := s.cli(ctx, text.String(), "apply", "-f", "-", "--strategy", "immediate", "--message", fmt.Sprintf("routes: %d", n))
 	return err
 }

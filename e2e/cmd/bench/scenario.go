@@ -48,6 +48,7 @@ type scenario struct {
 	Cores       int // of the proxy
 	Policies    bool
 	Large       bool // answers of 1 MiB instead of 1 KiB
+	Upload      bool // requests that bring 1 MiB
 	Protocol    protocol
 	Load        loadKind
 	Connections int
@@ -144,6 +145,7 @@ func allScenarios() []scenario {
 		with("plain-low", "forwarding alone; 30 % of nginx's saturation", func(s *scenario) { s.Load = low }),
 		with("plain-half", "forwarding alone; half of each one's own saturation", func(s *scenario) { s.Load = half }),
 		with("large", "answers of 1 MiB; forwarding alone", func(s *scenario) { s.Large, s.Connections = true, 16 }),
+		with("upload", "requests that bring 1 MiB; forwarding alone", func(s *scenario) { s.Upload, s.Connections = true, 16 }),
 		with("tls", "key and limit over TLS 1.3, connections kept", func(s *scenario) { s.Policies, s.Protocol = true, https1 }),
 		with("tls-low", "key and limit over TLS 1.3, connections kept; 30 % of nginx's saturation", func(s *scenario) { s.Policies, s.Protocol, s.Load = true, https1, low }),
 		with("tls-handshakes", "forwarding alone over TLS 1.3, a full handshake for each request", func(s *scenario) { s.Protocol, s.Handshakes = https1, true }),

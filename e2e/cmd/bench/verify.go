@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -94,10 +95,30 @@ func verifyOver(ctx context.Context, x subject, i *instance, key string, p proto
 			return fmt.Errorf("the answer to %s has %d bytes, not %d", e.path, length, e.length)
 		}
 	}
-	if x.Name == direct || x.Bare {
-		return nil
+	if err := verifyUpload(ctx, client, base); err != nil || x.Name == direct || x.Bare {
+		return err
 	}
 	return verifyHeaders(ctx, x, client, base, key)
+}
+
+// verifyUpload checks that a large body goes through: the upstream answers when it has it all.
+func verifyUpload(ctx context.Context, client *http.Client, base string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+smallPath(false), bytes.NewReader(make([]byte, largeBody)))
+	if err != nil {
+		return fmt.Errorf("making a request: %w", err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("sending 1 MiB: %w", err)
+	}
+	length, err := io.Copy(io.Discard, response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return fmt.Errorf("reading the answer to 1 MiB: %w", err)
+	}
+	if response.StatusCode != http.StatusOK || length != smallBody {
+		return fmt.Errorf("1 MiB is answered %d with %d bytes", response.StatusCode, length)
+	}
+	return nil
 }
 
 // verifyHeaders checks that policies do to headers what they should: the upstream gets what they set and no key, the client gets

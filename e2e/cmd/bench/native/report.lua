@@ -1,8 +1,14 @@
 -- What wrk sends, and what it says at the end: one line of JSON, times in microseconds.
 -- BENCH_KEY is the key, if any. BENCH_PATHS is a file of paths, one a line, of which each request asks for a random one.
--- BENCH_CLOSE asks for a new connection each time.
+-- BENCH_CLOSE asks for a new connection each time. BENCH_UPLOAD is how many bytes each request brings.
 wrk.headers["x-api-key"] = os.getenv("BENCH_KEY")
 if os.getenv("BENCH_CLOSE") then wrk.headers["Connection"] = "close" end
+
+local upload = tonumber(os.getenv("BENCH_UPLOAD"))
+if upload then
+  wrk.method = "POST"
+  wrk.body = string.rep("x", upload)
+end
 
 local file = os.getenv("BENCH_PATHS")
 if file then

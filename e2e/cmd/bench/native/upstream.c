@@ -1,7 +1,7 @@
 // The upstream of the benchmarks: an HTTP/1.1 server that costs as little as one can, so that what is measured is the proxy
 // before it. One thread, epoll, answers that lie ready: 1 KiB, or 1 MiB if the path ends in "/1m". A path that ends in "/echo" is
-// answered with the head of the request. It takes GET with keep-alive and nothing else; whatever it does not understand ends the
-// connection.
+// answered with the head of the request. It takes GET, and POST with a Content-Length, with keep-alive and nothing else; whatever it
+// does not understand ends the connection.
 //
 // Usage: upstream PORT
 #define _GNU_SOURCE
@@ -28,6 +28,7 @@ struct connection {
   const struct answer *answer;   // what is being written; NULL: nothing
   size_t written;                // of answer
   struct answer echo;            // an answer of its own
+  size_t body_left;              // bytes of the request's body that are still to come
 };
 
 static struct answer small, large;
@@ -79,7 +80,7 @@ static const struct answer *choose(struct connection *c, const char *stop) {
   const char *head = c->head;
   const char *path = memchr(head, ' ', stop - head);
   const char *after = path ? memchr(path + 1, ' ', stop - path - 1) : NULL;
-  if (after == NULL || memcmp(head, "GET ", 4) != 0) return NULL;
+  if (after == NULL || (memcmp(head, "GET ", 4) != 0 && memcmp(head, "POST ", 5) != 0)) return NULL;
   if (ends_in(path, after, "/1m")) return &large;
   if (!ends_in(path, after, "/echo")) return &small;
   free(c->echo.bytes);
@@ -87,41 +88,61 @@ static const struct answer *choose(struct connection *c, const char *stop) {
   return &c->echo;
 }
 
+// begin reads the head of a request that is whole, and takes as much of its body as is there. -1: it is not understood.
+static int begin(struct connection *c, char *stop) {
+  *stop = 0;
+  char *length = strcasestr(c->head, "\r\ncontent-length:");
+  *stop = '\r';
+  c->body_left = length ? strtoul(length + 17, NULL, 10) : 0;
+  c->answer = choose(c, stop);
+  if (c->answer == NULL) return -1;
+  c->written = 0;
+  size_t taken = stop + 4 - c->head, here = c->read - taken;
+  size_t body = here < c->body_left ? here : c->body_left;
+  c->body_left -= body;
+  c->read -= taken + body;
+  memmove(c->head, c->head + taken + body, c->read);
+  return 0;
+}
+
 // answer_all answers the requests that are whole. As write_answer.
 static int answer_all(int fd, struct connection *c) {
   for (;;) {
-    char *stop = memmem(c->head, c->read, "\r\n\r\n", 4);
-    if (stop == NULL) return c->read == head_max ? -1 : 1;
-    c->answer = choose(c, stop);
-    if (c->answer == NULL) return -1;
-    c->written = 0;
-    c->read -= stop + 4 - c->head;
-    memmove(c->head, stop + 4, c->read);
+    if (c->answer == NULL) {
+      char *stop = memmem(c->head, c->read, "\r\n\r\n", 4);
+      if (stop == NULL) return c->read == head_max ? -1 : 1;
+      if (begin(c, stop) != 0) return -1;
+    }
+    if (c->body_left > 0) return 1;
     int state = write_answer(fd, c);
     if (state != 1) return state;
   }
 }
 
+// receive reads what is there: of a body, which is thrown away, or of a head. 1: something, 0: nothing yet, -1: it is over.
+static int receive(int fd, struct connection *c) {
+  static char rubbish[1 << 18];
+  size_t wanted = c->body_left < sizeof rubbish ? c->body_left : sizeof rubbish;
+  ssize_t n = wanted > 0 ? recv(fd, rubbish, wanted, 0) : recv(fd, c->head + c->read, head_max - c->read, 0);
+  if (n < 0 && errno == EAGAIN) return 0;
+  if (n <= 0) return -1;
+  if (wanted > 0) c->body_left -= n;
+  else c->read += n;
+  return 1;
+}
+
 static void serve(int fd, unsigned events) {
   struct connection *c = connections[fd];
-  int state = 1;
-  if (c->answer != NULL) {
-    state = write_answer(fd, c);
-    if (state == 1) state = answer_all(fd, c);
-    if (state == 1) watch(fd, EPOLL_CTL_MOD, EPOLLIN);
+  int writing = c->answer != NULL && c->body_left == 0;
+  if (!writing) {
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) return;
+    int state = receive(fd, c);
     if (state < 0) end(fd);
-    return;
+    if (state <= 0) return;
   }
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) return;
-  ssize_t n = recv(fd, c->head + c->read, head_max - c->read, 0);
-  if (n < 0 && errno == EAGAIN) return;
-  if (n <= 0) {
-    end(fd);
-    return;
-  }
-  c->read += n;
-  state = answer_all(fd, c);
-  if (state == 0) watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
+  int state = answer_all(fd, c);
+  if (state == 0 && !writing) watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
+  if (state == 1 && writing) watch(fd, EPOLL_CTL_MOD, EPOLLIN);
   if (state < 0) end(fd);
 }
 

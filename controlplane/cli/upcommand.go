@@ -47,6 +47,7 @@ With -o json, one document is printed to standard output when everything is read
 	flags.BoolVar(&options.show, "show", false, "show the one that runs; start none")
 	flags.StringVar(&config.StateDir, "state-dir", "", "where everything is kept (default: .tidegate in the clone; for root below /var/lib/tidegate-dev)")
 	flags.IntVar(&config.Agents, "agents", 3, "how many agents")
+	flags.IntVar(&config.ControlPlanes, "control-planes", 1, "how many replicas of the control plane, all on one Postgres; agents know them all")
 	flags.StringVar(&config.DemoDir, "demo", "", "folder of the demo's files (default: deploy/demo of the clone)")
 	flags.BoolVar(&config.NoDemo, "no-demo", false, "leave the demo out")
 	flags.BoolVarP(&config.Verbose, "verbose", "v", false, "show the output of all processes (it is in the logs anyway)")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// PID finds a process of the stack by its name: "postgres", "tidegate-controlplane", or an agent's name. It is looked up
+// PID finds a process of the stack by its name: "postgres", "tidegate-controlplane", a replica's name, or an agent's. It is looked up
 // anew each time, since `tidegate up` starts again what dies.
 func (s *Stack) PID(name string) (int, error) {
 	s.t.Helper()
@@ -30,16 +30,17 @@ func (s *Stack) PID(name string) (int, error) {
 		}
 		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
 		program := filepath.Base(args[0])
-		if program == name || program == "tidegate-agent" && hasAgentName(args, name) {
+		if program == name || program == "tidegate-agent" && isNamed(args, "--name", name) ||
+			program == "tidegate-controlplane" && isNamed(args, "--replica", name) {
 			return pid, nil
 		}
 	}
 	return 0, fmt.Errorf("no process %s", name)
 }
 
-func hasAgentName(args []string, name string) bool {
+func isNamed(args []string, flag, name string) bool {
 	for i, arg := range args {
-		if arg == "--name="+name || arg == "--name" && i+1 < len(args) && args[i+1] == name {
+		if arg == flag+"="+name || arg == flag && i+1 < len(args) && args[i+1] == name {
 			return true
 		}
 	}

@@ -24,6 +24,8 @@ import (
 type Options struct {
 	// Agents is how many agents run. Default 3.
 	Agents int
+	// ControlPlanes is how many replicas of the control plane run. Default 1.
+	ControlPlanes int
 	// Demo applies the demo configuration.
 	Demo bool
 }
@@ -47,12 +49,20 @@ type Ready struct {
 	TokenFile    string         `json:"token_file"`
 	DatabaseURL  string         `json:"database_url"`
 	Agents       []Agent        `json:"agents"`
+	Replicas     []Replica      `json:"replicas"`
 	PIDs         map[string]int `json:"pids"`
 	Demo         struct {
 		Upstreams []string `json:"upstreams"`
 		Key       string   `json:"key"`
 		Curl      string   `json:"curl"`
 	} `json:"demo"`
+}
+
+// Replica is one replica of the control plane.
+type Replica struct {
+	Name  string `json:"name"`
+	Admin string `json:"admin"`
+	Ops   string `json:"ops"`
 }
 
 // Agent is one agent of the stack.
@@ -77,6 +87,9 @@ func Start(t testing.TB, o Options) *Stack {
 	}
 	s := &Stack{t: t, dir: stateDir(t), log: &tail{}, ended: make(chan struct{})}
 	args := []string{"up", "--state-dir", s.dir, "--ports", "0", "--agents", itoa(o.Agents), "-o", "json"}
+	if o.ControlPlanes > 1 {
+		args = append(args, "--control-planes", itoa(o.ControlPlanes))
+	}
 	if !o.Demo {
 		args = append(args, "--no-demo")
 	}

@@ -60,15 +60,18 @@ func environment(extra ...string) []string {
 	return append(kept, extra...)
 }
 
-func (s *stack) startControlPlane(ctx context.Context) error {
+// startControlPlane starts the i-th replica. They share the database and the master key, and the first makes both.
+func (s *stack) startControlPlane(ctx context.Context, i int) error {
+	ports := s.layout.replicas()[i]
 	return s.supervisor.Start(ctx, local.Process{
-		Name: "controlplane", Path: s.config.program(programControlPlane), Dir: s.config.StateDir,
+		Name: replicaName(i), Path: s.config.program(programControlPlane), Dir: s.config.StateDir,
 		Args: []string{
-			"--admin-address", address(s.layout.admin), "--agent-address", address(s.layout.agents), "--ops-address", address(s.layout.ops),
+			"--replica", replicaName(i),
+			"--admin-address", address(ports.admin), "--agent-address", address(ports.agents), "--ops-address", address(ports.ops),
 			"--master-key-file", s.config.file("master.key"), "--bootstrap-token-file", s.tokenFile(),
 		},
 		Env:   environment("DATABASE_URL=" + s.postgres.URL()), // it holds the password
-		Ready: local.HTTPProbe("http://" + address(s.layout.ops) + "/readyz"), ReadyTimeout: time.Minute,
+		Ready: local.HTTPProbe("http://" + address(ports.ops) + "/readyz"), ReadyTimeout: time.Minute,
 		StopTimeout: 10 * time.Second, Restart: true,
 	})
 }
@@ -91,7 +94,7 @@ func (s *stack) startAgent(ctx context.Context, i int) error {
 	return s.supervisor.Start(ctx, local.Process{
 		Name: name, Path: s.config.program(programAgent), Dir: dir,
 		Args: []string{
-			"--name", name, "--state-dir", dir, "--join-token-file", tokenFile, "--control-plane", address(s.layout.agents),
+			"--name", name, "--state-dir", dir, "--join-token-file", tokenFile, "--control-plane", s.layout.agentAddresses(),
 			"--proxy-address", address(ports.proxy), "--tls-address", address(ports.tls), "--ops-address", address(ports.ops),
 			"--access-log", s.config.file("logs", name+".access.log"), "--drain-timeout", "5s",
 		},

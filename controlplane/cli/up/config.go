@@ -18,6 +18,8 @@ type Config struct {
 	StateDir string
 	// DatabaseURL names an existing Postgres instead of a private one.
 	DatabaseURL string
+	// ControlPlanes is how many replicas of the control plane run; 0: one.
+	ControlPlanes int
 	// Agents is how many agents run.
 	Agents int
 	Ports  Ports
@@ -46,6 +48,9 @@ const (
 // maxAgents bounds how many agents one machine is asked to run.
 const maxAgents = 32
 
+// maxControlPlanes bounds the replicas likewise.
+const maxControlPlanes = 5
+
 // complete fills in what is not given, and checks it.
 func (c *Config) complete() error {
 	if c.BinDir == "" {
@@ -68,6 +73,12 @@ func (c *Config) complete() error {
 	c.StateDir = absolute
 	if c.DemoDir == "" {
 		c.DemoDir = filepath.Join(c.clone(), "deploy", "demo")
+	}
+	if c.ControlPlanes == 0 {
+		c.ControlPlanes = 1
+	}
+	if c.ControlPlanes < 1 || c.ControlPlanes > maxControlPlanes {
+		return fmt.Errorf("--control-planes must be between 1 and %d", maxControlPlanes)
 	}
 	if c.Agents < 1 || c.Agents > maxAgents {
 		return fmt.Errorf("--agents must be between 1 and %d", maxAgents)

@@ -15,19 +15,30 @@ import (
 
 // Document is what there is to know about a running stack: what `-o json` prints, and what the state file keeps.
 type Document struct {
-	Admin        string         `json:"admin"`
-	AgentAddress string         `json:"agent_address"`
-	Ops          string         `json:"ops"`
-	TokenFile    string         `json:"token_file"`
-	ContextFile  string         `json:"context_file"`
-	StateDir     string         `json:"state_dir"`
-	LogDir       string         `json:"log_dir"`
-	DatabaseURL  string         `json:"database_url"`
-	Agents       []Agent        `json:"agents"`
-	Demo         *Demo          `json:"demo,omitempty"`
-	PIDs         map[string]int `json:"pids"`
+	Admin        string `json:"admin"`
+	AgentAddress string `json:"agent_address"`
+	Ops          string `json:"ops"`
+	TokenFile    string `json:"token_file"`
+	ContextFile  string `json:"context_file"`
+	StateDir     string `json:"state_dir"`
+	LogDir       string `json:"log_dir"`
+	DatabaseURL  string `json:"database_url"`
+	// Replicas are all of the control plane, the first included.
+	Replicas []Replica      `json:"replicas"`
+	Agents   []Agent        `json:"agents"`
+	Demo     *Demo          `json:"demo,omitempty"`
+	PIDs     map[string]int `json:"pids"`
 	// Owner is the process that runs it.
 	Owner int `json:"owner_pid"`
+}
+
+// Replica is one replica of the control plane.
+type Replica struct {
+	Name         string `json:"name"`
+	Admin        string `json:"admin"`
+	AgentAddress string `json:"agent_address"`
+	Ops          string `json:"ops"`
+	PID          int    `json:"pid"`
 }
 
 // Agent is one agent of the stack.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"tidegate.dev/controlplane/local"
 )
@@ -37,10 +38,14 @@ type endpoint struct {
 
 // layout is where everything listens.
 type layout struct {
-	admin, agents, ops int
-	agent              []agentPorts
-	upstreams          []int
+	controlPorts // of the first replica of the control plane
+	// others are the ports of its other replicas, any free ones.
+	others    []controlPorts
+	agent     []agentPorts
+	upstreams []int
 }
+
+type controlPorts struct{ admin, agents, ops int }
 
 type agentPorts struct{ proxy, tls, ops int }
 
@@ -53,12 +58,21 @@ func row(first, n int) int {
 }
 
 // plan chooses a port for everything: the given ones must be free, the others are found.
-func (p Ports) plan(agents int, demo bool) (*layout, error) {
-	l := &layout{admin: p.Admin, agents: p.Agent, ops: p.Ops, agent: make([]agentPorts, agents)}
+func (p Ports) plan(controlPlanes, agents int, demo bool) (*layout, error) {
+	l := &layout{
+		controlPorts: controlPorts{admin: p.Admin, agents: p.Agent, ops: p.Ops},
+		others:       make([]controlPorts, controlPlanes-1), agent: make([]agentPorts, agents),
+	}
 	endpoints := []endpoint{
 		{&l.admin, "admin API and console", "--admin-port"},
 		{&l.agents, "streams of agents", "--agent-port"},
 		{&l.ops, "metrics of the control plane", "--ops-port"},
+	}
+	for i := range l.others {
+		o := &l.others[i]
+		name := replicaName(i + 1)
+		endpoints = append(endpoints, endpoint{&o.admin, "admin API of " + name, ""},
+			endpoint{&o.agents, "streams of agents at " + name, ""}, endpoint{&o.ops, "metrics of " + name, ""})
 	}
 	for i := range l.agent {
 		a := &l.agent[i]
@@ -108,6 +122,28 @@ func choose(endpoints []endpoint) error {
 		}
 	}
 	return nil
+}
+
+// replicas are the ports of every replica of the control plane.
+func (l *layout) replicas() []controlPorts {
+	return append([]controlPorts{l.controlPorts}, l.others...)
+}
+
+// agentAddresses are where agents find the control plane.
+func (l *layout) agentAddresses() string {
+	var addresses []string
+	for _, replica := range l.replicas() {
+		addresses = append(addresses, address(replica.agents))
+	}
+	return strings.Join(addresses, ",")
+}
+
+// replicaName is the name of the i-th replica of the control plane.
+func replicaName(i int) string {
+	if i == 0 {
+		return "controlplane"
+	}
+	return fmt.Sprintf("controlplane-%d", i+1)
 }
 
 func agentName(i int) string { return fmt.Sprintf("agent-%d", i+1) }

@@ -80,7 +80,7 @@ func (s *stack) start(ctx context.Context, fail func(error)) error {
 		c.say("%s is not in %s: going on without the demo (make build makes it)", programDemo, c.BinDir)
 	}
 	var err error
-	if s.layout, err = c.Ports.plan(c.Agents, demo); err != nil {
+	if s.layout, err = c.Ports.plan(c.ControlPlanes, c.Agents, demo); err != nil {
 		return err
 	}
 	if err := s.startPostgres(ctx); err != nil {
@@ -88,8 +88,10 @@ func (s *stack) start(ctx context.Context, fail func(error)) error {
 	}
 	s.keepers.Go(func() { s.keepPostgres(ctx, fail) })
 	s.supervisor = s.newSupervisor()
-	if err := s.startControlPlane(ctx); err != nil {
-		return err
+	for i := range s.layout.replicas() {
+		if err := s.startControlPlane(ctx, i); err != nil {
+			return err
+		}
 	}
 	if err := s.connect(ctx); err != nil {
 		return err
@@ -129,7 +131,7 @@ func (s *stack) snapshot() *Document {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := *s.document
-	d.PIDs, d.Agents = maps.Clone(d.PIDs), slices.Clone(d.Agents)
+	d.PIDs, d.Agents, d.Replicas = maps.Clone(d.PIDs), slices.Clone(d.Agents), slices.Clone(d.Replicas)
 	return &d
 }
 
@@ -141,6 +143,11 @@ func (s *stack) runsAs(name string, pid int) {
 		return
 	}
 	s.document.PIDs[name] = pid
+	for i := range s.document.Replicas {
+		if s.document.Replicas[i].Name == name {
+			s.document.Replicas[i].PID = pid
+		}
+	}
 	for i := range s.document.Agents {
 		if s.document.Agents[i].Name == name {
 			s.document.Agents[i].PID = pid
@@ -182,7 +189,14 @@ func (s *stack) describe() *Document {
 		LogDir:       c.file("logs"),
 		DatabaseURL:  s.postgres.URL(),
 		Owner:        os.Getpid(),
-		PIDs:         map[string]int{"controlplane": s.supervisor.PID("controlplane")},
+		PIDs:         map[string]int{},
+	}
+	for i, ports := range s.layout.replicas() {
+		name := replicaName(i)
+		d.PIDs[name] = s.supervisor.PID(name)
+		d.Replicas = append(d.Replicas, Replica{
+			Name: name, Admin: "http://" + address(ports.admin), AgentAddress: address(ports.agents), Ops: "http://" + address(ports.ops), PID: d.PIDs[name],
+		})
 	}
 	if pid := s.postgres.State().PID; pid > 0 {
 		d.PIDs["postgres"] = pid

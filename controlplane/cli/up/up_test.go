@@ -62,7 +62,7 @@ func TestPortsFollowTheirFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Ports{Admin: free[0], Proxy: free[1]}.plan(1, true)
+	l, err := Ports{Admin: free[0], Proxy: free[1]}.plan(1, 1, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestPortsThatAreTakenAreAllNamed(t *testing.T) {
 		t.Cleanup(func() { _ = listener.Close() })
 		taken[i] = listener.Addr().(*net.TCPAddr).Port
 	}
-	_, err := Ports{Admin: taken[0], TLS: taken[1], Proxy: taken[0]}.plan(1, false)
+	_, err := Ports{Admin: taken[0], TLS: taken[1], Proxy: taken[0]}.plan(1, 1, false)
 	var port *local.PortTaken
 	if !errors.As(err, &port) {
 		t.Fatalf("error %v", err)
@@ -212,7 +212,7 @@ func TestTheDocumentHasTheFieldsThatProgramsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"admin":"","agent_address":"","ops":"","token_file":"","context_file":"","state_dir":"","log_dir":"","database_url":"",` +
-		`"agents":[{"name":"","proxy":"","tls":"","ops":"","pid":0}],` +
+		`"replicas":null,"agents":[{"name":"","proxy":"","tls":"","ops":"","pid":0}],` +
 		`"demo":{"upstreams":[""],"key":"","curl":"","certificate":""},"pids":{},"owner_pid":0}`
 	if string(encoded) != want {
 		t.Errorf("got %s", encoded)

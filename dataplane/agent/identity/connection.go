@@ -3,13 +3,11 @@ package identity
 import (
 	"context"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -19,25 +17,25 @@ const largestMessage = 16 << 20
 // Connection leads to the control plane. It proves the identity when it is made, so it is made anew when that changed. It is
 // safe for concurrent use.
 type Connection struct {
-	address string
-	store   *Store
-	current atomic.Pointer[grpc.ClientConn]
+	replicas replicas
+	store    *Store
+	current  atomic.Pointer[grpc.ClientConn]
 }
 
-// Dial makes a connection to the control plane at host:port. It does not wait for it.
-func Dial(address string, store *Store) (*Connection, error) {
-	c := &Connection{address: address, store: store}
+// Dial makes a connection to the control plane at host:port, or at any of several that are separated by commas. It does not wait
+// for it.
+func Dial(addresses string, store *Store) (*Connection, error) {
+	found, err := parseReplicas(addresses)
+	if err != nil {
+		return nil, err
+	}
+	c := &Connection{replicas: found, store: store}
 	return c, c.Redial()
 }
 
 // Redial makes the connection anew. The streams of the former one end.
 func (c *Connection) Redial() error {
-	host, _, err := net.SplitHostPort(c.address)
-	if err != nil {
-		return fmt.Errorf("the control plane's address %q is not host:port: %w", c.address, err)
-	}
-	conn, err := grpc.NewClient("passthrough:///"+c.address,
-		grpc.WithTransportCredentials(credentials.NewTLS(c.store.TLS(host))),
+	conn, err := c.replicas.dial(c.store.TLS,
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 			MinConnectTimeout: 5 * time.Second,

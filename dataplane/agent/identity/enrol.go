@@ -7,13 +7,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
@@ -24,7 +21,7 @@ const attemptTimeout = 15 * time.Second
 
 // Enrolment is how an agent asks to join.
 type Enrolment struct {
-	// ControlPlane is the address of its agent streams, host:port.
+	// ControlPlane is the address of its agent streams, host:port, or several that are separated by commas.
 	ControlPlane string
 	Token        JoinToken
 	// Name is for people, unique in the fleet; Labels are for selectors.
@@ -47,12 +44,12 @@ func (s *Store) Enroll(ctx context.Context, e Enrolment) error {
 	if err != nil {
 		return err
 	}
-	host, _, err := net.SplitHostPort(e.ControlPlane)
+	found, err := parseReplicas(e.ControlPlane)
 	if err != nil {
-		return fmt.Errorf("the control plane's address %q is not host:port: %w", e.ControlPlane, err)
+		return err
 	}
 	var impostor atomic.Pointer[error]
-	conn, err := grpc.NewClient("passthrough:///"+e.ControlPlane, grpc.WithTransportCredentials(credentials.NewTLS(pinned(e.Token, host, &impostor))))
+	conn, err := found.dial(func(host string) *tls.Config { return pinned(e.Token, host, &impostor) })
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 
 // Joining is how an agent without an identity gets one.
 type Joining struct {
-	// ControlPlane is the address of its agent streams, host:port.
+	// ControlPlane is the address of its agent streams, host:port, or several that are separated by commas.
 	ControlPlane string
 	// TokenFile has the join token. It is read when it is needed.
 	TokenFile string

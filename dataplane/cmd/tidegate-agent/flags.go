@@ -18,7 +18,7 @@ import (
 type flags struct {
 	Config kong.ConfigFlag `help:"YAML file with flags: \"proxy-address: 0.0.0.0:8080\"." type:"path"`
 
-	ControlPlane  string            `default:"127.0.0.1:9081" help:"The control plane's address for agents (${default})." placeholder:"HOST:PORT"`
+	ControlPlane  string            `default:"127.0.0.1:9081" help:"The control plane's address for agents, or those of its replicas separated by commas (${default})." placeholder:"HOST:PORT,..."`
 	StateDir      string            `default:"tidegate-agent" type:"path" help:"Where identity and configuration are kept; of one agent alone (${default})." placeholder:"DIR"`
 	JoinTokenFile string            `type:"path" help:"File with the token that lets the agent join a fleet, once." placeholder:"FILE"`
 	Name          string            `help:"The agent's name for people, unique in its fleet. Default: the host's name." placeholder:"NAME"`

@@ -83,3 +83,46 @@ func TestAServerThatIsDownCostsItsTimeoutOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestASearchDomainThatCannotBeAskedForEndsTheSearch(t *testing.T) {
+	t.Parallel()
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := make(chan bool, 1)
+	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, question *dns.Msg) {
+		answer := new(dns.Msg).SetReply(question)
+		isBroken := <-broken
+		broken <- isBroken
+		switch {
+		case question.Question[0].Name == "orders.b.test.":
+			answer.Answer = []dns.RR{&dns.A{
+				Hdr: dns.RR_Header{Name: "orders.b.test.", Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(10, 0, 0, 1),
+			}}
+		case isBroken:
+			answer.Rcode = dns.RcodeServerFailure
+		default:
+			answer.Rcode = dns.RcodeNameError
+		}
+		_ = w.WriteMsg(answer)
+	})}
+	started := make(chan struct{})
+	server.NotifyStartedFunc = func() { close(started) }
+	go func() { _ = server.ActivateAndServe() }()
+	<-started
+	defer func() { _ = server.Shutdown() }()
+	f := newDNSFollower(DNSConfig{Name: "orders", Port: 80, Family: familyIPv4}, &Environment{})
+	f.book.servers.settings = func() (*dns.ClientConfig, error) {
+		return &dns.ClientConfig{Servers: []string{packets.LocalAddr().String()}, Search: []string{"a.test", "b.test"}, Ndots: 1, Timeout: 1, Attempts: 1}, nil
+	}
+	broken <- false
+	if found, _, err := f.look(t.Context()); len(found) != 1 || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+	<-broken
+	broken <- true
+	if found, _, err := f.look(t.Context()); len(found) != 0 || err == nil {
+		t.Errorf("though the first cannot be asked for, found %v, %v", found, err)
+	}
+}

@@ -38,37 +38,44 @@ const (
 // goals compares what was measured with what is wanted.
 func (r *results) goals() table {
 	t := table{title: "Goals", header: []string{"goal", "measured", "min–max", ""}}
-	add := func(about string, measured spread, bound float64, format string) {
-		verdict := "met"
-		switch {
-		case measured.Median > bound:
-			verdict = "MISSED"
-		case measured.Max > bound:
-			verdict = "met, not in every round"
+	add := func(about string, values []float64, bound float64, format string) {
+		if len(values) > 0 {
+			measured := spreadOf(values)
+			t.rows = append(t.rows, []string{
+				about, fmt.Sprintf(format, measured.Median), fmt.Sprintf(format+"–"+format, measured.Min, measured.Max), verdict(measured, bound),
+			})
 		}
-		t.rows = append(t.rows, []string{about, fmt.Sprintf(format, measured.Median), fmt.Sprintf(format+"–"+format, measured.Min, measured.Max), verdict})
 	}
 	for _, g := range allGoals() {
-		all := ratios(r.find(g.scenario, "tidegate").values(g.of), r.find(g.scenario, g.subject).values(g.of))
-		if len(all) > 0 {
-			add(g.about, spreadOf(all), g.atMost, "%.2f")
-		}
+		add(g.about, ratios(r.find(g.scenario, "tidegate").values(g.of), r.find(g.scenario, g.subject).values(g.of)), g.atMost, "%.2f")
 	}
-	ours, none := r.find("policies-half", "tidegate").values(p99), r.find("policies-half", direct).values(p99)
-	var added []float64
-	for i := range min(len(ours), len(none)) {
-		added = append(added, (ours[i]-none[i])/1000)
-	}
-	if len(added) > 0 {
-		add("p99 at half of saturation less that without a proxy < 1 ms", spreadOf(added), addedLatency/1000, "%.2f ms")
-	}
-	if held := r.find("idle", "tidegate").values(func(s sample) float64 { return float64(s.Memory.PSS) / (1 << 20) }); len(held) > 0 {
-		add("memory with 10,000 idle connections ≤ 100 MiB", spreadOf(held), idleMemory>>20, "%.0f MiB")
-	}
+	add("p99 at half of saturation less that without a proxy < 1 ms", r.addedLatency("policies-half"), addedLatency/1000, "%.2f ms")
+	held := r.find("idle", "tidegate").values(func(s sample) float64 { return float64(s.Memory.PSS) / (1 << 20) })
+	add("memory with 10,000 idle connections ≤ 100 MiB", held, idleMemory>>20, "%.0f MiB")
+	one := r.find("routes-1", "tidegate").values(cpu)
 	for _, name := range []string{"routes-100000-hot", "routes-100000"} {
-		if all := ratios(r.find(name, "tidegate").values(cpu), r.find("routes-1", "tidegate").values(cpu)); len(all) > 0 {
-			add(fmt.Sprintf("CPU per request, %s ≤ 2 × one route", name), spreadOf(all), routeGrowth, "%.2f")
-		}
+		add(fmt.Sprintf("CPU per request, %s ≤ 2 × one route", name), ratios(r.find(name, "tidegate").values(cpu), one), routeGrowth, "%.2f")
 	}
 	return t
+}
+
+func verdict(measured spread, bound float64) string {
+	switch {
+	case measured.Median > bound:
+		return "MISSED"
+	case measured.Max > bound:
+		return "met, not in every round"
+	default:
+		return "met"
+	}
+}
+
+// addedLatency is what our proxy adds to the 99th percentile, round by round, in milliseconds.
+func (r *results) addedLatency(scenario string) []float64 {
+	ours, none := r.find(scenario, "tidegate").values(p99), r.find(scenario, direct).values(p99)
+	added := make([]float64, min(len(ours), len(none)))
+	for i := range added {
+		added[i] = (ours[i] - none[i]) / 1000
+	}
+	return added
 }

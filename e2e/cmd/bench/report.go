@@ -44,41 +44,53 @@ func loadTable(s *scenarioResult) table {
 	if s.Load != saturation {
 		t.title += fmt.Sprintf(" (load by %s)", s.Tool)
 	}
-	nginx, haproxy := s.find(reference), s.find("haproxy")
 	for i := range s.Subjects {
 		x := &s.Subjects[i]
-		if len(x.Samples) == 0 {
-			t.notes = append(t.notes, x.Name+" was not measured: "+firstWords(x.Error))
-			continue
+		if len(x.Samples) > 0 {
+			t.rows = append(t.rows, loadRow(s, x))
 		}
-		used := spreadOf(x.values(cpu))
-		row := []string{x.Name, fmt.Sprintf("%.1f", used.Median), fmt.Sprintf("%.1f–%.1f", used.Min, used.Max)}
-		row = append(row, ratio(x.values(cpu), nginx.values(cpu)), ratio(x.values(cpu), haproxy.values(cpu)))
-		row = append(row, fmt.Sprintf("%.0f %%", 100*median(x, func(s sample) float64 { return s.SystemShare })))
-		if x.Name == direct {
-			row = []string{x.Name, "", "", "", "", ""}
-		}
-		row = append(row, fmt.Sprintf("%.0f", median(x, rate)), ratio(x.values(rate), nginx.values(rate)))
-		for _, latency := range []func(sample) float64{p50, p99, p999} {
-			row = append(row, fmt.Sprintf("%.2f", median(x, latency)/1000))
-		}
-		held := fmt.Sprintf("%.0f", median(x, func(s sample) float64 { return float64(s.Memory.PSS) })/(1<<20))
-		if x.Name == direct {
-			held = ""
-		}
-		t.rows = append(t.rows, append(row, held))
-		if kept := median(x, keptUp); kept < keepsUp {
-			t.notes = append(t.notes, fmt.Sprintf("%s answered only %.0f %% of what was asked", x.Name, 100*kept))
-		}
-		if x.Error != "" {
-			t.notes = append(t.notes, fmt.Sprintf("%s failed after %d rounds: %s", x.Name, len(x.Samples), firstWords(x.Error)))
-		}
+		t.notes = append(t.notes, remarks(x)...)
 	}
-	if both := ratios(s.find("nginx-again").values(cpu), nginx.values(cpu)); len(both) > 0 {
+	if both := ratios(s.find("nginx-again").values(cpu), s.find(reference).values(cpu)); len(both) > 0 {
 		noise := spreadOf(both)
 		t.notes = append(t.notes, fmt.Sprintf("noise: a second nginx costs %.2f × the first (%.2f–%.2f)", noise.Median, noise.Min, noise.Max))
 	}
 	return t
+}
+
+// loadRow is one subject in a scenario. Without a proxy there is nobody whose processor time and memory count.
+func loadRow(s *scenarioResult, x *subjectResult) []string {
+	nginx, haproxy := s.find(reference), s.find("haproxy")
+	used := spreadOf(x.values(cpu))
+	row := []string{
+		x.Name, fmt.Sprintf("%.1f", used.Median), fmt.Sprintf("%.1f–%.1f", used.Min, used.Max),
+		ratio(x.values(cpu), nginx.values(cpu)), ratio(x.values(cpu), haproxy.values(cpu)),
+		fmt.Sprintf("%.0f %%", 100*median(x, func(s sample) float64 { return s.SystemShare })),
+	}
+	held := fmt.Sprintf("%.0f", median(x, func(s sample) float64 { return float64(s.Memory.PSS) })/(1<<20))
+	if x.Name == direct {
+		row, held = []string{x.Name, "", "", "", "", ""}, ""
+	}
+	row = append(row, fmt.Sprintf("%.0f", median(x, rate)), ratio(x.values(rate), nginx.values(rate)))
+	for _, latency := range []func(sample) float64{p50, p99, p999} {
+		row = append(row, fmt.Sprintf("%.2f", median(x, latency)/1000))
+	}
+	return append(row, held)
+}
+
+// remarks say what the figures of a subject do not.
+func remarks(x *subjectResult) []string {
+	var out []string
+	switch {
+	case x.Error != "" && len(x.Samples) == 0:
+		return []string{x.Name + " was not measured: " + firstWords(x.Error)}
+	case x.Error != "":
+		out = append(out, fmt.Sprintf("%s failed after %d rounds: %s", x.Name, len(x.Samples), firstWords(x.Error)))
+	}
+	if kept := median(x, keptUp); kept < keepsUp {
+		out = append(out, fmt.Sprintf("%s answered only %.0f %% of what was asked", x.Name, 100*kept))
+	}
+	return out
 }
 
 // noise says how far two servers lie apart that are the same, in all rounds of all scenarios.

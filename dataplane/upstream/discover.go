@@ -31,9 +31,9 @@ type watch struct {
 	stop   context.CancelFunc
 	// answered is closed when something was found first.
 	answered chan struct{}
-	// ended is closed when nobody wants to know any more, and patience is until when the first answer is waited for.
-	ended    <-chan struct{}
-	patience time.Time
+	// ended is closed when nobody wants to know any more.
+	ended <-chan struct{}
+	began time.Time
 
 	// Guarded by the registry's mu: who wants to know, and what was found last.
 	services []*Service
@@ -52,7 +52,7 @@ func (r *Registry) follow(s *Service) error {
 		if err != nil {
 			return discoveryError(config.Kind, err)
 		}
-		w = &watch{config: config, answered: make(chan struct{}), patience: time.Now().Add(firstAnswer)}
+		w = &watch{config: config, answered: make(chan struct{}), began: time.Now()}
 		var ctx context.Context
 		ctx, w.stop = context.WithCancel(r.lifetime)
 		w.ended = ctx.Done()
@@ -103,9 +103,6 @@ func (r *Registry) watch(ctx context.Context, w *watch, source discovery.Source)
 	}
 }
 
-// firstAnswer is how long the first answer of a directory is waited for, from when it was first asked.
-const firstAnswer = 3 * time.Second
-
 // tellAnswered ends the wait for the first answer. The caller holds the registry's mu.
 func (w *watch) tellAnswered() {
 	select {
@@ -116,13 +113,13 @@ func (w *watch) tellAnswered() {
 }
 
 // AwaitTargets waits until every directory that services ask has said where targets are, so that a service does not begin
-// without any. It waits at most 3 s from when a directory was first asked.
-func (r *Registry) AwaitTargets() {
+// without any. For each it waits at most so long from when it was first asked, so that one that never answers is waited for once.
+func (r *Registry) AwaitTargets(atMost time.Duration) {
 	r.mu.Lock()
 	asked := slices.Collect(maps.Values(r.watches))
 	r.mu.Unlock()
 	for _, w := range asked {
-		patience := time.NewTimer(time.Until(w.patience))
+		patience := time.NewTimer(time.Until(w.began.Add(atMost)))
 		select {
 		case <-w.answered:
 		case <-w.ended:

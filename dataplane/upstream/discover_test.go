@@ -147,10 +147,10 @@ func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := NewRegistry(Environment{})
 	t.Cleanup(r.Close)
-	r.AwaitTargets() // for nothing
+	r.AwaitTargets(time.Minute) // for nothing
 	server := newNameServer(t, "192.0.2.1")
 	s := acquire(t, r, found(server))
-	r.AwaitTargets()
+	r.AwaitTargets(time.Minute)
 	if hosts(s) != "192.0.2.1" {
 		t.Errorf("the targets are %q", hosts(s))
 	}
@@ -159,13 +159,14 @@ func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
 	config := found(silent)
 	config.Name = "silent"
 	acquire(t, r, config)
+	const firstAnswer = time.Second
 	began := time.Now()
-	r.AwaitTargets()
+	r.AwaitTargets(firstAnswer)
 	if took := time.Since(began); took < firstAnswer/2 || took > 2*firstAnswer {
 		t.Errorf("it waited for %v", took)
 	}
 	began = time.Now()
-	r.AwaitTargets()
+	r.AwaitTargets(firstAnswer)
 	if took := time.Since(began); took > firstAnswer/2 {
 		t.Errorf("then it waited for %v", took)
 	}

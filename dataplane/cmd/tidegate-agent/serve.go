@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -154,7 +155,7 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 			in.Registry, in.State, in.Lane = registry, state, table
 			compiled, err := snapshot.Compile(in)
 			if err == nil {
-				registry.AwaitTargets() // so that it serves from its first request on
+				registry.AwaitTargets(patience(in)) // so that it serves from its first request on
 			}
 			return compiled, err
 		},
@@ -166,6 +167,15 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 		p.metrics.Register(upstream.NewCollector(registry)),
 		p.metrics.Register(discovery.NewCollector(p.sources)),
 	)
+}
+
+// patience is how long a revision waits for directories that have not said yet where targets are: not long while nothing is
+// served at all.
+func patience(in snapshot.Input) time.Duration {
+	if in.Previous == nil {
+		return time.Second
+	}
+	return 3 * time.Second
 }
 
 // listeners are the addresses that clients reach.

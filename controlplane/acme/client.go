@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -31,8 +35,9 @@ func (a *attempt) client() (client *acme.Client, done func(), err error) {
 			return nil, nil, errors.New("acme.ca_pem holds no certificate")
 		}
 	}
+	dialer := &net.Dialer{Timeout: requestTimeout, Control: refuseLinkLocal}
 	base := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings, ForceAttemptHTTP2: true,
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: settings, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: requestTimeout, ResponseHeaderTimeout: requestTimeout, MaxIdleConnsPerHost: 1,
 	}
 	return &acme.Client{
@@ -51,6 +56,18 @@ func (a *attempt) client() (client *acme.Client, done func(), err error) {
 	}, base.CloseIdleConnections, nil
 }
 
+// refuseLinkLocal keeps a directory's name from leading to what only this machine should ask, such as a cloud's metadata.
+func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("the address %q cannot be read: %w", address, err)
+	}
+	if ip := at.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+		return fmt.Errorf("the address %s is refused for an ACME directory", ip)
+	}
+	return nil
+}
+
 // transport bounds answers, and notes how long the authority asks to wait.
 type transport struct {
 	base    *http.Transport
@@ -65,6 +82,12 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusServiceUnavailable {
 		t.attempt.retryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	}
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); response.StatusCode >= http.StatusBadRequest && kind != "application/problem+json" {
+		// That is no authority's answer. What it says goes nowhere, for the address may have been chosen to find out.
+		_ = response.Body.Close()
+		response.Body, response.ContentLength = http.NoBody, 0
+		return response, nil
 	}
 	response.Body = struct {
 		io.Reader

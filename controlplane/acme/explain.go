@@ -102,6 +102,8 @@ func adviseConnection(err error, directory string) string {
 		return "The https of " + directory + " is not trusted: give its authority as acme.ca_pem"
 	case errors.As(err, &host):
 		return "The https of " + directory + " is that of another name"
+	case strings.Contains(err.Error(), "refused for an ACME directory"):
+		return "Change acme.directory"
 	case errors.As(err, &network), strings.Contains(err.Error(), "performing request"):
 		return "Is the directory " + directory + " up, and may the control plane reach it?"
 	case strings.Contains(err.Error(), "profile"):

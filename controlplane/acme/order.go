@@ -106,6 +106,9 @@ func (a *attempt) prove(ctx context.Context, client *acme.Client, account acme.A
 		if err != nil {
 			return fmt.Errorf("asking what is to be proved: %w", err)
 		}
+		if !slices.Contains(a.names(), authorization.Identifier.Value) {
+			return fmt.Errorf("the authority wants %q to be proved, which was not asked for", authorization.Identifier.Value)
+		}
 		if authorization.Status == acme.StatusValid {
 			continue // proved not long ago
 		}

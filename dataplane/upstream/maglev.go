@@ -16,13 +16,14 @@ type maglev struct {
 	lottery *lottery
 }
 
-// maglevSizes are primes. The table has at least 100 places for each target, as the paper advises, as far as that goes.
-var maglevSizes = [...]uint64{1021, 4093, 16381, 65537}
+// maglevSizes are primes. The table has about 1000 places for each target as far as that goes, so that few keys move without
+// need; the paper advises more than 100.
+var maglevSizes = [...]uint64{4093, 16381, 65537}
 
 func newMaglev(members []*member) *maglev {
 	size := maglevSizes[len(maglevSizes)-1]
 	for _, prime := range maglevSizes {
-		if prime >= 100*uint64(len(members)) {
+		if prime >= 1000*uint64(len(members)) {
 			size = prime
 			break
 		}

@@ -109,6 +109,11 @@ BENCH_FLAGS ?=
 bench: build bin/tidegate-bench $(if $(QUICK),,.bin/caddy .bin/traefik) ## Measure an agent beside nginx, haproxy, Caddy and Traefik (QUICK=1: 3 minutes)
 	@bin/tidegate-bench $(if $(QUICK),--quick) $(BENCH_FLAGS)
 
+.PHONY: overload
+overload: build ## Five times too much load, and memory under attack, at full size and held to what is promised (some minutes)
+	(cd dataplane/overload && TIDEGATE_SIMULATE=1 go test -count=1 -v -run 'Rivals' .)
+	(cd e2e && TIDEGATE_FULL=1 go test -count=1 -v -timeout 15m -run 'TestFiveTimesTooMuchLoad|TestMemoryIsBounded' -parallel 1 .)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME each (default 30s)

@@ -1,6 +1,7 @@
 package overload
 
 import (
+	"runtime"
 	"runtime/metrics"
 	"time"
 )
@@ -9,6 +10,9 @@ import (
 type gauge struct {
 	samples []metrics.Sample
 	before  []uint64
+	// worked is processorTime at the last look, which was at.
+	worked time.Duration
+	at     time.Time
 }
 
 // What is read, by index.
@@ -47,10 +51,23 @@ func (g *gauge) read() (r reading) {
 	}
 	garbage := max(0, bytes(heapObjects)-bytes(heapLive))
 	r.used = bytes(allMemory) - bytes(heapFree) - bytes(heapReleased) - bytes(heapUnused) - garbage
+	r.busy = g.busy()
 	if g.samples[schedulerLatencies].Value.Kind() == metrics.KindFloat64Histogram {
 		r.lag = g.median(g.samples[schedulerLatencies].Value.Float64Histogram())
 	}
 	return r
+}
+
+// busy is the share of the processors that the process may use which worked for it since the last time; 1 if nobody knows.
+func (g *gauge) busy() float64 {
+	worked, ok := processorTime()
+	if !ok {
+		return 1
+	}
+	now := time.Now()
+	share := float64(worked-g.worked) / float64(now.Sub(g.at)) / float64(runtime.GOMAXPROCS(0))
+	g.worked, g.at = worked, now
+	return share
 }
 
 // median is that of the latencies since the last time.

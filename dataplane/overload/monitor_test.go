@@ -25,16 +25,16 @@ func TestLagRefusesWhatMattersLeastFirst(t *testing.T) {
 	}
 	looks := func(n int, lag time.Duration) {
 		for range n {
-			m.note(reading{lag: lag})
+			m.note(reading{lag: lag, busy: 0.9})
 		}
 	}
-	looks(1, 19*time.Millisecond)
+	looks(1, 49*time.Millisecond)
 	shed(0, 0, 0)
-	looks(1, 21*time.Millisecond)
+	looks(1, 51*time.Millisecond)
 	shed(0, 0, 0)
-	looks(5, 21*time.Millisecond)
+	looks(5, 51*time.Millisecond)
 	shed(0.5, 0, 0)
-	looks(10, 21*time.Millisecond)
+	looks(10, 51*time.Millisecond)
 	shed(1, 0.5, 0)
 	if m.Admit(Sheddable) || !m.Admit(Critical) {
 		t.Error("what is sheddable is admitted, or what is critical is not")
@@ -51,6 +51,10 @@ func TestLagRefusesWhatMattersLeastFirst(t *testing.T) {
 	looks(1000, time.Second)
 	shed(1, 0.9, 0.5)
 	looks(1000, 0)
+	shed(0, 0, 0)
+	for range 10 {
+		m.note(reading{lag: time.Second, busy: 0.4})
+	}
 	shed(0, 0, 0)
 }
 

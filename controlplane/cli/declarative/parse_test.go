@@ -24,6 +24,7 @@ routes:
     service: orders
     match: {paths: ["/orders/{id}", "/orders/**"], methods: [GET, POST]}
     priority: -3
+    max_request_bytes: 5000000000
 plugins:
   - {name: orders-auth, type: key-auth, scope: {route: orders}}
   - {name: orders-limit, type: rate-limit, scope: {route: orders}, config: {requests: 100, per: 1s, by: consumer}}
@@ -46,7 +47,7 @@ func TestParseReadsEveryKind(t *testing.T) {
 	if !ok {
 		t.Fatal("no routes/orders")
 	}
-	if got := route.Value.GetRoute(); got.GetPriority() != -3 || got.GetMatch().GetPaths()[1] != "/orders/**" {
+	if got := route.Value.GetRoute(); got.GetPriority() != -3 || got.GetMaxRequestBytes() != 5e9 || got.GetMatch().GetPaths()[1] != "/orders/**" {
 		t.Errorf("route: %v", got)
 	}
 	if route.Value.GetLabels()["example.com/tier"] != "1" {

@@ -32,6 +32,10 @@ func (p *parser) scalar(kind protoreflect.Kind, node *yaml.Node) (protoreflect.V
 	case protoreflect.Uint32Kind:
 		n, ok := p.integer(node, 0, math.MaxUint32)
 		return protoreflect.ValueOfUint32(uint32(n)), ok
+	case protoreflect.Uint64Kind:
+		// No setting needs more, and a number that no other program can read helps nobody.
+		n, ok := p.integer(node, 0, math.MaxInt64)
+		return protoreflect.ValueOfUint64(uint64(n)), ok
 	case protoreflect.DoubleKind:
 		n, ok := p.number(node)
 		return protoreflect.ValueOfFloat64(n), ok

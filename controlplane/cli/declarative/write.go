@@ -118,7 +118,7 @@ func valueNode(field protoreflect.FieldDescriptor, value protoreflect.Value) (*y
 		return scalar("!!bool", strconv.FormatBool(value.Bool())), nil
 	case protoreflect.Int32Kind, protoreflect.Int64Kind:
 		return scalar("!!int", strconv.FormatInt(value.Int(), 10)), nil
-	case protoreflect.Uint32Kind:
+	case protoreflect.Uint32Kind, protoreflect.Uint64Kind:
 		return scalar("!!int", strconv.FormatUint(value.Uint(), 10)), nil
 	case protoreflect.DoubleKind:
 		return number(value.Float()), nil

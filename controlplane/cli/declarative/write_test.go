@@ -35,6 +35,7 @@ routes:
       paths: ["/orders/{id}", "/orders/**"]
       methods: [GET, POST]
     priority: -3
+    max_request_bytes: 5000000000
 plugins:
   - name: orders-auth
     type: key-auth

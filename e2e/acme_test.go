@@ -140,6 +140,7 @@ func TestACertificateIsRenewedKeptAndForgotten(t *testing.T) {
 	})
 
 	a.down.Store(true)
+	s.MustCLI("certificate", "renew", "shop")
 	failed := awaitIssuance(t, s, "failed")
 	if failed.Issuance.Failures != 1 || !strings.Contains(failed.Issuance.Error, "Is the directory "+a.server.URL+"/dir up") || failed.State != "serving" {
 		t.Errorf("%+v", failed)

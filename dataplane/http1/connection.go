@@ -25,11 +25,13 @@ type connection struct {
 	x        *workspace
 	// unfinished says that an exchange was served whose end is left to the usual way.
 	unfinished bool
-	rawReader  rawReader
-	first      [1]byte
-	idle       atomic.Bool
-	serial     atomic.Uint32 // counts the exchanges, and their ends
-	requests   int
+	// parked says that the connection is to be waited for by another goroutine.
+	parked    bool
+	rawReader rawReader
+	first     [1]byte
+	idle      atomic.Bool
+	serial    atomic.Uint32 // counts the exchanges, and their ends
+	requests  int
 }
 
 // serveOne serves the next request. It tells whether another may follow, or the connection is somebody else's.
@@ -100,6 +102,9 @@ func (c *connection) await() bool {
 			return false
 		}
 		c.giveBack()
+		if c.parked = idle > parkAfter; c.parked {
+			return false
+		}
 	}
 	c.expect(end, errIdle, nil)
 	if n, err := c.read(c.first[:]); n == 0 || err != nil {

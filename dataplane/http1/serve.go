@@ -41,6 +41,8 @@ type Server struct {
 	dates  dateClock
 	spare  sync.Pool // of *workspace
 
+	serving sync.WaitGroup
+
 	// Atomic. patientUntil is in nanoseconds since 1970.
 	draining     atomic.Bool
 	patientUntil atomic.Int64
@@ -61,7 +63,9 @@ func NewServer(config Config) *Server {
 // preface begins a connection of HTTP/2.
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Serve serves a connection to its end, with the caller's goroutine. A TLS connection has its handshake behind it.
+// Serve serves a connection, with the caller's goroutine. It returns when the connection has ended, or has been idle for a while:
+// then a goroutine with a small stack waits for the next request, since serving makes stacks grow, and thousands of connections may
+// be idle for long. See [Server.Wait]. A TLS connection has its handshake behind it.
 func (s *Server) Serve(conn net.Conn) {
 	c := &connection{server: s}
 	c.open(conn, &s.limits)
@@ -73,13 +77,25 @@ func (s *Server) Serve(conn net.Conn) {
 		c.value = s.config.Opened(conn)
 	}
 	s.add(c)
-	defer s.remove(c)
+	s.serving.Add(1)
+	s.serve(c)
+}
+
+// serve serves a connection until it ends, is somebody else's, or is parked.
+func (s *Server) serve(c *connection) {
 	taken := false
 	defer func() {
+		if c.parked {
+			c.parked = false
+			go s.serve(c)
+			return
+		}
 		if !taken {
-			_ = conn.Close()
+			_ = c.conn.Close()
 		}
 		c.giveBack()
+		s.remove(c)
+		s.serving.Done()
 	}()
 	for {
 		next, handed := c.serveOne()
@@ -92,6 +108,10 @@ func (s *Server) Serve(conn net.Conn) {
 		}
 	}
 }
+
+// Wait returns when every connection that Serve was given has ended, those included that were handed over or switched protocols. No
+// more may be given meanwhile.
+func (s *Server) Wait() { s.serving.Wait() }
 
 func (s *Server) add(c *connection) {
 	s.mu.Lock()

@@ -23,7 +23,7 @@ type Config struct {
 	ProxyProtocol  ProxyProtocol
 	TrustedProxies Prefixes
 
-	// HTTP1 serves a connection to its end, on a goroutine of its own, and closes it: a *[Conn], or a *tls.Conn over one whose
+	// HTTP1 serves a connection, on a goroutine of its own, and sees to its end: a *[Conn], or a *tls.Conn over one whose
 	// handshake is done. In clear text it may begin with the preface of HTTP/2 (RFC 9113, section 3.4), which whoever reads the
 	// first request sees at no cost: looking for it here would cost every connection a read.
 	HTTP1 func(net.Conn)
@@ -117,8 +117,8 @@ func (l *Listener) isClosed() bool {
 	}
 }
 
-// Wait returns when every connection that was accepted has been served, those in their handshakes included, or ctx ends. It
-// is called after Run has returned.
+// Wait returns when HTTP1 and HTTP2 have returned for every connection that was accepted, those in their handshakes included, or ctx
+// ends. It is called after Run has returned.
 func (l *Listener) Wait(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {

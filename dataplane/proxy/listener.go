@@ -46,7 +46,7 @@ func (p *Proxy) listen(ctx context.Context) (all []*listener.Listener, err error
 	return all, nil
 }
 
-// accept accepts until the listener is closed, and returns when every connection has ended.
+// accept accepts until the listener is closed, and returns when the engines have every connection.
 func accept(lifetime context.Context, l *listener.Listener) error {
 	err := l.Run(lifetime)
 	if err != nil {

@@ -126,7 +126,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 		serving.Go(func() error { return accept(lifetime, l) })
 	}
 	served := make(chan error, 1)
-	go func() { served <- serving.Wait() }()
+	go func() {
+		err := serving.Wait()
+		p.http1.Wait()
+		served <- err
+	}()
 	close(p.listening)
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()

@@ -180,6 +180,13 @@ func (p *Pool) sweep() {
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
+	p.mu.Unlock()
+	p.Forget()
+}
+
+// Forget closes the connections that are idle, since they may lead nowhere any more. New ones are opened when they are needed.
+func (p *Pool) Forget() {
+	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
 	if p.timer != nil {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -137,4 +138,120 @@ func TestSlowRequestsAreNotTakenForABlackHole(t *testing.T) {
 	if tries.Load() != 10 {
 		t.Error(tries.Load(), "tries of 10 slow requests")
 	}
+}
+
+// relay passes connections on, until those that are open are frozen: they stay open, and nothing passes any more.
+type relay struct {
+	url string
+
+	mu     sync.Mutex
+	conns  []net.Conn
+	frozen map[net.Conn]bool
+}
+
+func newRelay(t testing.TB, to string) *relay {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{url: "http://" + listener.Addr().String(), frozen: map[net.Conn]bool{}}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			up, err := net.Dial("tcp", strings.TrimPrefix(to, "http://"))
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			r.mu.Lock()
+			r.conns = append(r.conns, from, up)
+			r.mu.Unlock()
+			group.Go(func() { r.copy(up, from) })
+			group.Go(func() { r.copy(from, up) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		r.mu.Lock()
+		for _, conn := range r.conns {
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+		group.Wait()
+	})
+	return r
+}
+
+func (r *relay) copy(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		r.mu.Lock()
+		frozen := r.frozen[from]
+		r.mu.Unlock()
+		if err != nil && !frozen {
+			_ = to.Close()
+		}
+		if err != nil {
+			return
+		}
+		if !frozen {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *relay) freeze() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, conn := range r.conns {
+		r.frozen[conn] = true
+	}
+}
+
+// The connections to a target lead nowhere any more, and new ones do. Whoever tries whether it is back opens a new one.
+func TestConnectionsThatLeadNowhereAreForgotten(t *testing.T) {
+	t.Parallel()
+	for name, protocol := range map[string]string{"HTTP/1.1": "", "HTTP/2": "h2c"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			fine := plainServer(t, func(http.ResponseWriter, *http.Request) {})
+			frozen := newRelay(t, plainServer(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+			r := newRig(t, nil)
+			all := retried(nil, fine, frozen.url)
+			up := all["services/up"].(*configv1.Service)
+			up.Protocol, up.Timeouts = protocol, &configv1.Timeouts{ResponseHeader: "3s"}
+			r.serve(all)
+			r.steady(http.MethodGet, 200, 500*time.Millisecond, 0)
+			frozen.freeze()
+			before := requests.Load()
+			if before == 0 {
+				t.Fatal("it was not used")
+			}
+			got := r.steady(http.MethodGet, 100, 5*time.Second, 2*time.Second)
+			if n := requests.Load() - before; n < 50 || got.failed.Load()*100 >= got.began.Load() {
+				t.Errorf("it had %d requests afterwards; %d of %d failed", n, got.failed.Load(), got.began.Load())
+			}
+		})
+	}
+}
+
+// plainServer is a server of HTTP/1.1 and of HTTP/2 in clear text.
+func plainServer(t testing.TB, handler http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL
 }

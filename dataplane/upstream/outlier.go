@@ -120,7 +120,8 @@ func (s *Service) judge(window Window, t *Target, failure Failure, now int64) {
 	}
 }
 
-// eject leaves a target out. Requests that were under way when it was ejected do not make that longer.
+// eject leaves a target out, and its idle connections are closed: whoever tries whether it is back must not meet one that leads
+// nowhere. Requests that were under way when it was ejected do not make that longer.
 func (s *Service) eject(window Window, t *Target, now int64) {
 	w := &t.windows[window].outlier
 	tried := w.trying.Swap(false)
@@ -132,6 +133,7 @@ func (s *Service) eject(window Window, t *Target, now int64) {
 	times := w.ejections.Add(1)
 	w.total.Add(1)
 	w.until.Store(now + int64(min(c.Ejection<<min(times-1, 10), c.MaxEjection)))
+	s.Go(t.transport.forget)
 }
 
 // mayEject tells whether one more target may be left out.

@@ -113,7 +113,7 @@ func (s *Service) Upgrades() bool {
 
 // connections is how many are idle, and how many are open; -1 if nobody knows, as with HTTP/2.
 func (t *Target) connections() (idle, open int) {
-	if t.transport.pool == nil || t.transport.http2 != nil {
+	if t.transport.pool == nil || t.transport.newHTTP2 != nil {
 		return -1, -1
 	}
 	return t.transport.pool.Size()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"tidegate.dev/dataplane/http1"
@@ -15,20 +17,25 @@ import (
 // transport is what speaks to one target: a pool of connections of HTTP/1.1, connections of HTTP/2, or both until it is known
 // what the target prefers.
 type transport struct {
-	// Set once. pool is nil if HTTP/2 alone is spoken, and http2 if HTTP/1.1 alone is.
-	address string
-	dialer  *dialer
-	tls     *tls.Config // nil in clear text
-	pool    *http1.Pool
-	http2   *http.Transport
+	// Set once. pool is nil if HTTP/2 alone is spoken, and newHTTP2 if HTTP/1.1 alone is.
+	address  string
+	dialer   *dialer
+	tls      *tls.Config // nil in clear text
+	pool     *http1.Pool
+	newHTTP2 func() *http.Transport
 	// upgrades speaks HTTP/1.1 whatever the target prefers, for requests that want to switch protocols; nil if it cannot.
 	upgrades *http1.Pool
 
 	// Connections that turned out to speak the other protocol than the one they were opened for.
 	spareHTTP1, spareHTTP2 chan net.Conn
 
-	// Atomic: whether the target was last seen to prefer HTTP/1.1.
+	// Atomic: whether the target was last seen to prefer HTTP/1.1, and what speaks HTTP/2.
 	prefersHTTP1 atomic.Bool
+	http2        atomic.Pointer[http.Transport]
+
+	// Guarded by mu: what spoke HTTP/2 before, and may still have connections with exchanges.
+	mu     sync.Mutex
+	former []*http.Transport
 }
 
 // errOtherProtocol says that the handshake agreed on the other protocol.
@@ -42,7 +49,7 @@ func newTargetTransport(key targetKey, d *dialer, tlsConfig *tls.Config) *transp
 	}
 	switch {
 	case key.protocol == HTTP2, key.protocol == HTTP2Cleartext:
-		t.http2 = newTransport(key, d, tlsConfig.Clone())
+		t.newHTTP2 = func() *http.Transport { return newTransport(key, d, tlsConfig.Clone()) }
 	case key.protocol == HTTP1, key.scheme == "http":
 		t.pool = newPool(key, t.dialHTTP1)
 		t.upgrades = t.pool
@@ -50,14 +57,19 @@ func newTargetTransport(key targetKey, d *dialer, tlsConfig *tls.Config) *transp
 		t.spareHTTP1, t.spareHTTP2 = make(chan net.Conn, 1), make(chan net.Conn, 1)
 		t.pool = newPool(key, t.dialPreferringHTTP1)
 		t.upgrades = newPool(key, t.dialHTTP1)
-		http2 := key
-		http2.protocol = HTTP2
-		t.http2 = newTransport(http2, d, tlsConfig.Clone())
-		t.http2.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, cancel := connectContext(ctx, defaultConnectTimeout)
-			defer cancel()
-			return t.dialPreferringHTTP2(ctx)
+		key.protocol = HTTP2
+		t.newHTTP2 = func() *http.Transport {
+			http2 := newTransport(key, d, tlsConfig.Clone())
+			http2.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				ctx, cancel := connectContext(ctx, defaultConnectTimeout)
+				defer cancel()
+				return t.dialPreferringHTTP2(ctx)
+			}
+			return http2
 		}
+	}
+	if t.newHTTP2 != nil {
+		t.http2.Store(t.newHTTP2())
 	}
 	return t
 }
@@ -136,7 +148,7 @@ func (t *transport) roundTrip(target *Target, call *http1.Call) (Response, *http
 	switch {
 	case call.Upgrade != "" && t.upgrades != nil:
 		return throughPool(t.upgrades, call)
-	case t.http2 == nil:
+	case t.newHTTP2 == nil:
 		return throughPool(t.pool, call)
 	}
 	for switches := 0; ; switches++ {
@@ -161,6 +173,29 @@ func throughPool(pool *http1.Pool, call *http1.Call) (Response, *http1.Failure) 
 	return Response{Status: response.Status, Header: response.Header, ContentLength: response.ContentLength(), http1: response}, nil
 }
 
+// forget closes the connections that are idle, and those of HTTP/2 get no more requests: they end with the ones that they have.
+func (t *transport) forget() {
+	for _, pool := range []*http1.Pool{t.pool, t.upgrades} {
+		if pool != nil {
+			pool.Forget()
+		}
+	}
+	if t.newHTTP2 == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.former = append(t.former, t.http2.Swap(t.newHTTP2()))
+	for _, http2 := range t.former {
+		http2.CloseIdleConnections()
+	}
+	// What is older has closed its connections by now, or does when they have been idle for long.
+	t.former = slices.Clone(t.former[max(0, len(t.former)-mostFormer):])
+}
+
+// mostFormer is how many former transports of HTTP/2 are remembered.
+const mostFormer = 4
+
 // close closes what is idle. What is in use closes when it is done with.
 func (t *transport) close() {
 	for _, pool := range []*http1.Pool{t.pool, t.upgrades} {
@@ -168,9 +203,14 @@ func (t *transport) close() {
 			pool.Close()
 		}
 	}
-	if t.http2 != nil {
-		t.http2.CloseIdleConnections()
+	if http2 := t.http2.Load(); http2 != nil {
+		http2.CloseIdleConnections()
 	}
+	t.mu.Lock()
+	for _, http2 := range t.former {
+		http2.CloseIdleConnections()
+	}
+	t.mu.Unlock()
 	for _, spares := range []chan net.Conn{t.spareHTTP1, t.spareHTTP2} {
 		select {
 		case conn := <-spares:

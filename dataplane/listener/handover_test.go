@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +26,11 @@ func playSuccessor(role string) error {
 	if role == "dies" {
 		return errors.New("a successor that dies")
 	}
-	socket, err := sockets.Listen(context.Background(), "http", "tcp", "127.0.0.1:1")
+	role, address, _ := strings.Cut(role, " ")
+	if address == "" {
+		address = "127.0.0.1:1"
+	}
+	socket, err := sockets.Listen(context.Background(), "http", "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -35,12 +40,19 @@ func playSuccessor(role string) error {
 	if err := sockets.Close(); err != nil {
 		return err
 	}
+	if predecessor == nil {
+		return sayHello(socket)
+	}
 	if err := predecessor.Ready(); err != nil {
 		return err
 	}
 	if err := predecessor.Yielded(context.Background()); err != nil {
 		return err
 	}
+	return sayHello(socket)
+}
+
+func sayHello(socket *net.TCPListener) error {
 	conn, err := socket.Accept()
 	if err != nil {
 		return err
@@ -181,6 +193,40 @@ func TestPortsOfTheServiceManager(t *testing.T) {
 		}
 		if os.Getenv("LISTEN_FDS") != "" {
 			t.Error("children would believe that they are meant")
+		}
+	}
+}
+
+// TestAPortOfTheServiceManagerIsServed starts a process as systemd does: with the port as its first descriptor, and its own number in
+// the environment.
+func TestAPortOfTheServiceManagerIsServed(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"http", "tidegate-agent.socket"} {
+		socket := openPort(t)
+		file, err := socket.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := exec.CommandContext(t.Context(), "/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, program)
+		command.Env = append(os.Environ(), successorVariable+"=serves "+socket.Addr().String(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
+		command.ExtraFiles = []*os.File{file}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = file.Close(), socket.Close() // the port is the child's alone
+		conn, err := net.Dial("tcp", socket.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if got := line(conn); got != "successor "+strconv.Itoa(command.Process.Pid) {
+			t.Errorf("%s: %q", name, got)
+		}
+		if err := errors.Join(conn.Close(), command.Wait()); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -164,6 +164,11 @@ func showRollout(d rollout.Detail) *adminv1.Rollout {
 		TrafficPercent: d.TrafficPercent, BakeEndTime: timestamp(d.BakeEndAt), DeadlineTime: timestamp(d.DeadlineAt),
 		Author: d.Author, Message: d.Message, Expectations: d.Expectations, Shadow: showShadow(d.Shadow),
 	}
+	for _, g := range d.Gates {
+		shown.Gates = append(shown.Gates, &adminv1.GateResult{
+			Name: g.Name, DryRun: g.DryRun, Verdict: g.Verdict, Explanation: g.Explanation, Time: timestamp(g.At),
+		})
+	}
 	for _, command := range d.Possible {
 		shown.PossibleCommands = append(shown.PossibleCommands, string(command))
 	}

@@ -26,6 +26,9 @@ func Decide(now time.Time, state State) []Action {
 	if len(verdicts) > 0 {
 		actions = append(actions, RecordVerdicts{verdicts})
 	}
+	if why == "" {
+		_, why = d.askGates()
+	}
 	if why != "" {
 		return append(actions, d.rollBack(why))
 	}

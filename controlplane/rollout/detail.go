@@ -36,6 +36,8 @@ type Detail struct {
 	// Shadow is what the shadow step found, and Expectations what the change means to bring about.
 	Shadow       Shadow
 	Expectations []*configv1.Expectation `json:"-"`
+	// Gates are what the strategy's own gates say.
+	Gates []GateView
 }
 
 // AgentView is one agent's part in a rollout. State is "pending", "serving", "refused", "dropped" or "lost".
@@ -133,6 +135,7 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 		}
 	}
 	detail.addEvidence(Look(now, state))
+	detail.Gates, _ = newDecision(now, state).askGates()
 	events, err := tx.RolloutEvents(ctx, row.ID, eventsShown)
 	if err != nil {
 		return Detail{}, err

@@ -172,6 +172,10 @@ func (in *inputLine) read(s *rollout.State) {
 		s.Rollout.Expected = append(s.Rollout.Expected, rollout.Expected{
 			Route: in.value("route", ""), Metric: in.word(0), Share: float64(in.number64("percent", 0)) / 100,
 		})
+	case "answered":
+		s.Answers = append(s.Answers, rollout.Answered{
+			Gate: in.word(0), Verdict: in.word(1), Explanation: in.value("words", ""), At: in.age("age", 0), PassedAt: in.age("passed", -1),
+		})
 	case "shadow":
 		s.Shadow.Sampled, s.Shadow.Different = in.number64("sampled", 0), in.number64("different", 0)
 	case "difference":

@@ -15,6 +15,23 @@ const wholePPM = 1_000_000
 type Plan struct {
 	Steps            []Step
 	Tolerance, Alpha float64
+	Gates            []Gate
+}
+
+// Gate is a condition of the strategy that a candidate must keep.
+type Gate struct {
+	Name             string
+	DryRun, Required bool
+	// Objective is nil if the gate is an external one.
+	Objective *Objective
+}
+
+// Objective bounds the share of the candidate's requests that are bad by a metric.
+type Objective struct {
+	Metric, Route string
+	// Share is from 0 to 1.
+	Share   float64
+	Minimum uint64
 }
 
 // Step is one setting of the dials, and what must be seen before the next.
@@ -56,7 +73,7 @@ func AsTaken(strategy *configv1.Strategy, first bool) *configv1.Strategy {
 // PlanOf reads a strategy, as it is taken. Before the last step the holdback stays with stable.
 func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 	taken := AsTaken(strategy, first)
-	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha()}
+	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha(), Gates: gatesOf(taken.GetGates())}
 	for i, step := range taken.GetSteps() {
 		read, err := stepOf(step)
 		if err != nil {
@@ -76,6 +93,24 @@ func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 		plan.Steps[i].SharePPM = min(plan.Steps[i].SharePPM, most)
 	}
 	return plan, nil
+}
+
+// defaultObjectiveMinimum is how many requests an objective needs if it does not say.
+const defaultObjectiveMinimum = 100
+
+func gatesOf(list []*configv1.Gate) []Gate {
+	var gates []Gate
+	for _, gate := range list {
+		read := Gate{Name: gate.GetName(), DryRun: gate.GetDryRun(), Required: gate.GetRequired()}
+		if o := gate.GetObjective(); o != nil {
+			read.Objective = &Objective{Metric: o.GetMetric(), Route: o.GetRoute(), Share: o.GetMaxPercent() / 100, Minimum: defaultObjectiveMinimum}
+			if o.MinimumRequests != nil {
+				read.Objective.Minimum = uint64(o.GetMinimumRequests())
+			}
+		}
+		gates = append(gates, read)
+	}
+	return gates
 }
 
 // shadowOf is the step before the first: with its agents, and no traffic.

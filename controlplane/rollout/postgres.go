@@ -184,6 +184,9 @@ func loadParts(ctx context.Context, tx *store.Tx, subject store.Rollout, open []
 		return err
 	}
 	state.take(agents, members, requests, sums, verdicts)
+	if err := loadGates(ctx, tx, subject.ID, state); err != nil {
+		return err
+	}
 	return loadShadow(ctx, tx, subject.ID, state)
 }
 
@@ -200,6 +203,19 @@ func loadShadow(ctx context.Context, tx *store.Tx, rolloutID int64, state *State
 		state.Shadow.Differences = append(state.Shadow.Differences, Difference(one))
 	}
 	return nil
+}
+
+func loadGates(ctx context.Context, tx *store.Tx, rolloutID int64, state *State) error {
+	if len(state.Plan.Gates) == 0 {
+		return nil
+	}
+	answers, err := tx.Gates(ctx, rolloutID)
+	for _, a := range answers {
+		state.Answers = append(state.Answers, Answered{
+			Gate: a.Name, Verdict: a.Verdict, Explanation: a.Explanation, PassedAt: timeOf(a.PassedAt), At: timeOf(a.At),
+		})
+	}
+	return err
 }
 
 // apply writes a change under the order of locks: heads first.

@@ -31,6 +31,12 @@ func (d *decision) progress() []Action {
 	if d.now.Before(d.Rollout.ServingAt.Add(step.Bake)) {
 		return nil
 	}
+	if gate := d.awaited(); gate != "" {
+		if d.now.Before(d.deadline()) {
+			return nil
+		}
+		return d.inconclusive("gate " + gate + " has not passed in this step")
+	}
 	seen, enough := d.samples()
 	if step.ShadowPPM > 0 {
 		return d.leaveShadow(seen, enough)

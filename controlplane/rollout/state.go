@@ -138,6 +138,13 @@ type Verdict struct {
 	At                                 time.Time
 }
 
+// Answered is what an external gate said. Times that have not come are zero.
+type Answered struct {
+	Gate                 string
+	Verdict, Explanation string
+	PassedAt, At         time.Time
+}
+
 // Shadow is what a candidate decided beside live requests, in the step before the first.
 type Shadow struct {
 	// Sampled requests, and those of them that it would decide otherwise, expected ones included.
@@ -202,7 +209,9 @@ type State struct {
 	Requests []Request
 	Sums     []Sum
 	// Shadow is what the candidate decided beside live requests.
-	Shadow   Shadow
+	Shadow Shadow
+	// Answers are what external gates said last.
+	Answers  []Answered
 	Verdicts []Verdict
 	// ClockOffset is by how much the store's clock was set by now, forth and back.
 	ClockOffset time.Duration

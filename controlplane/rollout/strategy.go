@@ -140,10 +140,29 @@ func Validate(strategy *configv1.Strategy) ([]configv1.FieldViolation, error) {
 	if shadow := full.GetShadow(); shadow != nil {
 		violations = append(violations, checkTimes("shadow.", shadow.GetBake(), shadow.GetMaximumDuration())...)
 	}
+	violations = append(violations, checkGates(full.GetGates())...)
 	for i, step := range full.GetSteps() {
 		violations = append(violations, checkTimes(fmt.Sprintf("steps[%d].", i), step.GetBake(), step.GetMaximumDuration())...)
 	}
 	return violations, nil
+}
+
+func checkGates(gates []*configv1.Gate) []configv1.FieldViolation {
+	var violations []configv1.FieldViolation
+	seen := map[string]bool{}
+	for i, gate := range gates {
+		at := fmt.Sprintf("gates[%d].", i)
+		if seen[gate.GetName()] {
+			violations = append(violations, configv1.FieldViolation{Field: at + "name", Rule: "gate.name", Message: "is the name of another gate too"})
+		}
+		seen[gate.GetName()] = true
+		if gate.GetRequired() && gate.GetObjective() != nil {
+			violations = append(violations, configv1.FieldViolation{
+				Field: at + "required", Rule: "gate.required", Message: "is for gates that may have no answer: prometheus and webhook",
+			})
+		}
+	}
+	return violations
 }
 
 func checkTimes(at, bakeText, longestText string) []configv1.FieldViolation {

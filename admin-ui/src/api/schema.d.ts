@@ -1662,6 +1662,32 @@ export interface components {
             time_zone?: string;
             to?: string;
         };
+        /** @description Gate is a condition that a candidate must keep. One that fails takes the candidate back, at any step and at once. */
+        Gate: {
+            /** @description It reports, and does not act. */
+            dry_run?: boolean;
+            /** @description What people see. */
+            name: string;
+            objective?: components["schemas"]["ObjectiveGate"];
+            prometheus?: components["schemas"]["PrometheusGate"];
+            /**
+             * @description No step ends before the gate has passed since the step began, or the step's maximum_duration is over. Only with prometheus and
+             *     webhook, which may have no answer.
+             */
+            required?: boolean;
+            webhook?: components["schemas"]["WebhookGate"];
+        } & (unknown | unknown | unknown);
+        /** @description GateResult is what a gate of the strategy said last. */
+        GateResult: {
+            /** @description It does not act. */
+            dry_run?: boolean;
+            explanation?: string;
+            name?: string;
+            /** Format: date-time */
+            time?: string;
+            /** @description "pass", "fail" or "inconclusive". */
+            verdict?: string;
+        };
         /** @description HashOn is the part of a request that decides its target. */
         HashOn: {
             /** @description True: the client's address. */
@@ -1912,6 +1938,23 @@ export interface components {
             /** @description The name of the service. */
             service: string;
         };
+        /** @description ObjectiveGate bounds the share of the candidate's requests that are bad, whatever the control's is. */
+        ObjectiveGate: {
+            /**
+             * Format: double
+             * @description The largest share. In percent.
+             */
+            max_percent?: number;
+            /** @description "errors" (5xx and what the gateway answered by itself), "upstream_5xx", "gateway." and a reason, or "slower." and a quantile. */
+            metric?: string;
+            /**
+             * Format: int64
+             * @description How many candidate requests there must be. Default 100.
+             */
+            minimum_requests?: number;
+            /** @description Default: all routes together. */
+            route?: string;
+        };
         /**
          * @description OutlierDetection leaves a target out whose requests fail. After that one request tries it; if it fails too, the target is left
          *     out for twice as long. If all are left out, requests are sent to them all the same.
@@ -2039,6 +2082,27 @@ export interface components {
                 /** @description A stable name of the rule. */
                 rule: string;
             }[];
+        };
+        /**
+         * @description PrometheusGate asks a Prometheus server, and fails when the answer lies out of bounds. The query must give one value. In it
+         *     "$rollout", "$revision", "$stable" and "$fleet" stand for what they say.
+         */
+        PrometheusGate: {
+            /**
+             * Format: int64
+             * @description So many answers in a row must be out of bounds. Default 1.
+             */
+            failures?: number;
+            /** @description The pause between two questions. Default 15s. */
+            interval?: string;
+            /** Format: double */
+            max?: number;
+            /** Format: double */
+            min?: number;
+            /** @description In PromQL. */
+            query: string;
+            /** @description "http://prometheus:9090". */
+            url: string;
         };
         /** @description PublishOptions are what a publish may ask for, or must say that it means. */
         PublishOptions: {
@@ -2218,6 +2282,8 @@ export interface components {
             evidence?: components["schemas"]["Evidence"][];
             /** @description What its change means to bring about. */
             expectations?: components["schemas"]["Expectation"][];
+            /** @description What the strategy's own gates say. */
+            gates?: components["schemas"]["GateResult"][];
             id?: string;
             message?: string;
             /** @description What can be asked of it now: "pause", "resume", "promote", "promote_full", "approve", "abort". */
@@ -2569,6 +2635,8 @@ export interface components {
              * @description The probability of taking back a good candidate, over the whole rollout. Default 0.01.
              */
             alpha?: number;
+            /** @description What must hold beside the comparison. */
+            gates?: components["schemas"]["Gate"][];
             /**
              * Format: double
              * @description The share of a candidate agent's traffic that stays on stable until the last step, so that there is always a
@@ -2743,6 +2811,15 @@ export interface components {
         Warning: {
             message?: string;
             resource?: string;
+        };
+        /**
+         * @description WebhookGate posts the rollout as JSON to a URL, which answers 200 with {"verdict": "pass", "fail" or "inconclusive", "reason": "…"}.
+         *     Any other answer, or none, is inconclusive.
+         */
+        WebhookGate: {
+            /** @description The pause between two questions. Default 15s. */
+            interval?: string;
+            url: string;
         };
         /** @description ZoneAwareness keeps traffic in the agent's zone. */
         ZoneAwareness: {

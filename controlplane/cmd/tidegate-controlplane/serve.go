@@ -16,6 +16,7 @@ import (
 	"tidegate.dev/controlplane/admin"
 	"tidegate.dev/controlplane/config"
 	"tidegate.dev/controlplane/fleet"
+	"tidegate.dev/controlplane/gates"
 	"tidegate.dev/controlplane/identity"
 	"tidegate.dev/controlplane/keyring"
 	"tidegate.dev/controlplane/rollout"
@@ -74,6 +75,7 @@ type parts struct {
 	collector  *telemetry.Collector
 	retention  *telemetry.Retention
 	issuance   *acme.Manager
+	gates      *gates.Runner
 	metrics    *prometheus.Registry
 	log        *slog.Logger
 }
@@ -88,6 +90,7 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 		Holder: f.Replica + "/" + rand.Text(), Log: log,
 	})
 	p.issuance = acme.NewManager(acme.Config{Store: opened, Keyring: keys, Log: log, UserAgent: "tidegate/" + version})
+	p.gates = gates.NewRunner(gates.Config{Store: opened, Log: log, UserAgent: "tidegate/" + version})
 	console, err := adminui.Files()
 	if err != nil {
 		return nil, fmt.Errorf("reading the console: %w", err)
@@ -142,6 +145,7 @@ func (p *parts) run(ctx context.Context, addresses *listeners) error {
 	start("telemetry collector", p.collector.Run)
 	start("telemetry retention", p.retention.Run)
 	start("certificates", p.issuance.Run)
+	start("gates", p.gates.Run)
 	start("idempotency keys", func(ctx context.Context) error { return forgetRequests(ctx, p.store, p.log) })
 	return group.Wait()
 }

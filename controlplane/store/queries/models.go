@@ -287,6 +287,17 @@ type RolloutEvidence struct {
 	Control   int64
 }
 
+type RolloutGate struct {
+	RolloutID   int64
+	Name        string
+	AskedAt     time.Time
+	Verdict     string
+	Explanation string
+	Failures    int32
+	PassedAt    *time.Time
+	At          *time.Time
+}
+
 type RolloutMember struct {
 	RolloutID int64
 	AgentID   string

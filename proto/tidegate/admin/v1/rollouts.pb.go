@@ -140,7 +140,9 @@ type Rollout struct {
 	// What can be asked of it now: "pause", "resume", "promote", "promote_full", "approve", "abort".
 	PossibleCommands []string `protobuf:"bytes,23,rep,name=possible_commands,json=possibleCommands,proto3" json:"possible_commands,omitempty"`
 	// What its change means to bring about.
-	Expectations  []*v1.Expectation `protobuf:"bytes,24,rep,name=expectations,proto3" json:"expectations,omitempty"`
+	Expectations []*v1.Expectation `protobuf:"bytes,24,rep,name=expectations,proto3" json:"expectations,omitempty"`
+	// What the strategy's own gates say.
+	Gates         []*GateResult `protobuf:"bytes,25,rep,name=gates,proto3" json:"gates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -343,6 +345,92 @@ func (x *Rollout) GetExpectations() []*v1.Expectation {
 	return nil
 }
 
+func (x *Rollout) GetGates() []*GateResult {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+// GateResult is what a gate of the strategy said last.
+type GateResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// It does not act.
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// "pass", "fail" or "inconclusive".
+	Verdict       string                 `protobuf:"bytes,3,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Explanation   string                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GateResult) Reset() {
+	*x = GateResult{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GateResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GateResult) ProtoMessage() {}
+
+func (x *GateResult) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GateResult.ProtoReflect.Descriptor instead.
+func (*GateResult) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GateResult) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GateResult) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *GateResult) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *GateResult) GetExplanation() string {
+	if x != nil {
+		return x.Explanation
+	}
+	return ""
+}
+
+func (x *GateResult) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // ShadowResult is what the candidate decided beside live requests.
 type ShadowResult struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -359,7 +447,7 @@ type ShadowResult struct {
 
 func (x *ShadowResult) Reset() {
 	*x = ShadowResult{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +459,7 @@ func (x *ShadowResult) String() string {
 func (*ShadowResult) ProtoMessage() {}
 
 func (x *ShadowResult) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[2]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +472,7 @@ func (x *ShadowResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowResult.ProtoReflect.Descriptor instead.
 func (*ShadowResult) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ShadowResult) GetSampled() int64 {
@@ -430,7 +518,7 @@ type ShadowDifference struct {
 
 func (x *ShadowDifference) Reset() {
 	*x = ShadowDifference{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +530,7 @@ func (x *ShadowDifference) String() string {
 func (*ShadowDifference) ProtoMessage() {}
 
 func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[3]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +543,7 @@ func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowDifference.ProtoReflect.Descriptor instead.
 func (*ShadowDifference) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ShadowDifference) GetStableRoute() string {
@@ -514,7 +602,7 @@ type RolloutAgent struct {
 
 func (x *RolloutAgent) Reset() {
 	*x = RolloutAgent{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +614,7 @@ func (x *RolloutAgent) String() string {
 func (*RolloutAgent) ProtoMessage() {}
 
 func (x *RolloutAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[4]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +627,7 @@ func (x *RolloutAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAgent.ProtoReflect.Descriptor instead.
 func (*RolloutAgent) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RolloutAgent) GetAgent() string {
@@ -596,7 +684,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +696,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[5]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +709,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Evidence) GetMetric() string {
@@ -725,7 +813,7 @@ type RolloutEvent struct {
 
 func (x *RolloutEvent) Reset() {
 	*x = RolloutEvent{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +825,7 @@ func (x *RolloutEvent) String() string {
 func (*RolloutEvent) ProtoMessage() {}
 
 func (x *RolloutEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[6]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +838,7 @@ func (x *RolloutEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutEvent.ProtoReflect.Descriptor instead.
 func (*RolloutEvent) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RolloutEvent) GetTime() *timestamppb.Timestamp {
@@ -801,7 +889,7 @@ type ListRolloutsRequest struct {
 
 func (x *ListRolloutsRequest) Reset() {
 	*x = ListRolloutsRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +901,7 @@ func (x *ListRolloutsRequest) String() string {
 func (*ListRolloutsRequest) ProtoMessage() {}
 
 func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +914,7 @@ func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsRequest.ProtoReflect.Descriptor instead.
 func (*ListRolloutsRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRolloutsRequest) GetFleet() string {
@@ -868,7 +956,7 @@ type ListRolloutsResponse struct {
 
 func (x *ListRolloutsResponse) Reset() {
 	*x = ListRolloutsResponse{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +968,7 @@ func (x *ListRolloutsResponse) String() string {
 func (*ListRolloutsResponse) ProtoMessage() {}
 
 func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +981,7 @@ func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsResponse.ProtoReflect.Descriptor instead.
 func (*ListRolloutsResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListRolloutsResponse) GetRollouts() []*Rollout {
@@ -920,7 +1008,7 @@ type GetRolloutRequest struct {
 
 func (x *GetRolloutRequest) Reset() {
 	*x = GetRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1020,7 @@ func (x *GetRolloutRequest) String() string {
 func (*GetRolloutRequest) ProtoMessage() {}
 
 func (x *GetRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1033,7 @@ func (x *GetRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRolloutRequest.ProtoReflect.Descriptor instead.
 func (*GetRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetRolloutRequest) GetFleet() string {
@@ -972,7 +1060,7 @@ type WatchRolloutRequest struct {
 
 func (x *WatchRolloutRequest) Reset() {
 	*x = WatchRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1072,7 @@ func (x *WatchRolloutRequest) String() string {
 func (*WatchRolloutRequest) ProtoMessage() {}
 
 func (x *WatchRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1085,7 @@ func (x *WatchRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRolloutRequest.ProtoReflect.Descriptor instead.
 func (*WatchRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchRolloutRequest) GetFleet() string {
@@ -1025,7 +1113,7 @@ type PauseRolloutRequest struct {
 
 func (x *PauseRolloutRequest) Reset() {
 	*x = PauseRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1125,7 @@ func (x *PauseRolloutRequest) String() string {
 func (*PauseRolloutRequest) ProtoMessage() {}
 
 func (x *PauseRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1138,7 @@ func (x *PauseRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRolloutRequest.ProtoReflect.Descriptor instead.
 func (*PauseRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PauseRolloutRequest) GetFleet() string {
@@ -1085,7 +1173,7 @@ type ResumeRolloutRequest struct {
 
 func (x *ResumeRolloutRequest) Reset() {
 	*x = ResumeRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1185,7 @@ func (x *ResumeRolloutRequest) String() string {
 func (*ResumeRolloutRequest) ProtoMessage() {}
 
 func (x *ResumeRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1198,7 @@ func (x *ResumeRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRolloutRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeRolloutRequest) GetFleet() string {
@@ -1147,7 +1235,7 @@ type PromoteRolloutRequest struct {
 
 func (x *PromoteRolloutRequest) Reset() {
 	*x = PromoteRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1247,7 @@ func (x *PromoteRolloutRequest) String() string {
 func (*PromoteRolloutRequest) ProtoMessage() {}
 
 func (x *PromoteRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1260,7 @@ func (x *PromoteRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRolloutRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PromoteRolloutRequest) GetFleet() string {
@@ -1214,7 +1302,7 @@ type ApproveRolloutRequest struct {
 
 func (x *ApproveRolloutRequest) Reset() {
 	*x = ApproveRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1314,7 @@ func (x *ApproveRolloutRequest) String() string {
 func (*ApproveRolloutRequest) ProtoMessage() {}
 
 func (x *ApproveRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1327,7 @@ func (x *ApproveRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRolloutRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveRolloutRequest) GetFleet() string {
@@ -1274,7 +1362,7 @@ type AbortRolloutRequest struct {
 
 func (x *AbortRolloutRequest) Reset() {
 	*x = AbortRolloutRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1374,7 @@ func (x *AbortRolloutRequest) String() string {
 func (*AbortRolloutRequest) ProtoMessage() {}
 
 func (x *AbortRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1387,7 @@ func (x *AbortRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRolloutRequest.ProtoReflect.Descriptor instead.
 func (*AbortRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AbortRolloutRequest) GetFleet() string {
@@ -1332,7 +1420,7 @@ type ListStrategiesRequest struct {
 
 func (x *ListStrategiesRequest) Reset() {
 	*x = ListStrategiesRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1432,7 @@ func (x *ListStrategiesRequest) String() string {
 func (*ListStrategiesRequest) ProtoMessage() {}
 
 func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1445,7 @@ func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesRequest.ProtoReflect.Descriptor instead.
 func (*ListStrategiesRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListStrategiesRequest) GetFleet() string {
@@ -1376,7 +1464,7 @@ type ListStrategiesResponse struct {
 
 func (x *ListStrategiesResponse) Reset() {
 	*x = ListStrategiesResponse{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1476,7 @@ func (x *ListStrategiesResponse) String() string {
 func (*ListStrategiesResponse) ProtoMessage() {}
 
 func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1489,7 @@ func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesResponse.ProtoReflect.Descriptor instead.
 func (*ListStrategiesResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListStrategiesResponse) GetStrategies() []*Strategy {
@@ -1421,7 +1509,7 @@ type GetStrategyRequest struct {
 
 func (x *GetStrategyRequest) Reset() {
 	*x = GetStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1521,7 @@ func (x *GetStrategyRequest) String() string {
 func (*GetStrategyRequest) ProtoMessage() {}
 
 func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1534,7 @@ func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStrategyRequest.ProtoReflect.Descriptor instead.
 func (*GetStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetStrategyRequest) GetFleet() string {
@@ -1474,7 +1562,7 @@ type UpsertStrategyRequest struct {
 
 func (x *UpsertStrategyRequest) Reset() {
 	*x = UpsertStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1574,7 @@ func (x *UpsertStrategyRequest) String() string {
 func (*UpsertStrategyRequest) ProtoMessage() {}
 
 func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1587,7 @@ func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertStrategyRequest.ProtoReflect.Descriptor instead.
 func (*UpsertStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{19}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UpsertStrategyRequest) GetFleet() string {
@@ -1533,7 +1621,7 @@ type DeleteStrategyRequest struct {
 
 func (x *DeleteStrategyRequest) Reset() {
 	*x = DeleteStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1633,7 @@ func (x *DeleteStrategyRequest) String() string {
 func (*DeleteStrategyRequest) ProtoMessage() {}
 
 func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1646,7 @@ func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStrategyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{20}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteStrategyRequest) GetFleet() string {
@@ -1586,7 +1674,7 @@ const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\bbuilt_in\x18\x03 \x01(\bB\x03\xe0A\x03R\abuiltIn\x12\x1d\n" +
 	"\n" +
 	"is_default\x18\x04 \x01(\bR\tisDefault\x12\x17\n" +
-	"\x04etag\x18\x05 \x01(\tB\x03\xe0A\x03R\x04etag\"\x9b\b\n" +
+	"\x04etag\x18\x05 \x01(\tB\x03\xe0A\x03R\x04etag\"\xd0\b\n" +
 	"\aRollout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12'\n" +
@@ -1613,7 +1701,15 @@ const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\amessage\x18\x15 \x01(\tR\amessage\x127\n" +
 	"\x06shadow\x18\x16 \x01(\v2\x1f.tidegate.admin.v1.ShadowResultR\x06shadow\x12+\n" +
 	"\x11possible_commands\x18\x17 \x03(\tR\x10possibleCommands\x12C\n" +
-	"\fexpectations\x18\x18 \x03(\v2\x1f.tidegate.config.v1.ExpectationR\fexpectations\"\xcc\x01\n" +
+	"\fexpectations\x18\x18 \x03(\v2\x1f.tidegate.config.v1.ExpectationR\fexpectations\x123\n" +
+	"\x05gates\x18\x19 \x03(\v2\x1d.tidegate.admin.v1.GateResultR\x05gates\"\xa5\x01\n" +
+	"\n" +
+	"GateResult\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x18\n" +
+	"\averdict\x18\x03 \x01(\tR\averdict\x12 \n" +
+	"\vexplanation\x18\x04 \x01(\tR\vexplanation\x12.\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xcc\x01\n" +
 	"\fShadowResult\x12\x18\n" +
 	"\asampled\x18\x01 \x01(\x03R\asampled\x12\x1c\n" +
 	"\tdifferent\x18\x02 \x01(\x03R\tdifferent\x12E\n" +
@@ -1735,82 +1831,85 @@ func file_tidegate_admin_v1_rollouts_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_rollouts_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tidegate_admin_v1_rollouts_proto_goTypes = []any{
 	(*Strategy)(nil),               // 0: tidegate.admin.v1.Strategy
 	(*Rollout)(nil),                // 1: tidegate.admin.v1.Rollout
-	(*ShadowResult)(nil),           // 2: tidegate.admin.v1.ShadowResult
-	(*ShadowDifference)(nil),       // 3: tidegate.admin.v1.ShadowDifference
-	(*RolloutAgent)(nil),           // 4: tidegate.admin.v1.RolloutAgent
-	(*Evidence)(nil),               // 5: tidegate.admin.v1.Evidence
-	(*RolloutEvent)(nil),           // 6: tidegate.admin.v1.RolloutEvent
-	(*ListRolloutsRequest)(nil),    // 7: tidegate.admin.v1.ListRolloutsRequest
-	(*ListRolloutsResponse)(nil),   // 8: tidegate.admin.v1.ListRolloutsResponse
-	(*GetRolloutRequest)(nil),      // 9: tidegate.admin.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),    // 10: tidegate.admin.v1.WatchRolloutRequest
-	(*PauseRolloutRequest)(nil),    // 11: tidegate.admin.v1.PauseRolloutRequest
-	(*ResumeRolloutRequest)(nil),   // 12: tidegate.admin.v1.ResumeRolloutRequest
-	(*PromoteRolloutRequest)(nil),  // 13: tidegate.admin.v1.PromoteRolloutRequest
-	(*ApproveRolloutRequest)(nil),  // 14: tidegate.admin.v1.ApproveRolloutRequest
-	(*AbortRolloutRequest)(nil),    // 15: tidegate.admin.v1.AbortRolloutRequest
-	(*ListStrategiesRequest)(nil),  // 16: tidegate.admin.v1.ListStrategiesRequest
-	(*ListStrategiesResponse)(nil), // 17: tidegate.admin.v1.ListStrategiesResponse
-	(*GetStrategyRequest)(nil),     // 18: tidegate.admin.v1.GetStrategyRequest
-	(*UpsertStrategyRequest)(nil),  // 19: tidegate.admin.v1.UpsertStrategyRequest
-	(*DeleteStrategyRequest)(nil),  // 20: tidegate.admin.v1.DeleteStrategyRequest
-	(*v1.Strategy)(nil),            // 21: tidegate.config.v1.Strategy
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
-	(*v1.Expectation)(nil),         // 23: tidegate.config.v1.Expectation
-	(*emptypb.Empty)(nil),          // 24: google.protobuf.Empty
+	(*GateResult)(nil),             // 2: tidegate.admin.v1.GateResult
+	(*ShadowResult)(nil),           // 3: tidegate.admin.v1.ShadowResult
+	(*ShadowDifference)(nil),       // 4: tidegate.admin.v1.ShadowDifference
+	(*RolloutAgent)(nil),           // 5: tidegate.admin.v1.RolloutAgent
+	(*Evidence)(nil),               // 6: tidegate.admin.v1.Evidence
+	(*RolloutEvent)(nil),           // 7: tidegate.admin.v1.RolloutEvent
+	(*ListRolloutsRequest)(nil),    // 8: tidegate.admin.v1.ListRolloutsRequest
+	(*ListRolloutsResponse)(nil),   // 9: tidegate.admin.v1.ListRolloutsResponse
+	(*GetRolloutRequest)(nil),      // 10: tidegate.admin.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),    // 11: tidegate.admin.v1.WatchRolloutRequest
+	(*PauseRolloutRequest)(nil),    // 12: tidegate.admin.v1.PauseRolloutRequest
+	(*ResumeRolloutRequest)(nil),   // 13: tidegate.admin.v1.ResumeRolloutRequest
+	(*PromoteRolloutRequest)(nil),  // 14: tidegate.admin.v1.PromoteRolloutRequest
+	(*ApproveRolloutRequest)(nil),  // 15: tidegate.admin.v1.ApproveRolloutRequest
+	(*AbortRolloutRequest)(nil),    // 16: tidegate.admin.v1.AbortRolloutRequest
+	(*ListStrategiesRequest)(nil),  // 17: tidegate.admin.v1.ListStrategiesRequest
+	(*ListStrategiesResponse)(nil), // 18: tidegate.admin.v1.ListStrategiesResponse
+	(*GetStrategyRequest)(nil),     // 19: tidegate.admin.v1.GetStrategyRequest
+	(*UpsertStrategyRequest)(nil),  // 20: tidegate.admin.v1.UpsertStrategyRequest
+	(*DeleteStrategyRequest)(nil),  // 21: tidegate.admin.v1.DeleteStrategyRequest
+	(*v1.Strategy)(nil),            // 22: tidegate.config.v1.Strategy
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(*v1.Expectation)(nil),         // 24: tidegate.config.v1.Expectation
+	(*emptypb.Empty)(nil),          // 25: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_rollouts_proto_depIdxs = []int32{
-	21, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
-	21, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
-	22, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
-	22, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
-	22, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 5: tidegate.admin.v1.Rollout.agents:type_name -> tidegate.admin.v1.RolloutAgent
-	5,  // 6: tidegate.admin.v1.Rollout.evidence:type_name -> tidegate.admin.v1.Evidence
-	6,  // 7: tidegate.admin.v1.Rollout.events:type_name -> tidegate.admin.v1.RolloutEvent
-	22, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
-	22, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
-	2,  // 10: tidegate.admin.v1.Rollout.shadow:type_name -> tidegate.admin.v1.ShadowResult
-	23, // 11: tidegate.admin.v1.Rollout.expectations:type_name -> tidegate.config.v1.Expectation
-	3,  // 12: tidegate.admin.v1.ShadowResult.differences:type_name -> tidegate.admin.v1.ShadowDifference
-	23, // 13: tidegate.admin.v1.ShadowResult.proposals:type_name -> tidegate.config.v1.Expectation
-	22, // 14: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
-	1,  // 15: tidegate.admin.v1.ListRolloutsResponse.rollouts:type_name -> tidegate.admin.v1.Rollout
-	0,  // 16: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
-	0,  // 17: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
-	7,  // 18: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
-	9,  // 19: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
-	10, // 20: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
-	11, // 21: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
-	12, // 22: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
-	13, // 23: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
-	14, // 24: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
-	15, // 25: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
-	16, // 26: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
-	18, // 27: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
-	19, // 28: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
-	20, // 29: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
-	8,  // 30: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
-	1,  // 31: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 32: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 33: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 34: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 35: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 36: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 37: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
-	17, // 38: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
-	0,  // 39: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
-	0,  // 40: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
-	24, // 41: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
-	30, // [30:42] is the sub-list for method output_type
-	18, // [18:30] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	22, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
+	22, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
+	23, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
+	23, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
+	23, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
+	5,  // 5: tidegate.admin.v1.Rollout.agents:type_name -> tidegate.admin.v1.RolloutAgent
+	6,  // 6: tidegate.admin.v1.Rollout.evidence:type_name -> tidegate.admin.v1.Evidence
+	7,  // 7: tidegate.admin.v1.Rollout.events:type_name -> tidegate.admin.v1.RolloutEvent
+	23, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
+	23, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
+	3,  // 10: tidegate.admin.v1.Rollout.shadow:type_name -> tidegate.admin.v1.ShadowResult
+	24, // 11: tidegate.admin.v1.Rollout.expectations:type_name -> tidegate.config.v1.Expectation
+	2,  // 12: tidegate.admin.v1.Rollout.gates:type_name -> tidegate.admin.v1.GateResult
+	23, // 13: tidegate.admin.v1.GateResult.time:type_name -> google.protobuf.Timestamp
+	4,  // 14: tidegate.admin.v1.ShadowResult.differences:type_name -> tidegate.admin.v1.ShadowDifference
+	24, // 15: tidegate.admin.v1.ShadowResult.proposals:type_name -> tidegate.config.v1.Expectation
+	23, // 16: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
+	1,  // 17: tidegate.admin.v1.ListRolloutsResponse.rollouts:type_name -> tidegate.admin.v1.Rollout
+	0,  // 18: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
+	0,  // 19: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
+	8,  // 20: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
+	10, // 21: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
+	11, // 22: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
+	12, // 23: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
+	13, // 24: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
+	14, // 25: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
+	15, // 26: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
+	16, // 27: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
+	17, // 28: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
+	19, // 29: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
+	20, // 30: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
+	21, // 31: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
+	9,  // 32: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
+	1,  // 33: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 34: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 35: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 36: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 37: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 38: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 39: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
+	18, // 40: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
+	0,  // 41: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
+	0,  // 42: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
+	25, // 43: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
+	32, // [32:44] is the sub-list for method output_type
+	20, // [20:32] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_rollouts_proto_init() }
@@ -1824,7 +1923,7 @@ func file_tidegate_admin_v1_rollouts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_rollouts_proto_rawDesc), len(file_tidegate_admin_v1_rollouts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

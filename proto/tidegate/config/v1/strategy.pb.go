@@ -34,7 +34,9 @@ type Strategy struct {
 	// The probability of taking back a good candidate, over the whole rollout. Default 0.01.
 	Alpha *float64 `protobuf:"fixed64,4,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
 	// A step before the first, in which the candidate serves nothing. Default: none.
-	Shadow        *Shadow `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	Shadow *Shadow `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	// What must hold beside the comparison.
+	Gates         []*Gate `protobuf:"bytes,6,rep,name=gates,proto3" json:"gates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +106,358 @@ func (x *Strategy) GetShadow() *Shadow {
 	return nil
 }
 
+func (x *Strategy) GetGates() []*Gate {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+// Gate is a condition that a candidate must keep. One that fails takes the candidate back, at any step and at once.
+type Gate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What people see.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// It reports, and does not act.
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// No step ends before the gate has passed since the step began, or the step's maximum_duration is over. Only with prometheus and
+	// webhook, which may have no answer.
+	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	// Types that are valid to be assigned to Check:
+	//
+	//	*Gate_Objective
+	//	*Gate_Prometheus
+	//	*Gate_Webhook
+	Check         isGate_Check `protobuf_oneof:"check"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gate) Reset() {
+	*x = Gate{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gate) ProtoMessage() {}
+
+func (x *Gate) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
+func (*Gate) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Gate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Gate) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *Gate) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *Gate) GetCheck() isGate_Check {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
+func (x *Gate) GetObjective() *ObjectiveGate {
+	if x != nil {
+		if x, ok := x.Check.(*Gate_Objective); ok {
+			return x.Objective
+		}
+	}
+	return nil
+}
+
+func (x *Gate) GetPrometheus() *PrometheusGate {
+	if x != nil {
+		if x, ok := x.Check.(*Gate_Prometheus); ok {
+			return x.Prometheus
+		}
+	}
+	return nil
+}
+
+func (x *Gate) GetWebhook() *WebhookGate {
+	if x != nil {
+		if x, ok := x.Check.(*Gate_Webhook); ok {
+			return x.Webhook
+		}
+	}
+	return nil
+}
+
+type isGate_Check interface {
+	isGate_Check()
+}
+
+type Gate_Objective struct {
+	Objective *ObjectiveGate `protobuf:"bytes,4,opt,name=objective,proto3,oneof"`
+}
+
+type Gate_Prometheus struct {
+	Prometheus *PrometheusGate `protobuf:"bytes,5,opt,name=prometheus,proto3,oneof"`
+}
+
+type Gate_Webhook struct {
+	Webhook *WebhookGate `protobuf:"bytes,6,opt,name=webhook,proto3,oneof"`
+}
+
+func (*Gate_Objective) isGate_Check() {}
+
+func (*Gate_Prometheus) isGate_Check() {}
+
+func (*Gate_Webhook) isGate_Check() {}
+
+// ObjectiveGate bounds the share of the candidate's requests that are bad, whatever the control's is.
+type ObjectiveGate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "errors" (5xx and what the gateway answered by itself), "upstream_5xx", "gateway." and a reason, or "slower." and a quantile.
+	Metric string `protobuf:"bytes,1,opt,name=metric,proto3" json:"metric,omitempty"`
+	// Default: all routes together.
+	Route string `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	// The largest share. In percent.
+	MaxPercent float64 `protobuf:"fixed64,3,opt,name=max_percent,json=maxPercent,proto3" json:"max_percent,omitempty"`
+	// How many candidate requests there must be. Default 100.
+	MinimumRequests *uint32 `protobuf:"varint,4,opt,name=minimum_requests,json=minimumRequests,proto3,oneof" json:"minimum_requests,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ObjectiveGate) Reset() {
+	*x = ObjectiveGate{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectiveGate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectiveGate) ProtoMessage() {}
+
+func (x *ObjectiveGate) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectiveGate.ProtoReflect.Descriptor instead.
+func (*ObjectiveGate) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ObjectiveGate) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *ObjectiveGate) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *ObjectiveGate) GetMaxPercent() float64 {
+	if x != nil {
+		return x.MaxPercent
+	}
+	return 0
+}
+
+func (x *ObjectiveGate) GetMinimumRequests() uint32 {
+	if x != nil && x.MinimumRequests != nil {
+		return *x.MinimumRequests
+	}
+	return 0
+}
+
+// PrometheusGate asks a Prometheus server, and fails when the answer lies out of bounds. The query must give one value. In it
+// "$rollout", "$revision", "$stable" and "$fleet" stand for what they say.
+type PrometheusGate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "http://prometheus:9090".
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// In PromQL.
+	Query string   `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Min   *float64 `protobuf:"fixed64,3,opt,name=min,proto3,oneof" json:"min,omitempty"`
+	Max   *float64 `protobuf:"fixed64,4,opt,name=max,proto3,oneof" json:"max,omitempty"`
+	// The pause between two questions. Default 15s.
+	Interval string `protobuf:"bytes,5,opt,name=interval,proto3" json:"interval,omitempty"`
+	// So many answers in a row must be out of bounds. Default 1.
+	Failures      uint32 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrometheusGate) Reset() {
+	*x = PrometheusGate{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrometheusGate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrometheusGate) ProtoMessage() {}
+
+func (x *PrometheusGate) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrometheusGate.ProtoReflect.Descriptor instead.
+func (*PrometheusGate) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PrometheusGate) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *PrometheusGate) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *PrometheusGate) GetMin() float64 {
+	if x != nil && x.Min != nil {
+		return *x.Min
+	}
+	return 0
+}
+
+func (x *PrometheusGate) GetMax() float64 {
+	if x != nil && x.Max != nil {
+		return *x.Max
+	}
+	return 0
+}
+
+func (x *PrometheusGate) GetInterval() string {
+	if x != nil {
+		return x.Interval
+	}
+	return ""
+}
+
+func (x *PrometheusGate) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+// WebhookGate posts the rollout as JSON to a URL, which answers 200 with {"verdict": "pass", "fail" or "inconclusive", "reason": "…"}.
+// Any other answer, or none, is inconclusive.
+type WebhookGate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Url   string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// The pause between two questions. Default 15s.
+	Interval      string `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookGate) Reset() {
+	*x = WebhookGate{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookGate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookGate) ProtoMessage() {}
+
+func (x *WebhookGate) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookGate.ProtoReflect.Descriptor instead.
+func (*WebhookGate) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *WebhookGate) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *WebhookGate) GetInterval() string {
+	if x != nil {
+		return x.Interval
+	}
+	return ""
+}
+
 // Shadow lets the agents of the first step decide with the candidate too, beside what they decide with stable, on a sample of live
 // requests: route, authentication, authorization, limits, service. Nothing comes of it but the differences, which are counted and
 // shown with examples.
@@ -128,7 +482,7 @@ type Shadow struct {
 
 func (x *Shadow) Reset() {
 	*x = Shadow{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -140,7 +494,7 @@ func (x *Shadow) String() string {
 func (*Shadow) ProtoMessage() {}
 
 func (x *Shadow) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -153,7 +507,7 @@ func (x *Shadow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shadow.ProtoReflect.Descriptor instead.
 func (*Shadow) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Shadow) GetSamplePercent() float64 {
@@ -224,7 +578,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +590,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +603,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Step) GetAgents() uint32 {
@@ -312,18 +666,49 @@ var File_tidegate_config_v1_strategy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\n" +
-	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xe0\x02\n" +
+	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x9a\x03\n" +
 	"\bStrategy\x12:\n" +
 	"\x05steps\x18\x01 \x03(\v2\x18.tidegate.config.v1.StepB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10 R\x05steps\x12G\n" +
 	"\x10holdback_percent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00I@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0fholdbackPercent\x88\x01\x01\x12:\n" +
 	"\ttolerance\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\xf0?H\x01R\ttolerance\x88\x01\x01\x122\n" +
 	"\x05alpha\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x02R\x05alpha\x88\x01\x01\x122\n" +
-	"\x06shadow\x18\x05 \x01(\v2\x1a.tidegate.config.v1.ShadowR\x06shadowB\x13\n" +
+	"\x06shadow\x18\x05 \x01(\v2\x1a.tidegate.config.v1.ShadowR\x06shadow\x128\n" +
+	"\x05gates\x18\x06 \x03(\v2\x18.tidegate.config.v1.GateB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05gatesB\x13\n" +
 	"\x11_holdback_percentB\f\n" +
 	"\n" +
 	"_toleranceB\b\n" +
-	"\x06_alpha\"\x8a\x03\n" +
+	"\x06_alpha\"\xb3\x02\n" +
+	"\x04Gate\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x1a\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\x12A\n" +
+	"\tobjective\x18\x04 \x01(\v2!.tidegate.config.v1.ObjectiveGateH\x00R\tobjective\x12D\n" +
+	"\n" +
+	"prometheus\x18\x05 \x01(\v2\".tidegate.config.v1.PrometheusGateH\x00R\n" +
+	"prometheus\x12;\n" +
+	"\awebhook\x18\x06 \x01(\v2\x1f.tidegate.config.v1.WebhookGateH\x00R\awebhookB\x0e\n" +
+	"\x05check\x12\x05\xbaH\x02\b\x01\"\x94\x02\n" +
+	"\rObjectiveGate\x12c\n" +
+	"\x06metric\x18\x01 \x01(\tBK\xbaHHrF2D^(errors|upstream_5xx|gateway\\.[a-z][a-z0-9_]*|slower\\.p(50|95|99))$R\x06metric\x12\x1f\n" +
+	"\x05route\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\x05route\x128\n" +
+	"\vmax_percent\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"maxPercent\x12.\n" +
+	"\x10minimum_requests\x18\x04 \x01(\rH\x00R\x0fminimumRequests\x88\x01\x01B\x13\n" +
+	"\x11_minimum_requests\"\xd2\x02\n" +
+	"\x0ePrometheusGate\x12=\n" +
+	"\x03url\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^https?://[^/?#@\\s]+(/[^?#\\s]*)?$R\x03url\x12!\n" +
+	"\x05query\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05query\x12\x15\n" +
+	"\x03min\x18\x03 \x01(\x01H\x00R\x03min\x88\x01\x01\x12\x15\n" +
+	"\x03max\x18\x04 \x01(\x01H\x01R\x03max\x88\x01\x01\x12%\n" +
+	"\binterval\x18\x05 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\binterval\x12#\n" +
+	"\bfailures\x18\x06 \x01(\rB\a\xbaH\x04*\x02\x18dR\bfailures:T\xbaHQ\x1aO\n" +
+	"\x16prometheus_gate.bounds\x12\x15give min, max or both\x1a\x1ehas(this.min) || has(this.max)B\x06\n" +
+	"\x04_minB\x06\n" +
+	"\x04_max\"e\n" +
+	"\vWebhookGate\x12/\n" +
+	"\x03url\x18\x01 \x01(\tB\x1d\xbaH\x1a\xc8\x01\x01r\x152\x13^https?://[^#@\\s]+$R\x03url\x12%\n" +
+	"\binterval\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\binterval\"\x8a\x03\n" +
 	"\x06Shadow\x12C\n" +
 	"\x0esample_percent\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@!\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\rsamplePercent\x88\x01\x01\x12\x1d\n" +
 	"\x04bake\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x04bake\x12,\n" +
@@ -357,20 +742,28 @@ func file_tidegate_config_v1_strategy_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_strategy_proto_rawDescData
 }
 
-var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tidegate_config_v1_strategy_proto_goTypes = []any{
-	(*Strategy)(nil), // 0: tidegate.config.v1.Strategy
-	(*Shadow)(nil),   // 1: tidegate.config.v1.Shadow
-	(*Step)(nil),     // 2: tidegate.config.v1.Step
+	(*Strategy)(nil),       // 0: tidegate.config.v1.Strategy
+	(*Gate)(nil),           // 1: tidegate.config.v1.Gate
+	(*ObjectiveGate)(nil),  // 2: tidegate.config.v1.ObjectiveGate
+	(*PrometheusGate)(nil), // 3: tidegate.config.v1.PrometheusGate
+	(*WebhookGate)(nil),    // 4: tidegate.config.v1.WebhookGate
+	(*Shadow)(nil),         // 5: tidegate.config.v1.Shadow
+	(*Step)(nil),           // 6: tidegate.config.v1.Step
 }
 var file_tidegate_config_v1_strategy_proto_depIdxs = []int32{
-	2, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
-	1, // 1: tidegate.config.v1.Strategy.shadow:type_name -> tidegate.config.v1.Shadow
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
+	5, // 1: tidegate.config.v1.Strategy.shadow:type_name -> tidegate.config.v1.Shadow
+	1, // 2: tidegate.config.v1.Strategy.gates:type_name -> tidegate.config.v1.Gate
+	2, // 3: tidegate.config.v1.Gate.objective:type_name -> tidegate.config.v1.ObjectiveGate
+	3, // 4: tidegate.config.v1.Gate.prometheus:type_name -> tidegate.config.v1.PrometheusGate
+	4, // 5: tidegate.config.v1.Gate.webhook:type_name -> tidegate.config.v1.WebhookGate
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_strategy_proto_init() }
@@ -380,15 +773,22 @@ func file_tidegate_config_v1_strategy_proto_init() {
 	}
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_strategy_proto_msgTypes[0].OneofWrappers = []any{}
-	file_tidegate_config_v1_strategy_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[1].OneofWrappers = []any{
+		(*Gate_Objective)(nil),
+		(*Gate_Prometheus)(nil),
+		(*Gate_Webhook)(nil),
+	}
 	file_tidegate_config_v1_strategy_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_strategy_proto_rawDesc), len(file_tidegate_config_v1_strategy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -179,7 +179,7 @@ func (a *attempt) publish(ctx context.Context, obtained *obtained) error {
 		Issuer: obtained.leaf.Issuer.CommonName, NotAfter: obtained.leaf.NotAfter,
 		RenewAt: renewAt, DueAt: nextLook(renewAt, obtained.renewal, now),
 	}
-	err = a.atLast(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = a.insist(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := tx.AppendLane(ctx, a.claim.FleetID, author, []store.LaneWrite{{Key: key, Body: sealed}}); err != nil {
 			return err
 		}
@@ -197,6 +197,28 @@ func (a *attempt) publish(ctx context.Context, obtained *obtained) error {
 	a.log.Info("obtained a certificate", "names", obtained.leaf.DNSNames, "issuer", success.Issuer,
 		"serial", obtained.leaf.SerialNumber.Text(16), "not_after", success.NotAfter, "renew_at", renewAt)
 	return nil
+}
+
+// insistPause is between two tries to write what must not be lost.
+const insistPause = time.Second
+
+// insist writes what an authority will not give twice for nothing: also when ctx has ended, and until then again and again while
+// Postgres is away.
+func (a *attempt) insist(ctx context.Context, effect func(context.Context, *store.Tx) error) error {
+	again := time.NewTicker(insistPause)
+	defer again.Stop()
+	for {
+		err := a.atLast(ctx, effect)
+		if !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		a.log.Warn("keeping the certificate", "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
+	}
 }
 
 func notAfterOf(certificate *x509.Certificate) string {

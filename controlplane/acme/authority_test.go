@@ -41,6 +41,8 @@ type authority struct {
 	life    uint64
 	current atomic.Pointer[pebble]
 	down    atomic.Bool
+	// limited: it takes no orders for an hour.
+	limited atomic.Bool
 	// silent: it does not say when to renew, as those that do not know RFC 9773.
 	silent atomic.Bool
 	// orders counts those that were asked for, accepted those that were begun.
@@ -81,6 +83,13 @@ func (a *authority) forget() {
 func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.down.Load() {
 		panic(http.ErrAbortHandler)
+	}
+	if a.limited.Load() && r.URL.Path == "/order-plz" {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, `{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}`)
+		return
 	}
 	recorder := httptest.NewRecorder()
 	a.current.Load().handler.ServeHTTP(recorder, r)

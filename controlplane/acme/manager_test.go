@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"tidegate.dev/controlplane/store"
+	"tidegate.dev/proto/revision"
+	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
 func TestACertificateIsObtainedForAllItsNames(t *testing.T) {
@@ -211,6 +213,18 @@ func TestAFailureSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAnAuthoritysLimitIsKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.limited.Store(true)
+	r.goes(r.manager().Run)
+	r.put("shop", r.wanted("default", "shop.example"))
+	failed := r.awaitState("shop", store.ACMEFailed)
+	if wait := time.Until(failed.DueAt); wait < 50*time.Minute || !strings.Contains(failed.Error, "too many") {
+		t.Errorf("tried again in %v after %q", wait, failed.Error)
+	}
+}
+
 func TestTheAuthorityIsNotAskedToLookBeforeAgentsKnow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -263,6 +277,10 @@ func TestWhatADeadProcessBeganIsBegunAnewAfterAPause(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		left := store.LaneWrite{Key: revision.Key{Kind: configv1.Kind_KIND_ACME_CHALLENGE, Name: "left"}, Owner: "shop", Body: []byte("x")}
+		if _, err := tx.AppendLane(t.Context(), r.fleet.ID, "acme", []store.LaneWrite{left}); err != nil {
+			return err
+		}
 		return tx.BeginACME(t.Context(), claim, 500*time.Millisecond)
 	})
 	if err != nil {
@@ -280,6 +298,9 @@ func TestWhatADeadProcessBeganIsBegunAnewAfterAPause(t *testing.T) {
 		t.Errorf("it was ordered again after %v", waited)
 	}
 	r.awaitState("shop", store.ACMEIssued)
+	if left := r.challenges(); len(left) > 0 {
+		t.Errorf("challenges are still answered: %v", left)
+	}
 }
 
 func TestAProcessThatStopsGivesBackWhatItBegan(t *testing.T) {

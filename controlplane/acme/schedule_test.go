@@ -133,3 +133,14 @@ func TestEveryKindOfFailureComesWithAdvice(t *testing.T) {
 		t.Errorf("%d bytes: %q", len(got), got[:20])
 	}
 }
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"120", "-1", "Mon, 23 Nov 2026 12:00:00 GMT", "99999999999999999999", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if wait := retryAfter(value, time.Now()); wait < 0 || wait > longestRetryAfter {
+			t.Errorf("%q: %v", value, wait)
+		}
+	})
+}

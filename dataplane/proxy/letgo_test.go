@@ -113,6 +113,8 @@ func TestStreamsLetGoOfTheirRevision(t *testing.T) {
 	// They are counted at their end, as what their revision brought about.
 	r.apply(removal(configv1.Kind_KIND_KEY, "k1"))
 	eventually(t, "the ends are counted", func() bool {
-		return r.counted(func(k telemetry.CellKey) bool { return k.Revision == 1 && k.Route == "all" && k.Reason == "key_revoked" }) == 2
+		return r.counted(func(k telemetry.CellKey) bool {
+			return k.Revision == 1 && k.Route == "all" && k.Reason == "key_revoked"
+		}) == 2
 	})
 }

@@ -120,7 +120,7 @@ func TestEveryProtocolMeetsEveryOther(t *testing.T) {
 		} else {
 			request.Header.Del("X-Hop")
 		}
-		response := p.send(t, request)
+		response := p.send(t, request) //nolint:bodyclose // send closes it when the test ends
 		body, err := io.ReadAll(response.Body)
 		if want := "PUT /a%2Fb/c?q=%20&r 300000 bytes, X-Sent all"; string(body) != want || err != nil {
 			t.Errorf("%d %q %v, want %q", response.StatusCode, body, err, want)
@@ -152,7 +152,7 @@ func TestBothSidesTalkAtOnce(t *testing.T) {
 	}, func(t *testing.T, p pair) {
 		out, in := io.Pipe()
 		defer func() { _ = in.Close() }()
-		response := p.send(t, p.request(t, http.MethodPost, "/talk", out))
+		response := p.send(t, p.request(t, http.MethodPost, "/talk", out)) //nolint:bodyclose // send closes it when the test ends
 		lines := bufio.NewReader(response.Body)
 		for i := range 5 {
 			began := time.Now()
@@ -197,7 +197,7 @@ func TestHeadsWithoutBodies(t *testing.T) {
 					return nil
 				},
 			}))
-			response := p.send(t, request)
+			response := p.send(t, request) //nolint:bodyclose // send closes it when the test ends
 			body, err := io.ReadAll(response.Body)
 			if response.StatusCode != want || len(body) > 0 || err != nil {
 				t.Errorf("%s: %d %q %v", path, response.StatusCode, body, err)
@@ -322,6 +322,7 @@ func TestOldPeers(t *testing.T) {
 				t.Fatal(err)
 			}
 			body, err := io.ReadAll(response.Body)
+			_ = response.Body.Close()
 			if string(body) != "to the end" || err != nil || strings.Join(response.TransferEncoding, "") != length {
 				t.Errorf("%s for HTTP/%s: %q, %v, %v", path, version, body, err, response.TransferEncoding)
 			}

@@ -137,6 +137,7 @@ func TestTheServerAsAWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_ = response.Body.Close()
 		if response.StatusCode != http.StatusNoContent || response.Header.Get("Allow") == "" || response.Header.Get("X-Request-Id") == "" || response.Close {
 			t.Error(response.StatusCode, response.Header)
 		}
@@ -161,9 +162,9 @@ func TestAClientThatEndsItsSideIsServed(t *testing.T) {
 	// The proxy looks whether the client is there while it waits.
 	time.AfterFunc(600*time.Millisecond, func() { close(finish) })
 	in := bufio.NewReader(conn)
-	response, err := http.ReadResponse(in, nil)
+	response, err := http.ReadResponse(in, nil) //nolint:bodyclose // it ends with its connection
 	for err == nil && response.StatusCode < 200 {
-		response, err = http.ReadResponse(in, nil)
+		response, err = http.ReadResponse(in, nil) //nolint:bodyclose // it ends with its connection
 	}
 	if err != nil {
 		t.Fatal(err)

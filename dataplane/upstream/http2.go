@@ -45,7 +45,7 @@ func (t *transport) throughHTTP2(target *Target, call *http1.Call) (Response, *h
 	s.watch = newVigil(call, s.body, cancel)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: s.watch.inform})
 	s.watch.begin(call.HeaderTimeout, true)
-	response, err := t.http2.Load().RoundTrip(request.WithContext(ctx))
+	response, err := t.http2.Load().RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // release closes it
 	s.watch.end()
 	if err != nil {
 		cause := context.Cause(ctx)

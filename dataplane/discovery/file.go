@@ -27,8 +27,14 @@ const (
 // fileFollower reads a file whenever something happens in its folder: files are replaced by renaming, and those of a ConfigMap
 // by turning a link beside them.
 type fileFollower struct {
+	// Set once.
 	folder string
 	path   string
+
+	// What was read last, and what it meant, since most times nothing changed.
+	content string
+	targets []Target
+	err     error
 }
 
 func newFileFollower(c FileConfig, e *Environment) *fileFollower {
@@ -127,9 +133,15 @@ func (f *fileFollower) read() ([]Target, error) {
 	if len(content) > longestFile {
 		return nil, fmt.Errorf("%s is longer than %d bytes", f.path, longestFile)
 	}
-	targets, err := parseList(string(content))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path, err)
+	return f.parse(string(content))
+}
+
+func (f *fileFollower) parse(content string) ([]Target, error) {
+	if content != f.content || content == "" {
+		f.content = content
+		if f.targets, f.err = parseList(content); f.err != nil {
+			f.err = fmt.Errorf("%s: %w", f.path, f.err)
+		}
 	}
-	return targets, nil
+	return f.targets, f.err
 }

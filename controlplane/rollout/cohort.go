@@ -19,7 +19,7 @@ func rank(rolloutID int64, agentID string) string {
 // additions are the agents that must join so that the step has as many as it asks for, of those that are there and not
 // draining. Members never leave, so they count first.
 func (d *decision) additions(step Step) []Member {
-	present, candidates := d.eligible()
+	present, candidates := d.eligibleFor(step)
 	missing := step.agentsOf(present) - (present - len(candidates))
 	if missing <= 0 {
 		return nil
@@ -33,9 +33,12 @@ func (d *decision) additions(step Step) []Member {
 }
 
 // eligible counts the agents that could hold the candidate, and returns those that do not yet.
-func (d *decision) eligible() (present int, candidates []Agent) {
+func (d *decision) eligible() (present int, candidates []Agent) { return d.eligibleFor(Step{}) }
+
+// eligibleFor is eligible among the agents that the step takes.
+func (d *decision) eligibleFor(step Step) (present int, candidates []Agent) {
 	for _, agent := range d.Agents {
-		if !agent.Alive || agent.Drain {
+		if !agent.Alive || agent.Drain || !step.takes(agent.Labels) {
 			continue
 		}
 		present++

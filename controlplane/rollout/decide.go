@@ -91,7 +91,17 @@ func (d *decision) queued() []Action {
 	if d.awaitsReturn() {
 		return nil
 	}
-	return d.enter(0, onStart, "", "", false)
+	return d.enter(d.first(), onStart, "", "", false)
+}
+
+// first is the first step for which there is an agent.
+func (d *decision) first() int {
+	for i, step := range d.Plan.Steps {
+		if present, _ := d.eligibleFor(step); present > 0 {
+			return i
+		}
+	}
+	return d.Plan.last()
 }
 
 // returnsWithin is how long a fleet of which nobody is connected, but somebody was a moment ago, is waited for. After a restart
@@ -133,13 +143,13 @@ func (d *decision) enter(step int, on trigger, why, actor string, waive bool) []
 
 // dials says in words what a step sets.
 func (d *decision) dials(step Step) string {
-	present, candidates := d.eligible()
+	present, candidates := d.eligibleFor(step)
 	agents := max(step.agentsOf(present), present-len(candidates))
-	who := fmt.Sprintf("%d of %d agents", agents, present)
+	who := fmt.Sprintf("%d of %d agents%s", agents, present, step.who())
 	if agents == present {
-		who = "all agents"
+		who = "all agents" + step.who()
 		if present == 1 {
-			who = "the one agent"
+			who = "the one agent" + step.who()
 		}
 	}
 	if step.ShadowPPM > 0 {
@@ -160,7 +170,7 @@ func (d *decision) stepName(step int) string {
 // agent uses only the traffic dial; the last, and one that waits for a person, never are.
 func (d *decision) following() int {
 	if !d.begun() {
-		return 0
+		return d.first()
 	}
 	for i := d.Rollout.Step + 1; i < d.Plan.last(); i++ {
 		step := d.Plan.Steps[i]

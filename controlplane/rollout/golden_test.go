@@ -233,6 +233,9 @@ func (in *inputLine) agent(s *rollout.State) {
 		Status: in.value("status", "serving"), Error: in.value("error", ""), Candidate: in.number64("candidate", s.Rollout.Revision),
 		FailedRollout: in.number64("failed", 0), SeenAt: in.age("seen", time.Hour),
 	}
+	if region := in.value("region", ""); region != "" {
+		agent.Labels = map[string]string{"region": region}
+	}
 	for _, word := range in.words[1:] {
 		switch word {
 		case "lost":

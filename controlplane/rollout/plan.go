@@ -2,7 +2,10 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
@@ -50,6 +53,8 @@ type Step struct {
 	// Shadow: the candidate serves nothing; it decides beside this share of the requests, in parts per million. 0: no such step.
 	ShadowPPM int32
 	// OnDifference says what happens when it decides otherwise for more than MaxDifference of the samples, from 0 to 1.
+	// Labels are those that agents must have to join; nil: none.
+	Labels        map[string]string
 	OnDifference  string
 	MaxDifference float64
 }
@@ -64,7 +69,7 @@ func AsTaken(strategy *configv1.Strategy, first bool) *configv1.Strategy {
 	switch {
 	case first || n == 0:
 		taken.Steps = []*configv1.Step{everything}
-	case taken.GetSteps()[n-1].GetAgentsPercent() < 100 || taken.GetSteps()[n-1].GetTrafficPercent() < 100:
+	case taken.GetSteps()[n-1].GetAgentsPercent() < 100 || taken.GetSteps()[n-1].GetTrafficPercent() < 100 || len(taken.GetSteps()[n-1].GetAgentLabels()) > 0:
 		taken.Steps = append(taken.Steps, everything)
 	}
 	return taken
@@ -120,6 +125,7 @@ func shadowOf(shadow *configv1.Shadow, first Step) (Step, error) {
 		MaximumDuration: shadow.GetMaximumDuration(), MinimumSamples: shadow.MinimumSamples,
 	})
 	read.SharePPM, read.ShadowPPM = 0, ppmOf(shadow.GetSamplePercent())
+	read.Labels = first.Labels
 	read.OnInconclusive, read.OnDifference = onInconclusiveContinue, shadow.GetOnDifference()
 	read.MaxDifference = shadow.GetMaxDifferencePercent() / 100
 	return read, err
@@ -137,7 +143,7 @@ func stepOf(step *configv1.Step) (Step, error) {
 	return Step{
 		Agents: int(step.GetAgents()), AgentsPercent: step.GetAgentsPercent(), SharePPM: ppmOf(step.GetTrafficPercent()),
 		Bake: bake, Maximum: max(longest, bake), MinimumSamples: int64(step.GetMinimumSamples()),
-		OnInconclusive: step.GetOnInconclusive(), Approval: step.GetApproval(),
+		OnInconclusive: step.GetOnInconclusive(), Approval: step.GetApproval(), Labels: step.GetAgentLabels(),
 	}, nil
 }
 
@@ -153,6 +159,28 @@ func (s Step) agentsOf(fleet int) int {
 		wanted = int(math.Ceil(s.AgentsPercent / 100 * float64(fleet)))
 	}
 	return min(max(wanted, 1), fleet)
+}
+
+// takes says whether an agent with these labels may join in the step.
+func (s Step) takes(labels map[string]string) bool {
+	for key, value := range s.Labels {
+		if has, ok := labels[key]; !ok || has != value {
+			return false
+		}
+	}
+	return true
+}
+
+// who names the agents that may join, in words.
+func (s Step) who() string {
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+		words = append(words, key+"="+s.Labels[key])
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " with " + strings.Join(words, ", ")
 }
 
 // compares says whether a coin is thrown in the step, so that there are requests to compare.

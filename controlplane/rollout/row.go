@@ -56,7 +56,7 @@ func (s *State) take(agents []store.RolloutAgent, members []store.CohortMember, 
 ) {
 	for _, a := range agents {
 		s.Agents = append(s.Agents, Agent{
-			ID: a.ID, Name: a.Name, BootID: a.BootID, Alive: a.Alive, ConnectedAt: timeOf(a.ConnectedAt),
+			ID: a.ID, Name: a.Name, BootID: a.BootID, Labels: a.Labels, Alive: a.Alive, ConnectedAt: timeOf(a.ConnectedAt),
 			SeenAt: timeOf(a.SeenAt), Drain: a.Drain,
 			Acknowledged: Generation{Epoch: a.Epoch, Number: a.Generation}, Status: a.Status, Error: a.Error,
 			Candidate: a.CandidateRevision, FailedRollout: a.FailedRollout,

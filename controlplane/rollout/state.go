@@ -90,6 +90,7 @@ const (
 // Agent is one agent of the fleet as it was seen last.
 type Agent struct {
 	ID, Name, BootID string
+	Labels           map[string]string
 	// Alive: it holds its stream and was heard of lately.
 	Alive       bool
 	ConnectedAt time.Time

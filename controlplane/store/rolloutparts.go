@@ -22,6 +22,7 @@ type RolloutAgent struct {
 	CandidateRevision int64
 	CandidateSharePpm int32
 	FailedRollout     int64
+	Labels            map[string]string
 	// Alive: a replica holds its stream and heard of it within LostAfter.
 	Alive bool
 }

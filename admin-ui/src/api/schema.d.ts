@@ -2574,6 +2574,13 @@ export interface components {
         /** @description Step is one setting of the dials, and what must be seen before the next. */
         Step: {
             /**
+             * @description Only agents with all of these labels join in this step; shares and counts are of them. So a region can go first. Agents that
+             *     hold the candidate from a step before keep it.
+             */
+            agent_labels?: {
+                [key: string]: string;
+            };
+            /**
              * Format: int64
              * @description How many agents hold the candidate, as a count.
              */

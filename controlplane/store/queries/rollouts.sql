@@ -49,7 +49,7 @@ RETURNING r.version;
 -- name: ListRolloutAgents :many
 -- Every agent of the fleet, with what the controller must know. Alive: its stream is held and it was heard of lately.
 SELECT a.id, a.name, a.boot_id, a.connected_at, a.seen_at, a.drain, a.epoch, a.generation, a.status, a.error, a.candidate_revision,
-       a.candidate_share_ppm, a.failed_rollout,
+       a.candidate_share_ppm, a.failed_rollout, a.labels,
        (a.connected AND a.seen_at > clock_timestamp() - make_interval(secs => @lost_after_seconds::float8))::boolean AS alive
 FROM agents a
 WHERE a.fleet_id = @fleet_id

@@ -298,7 +298,7 @@ func (q *Queries) ListOpenRollouts(ctx context.Context, fleetID int64) ([]Rollou
 
 const listRolloutAgents = `-- name: ListRolloutAgents :many
 SELECT a.id, a.name, a.boot_id, a.connected_at, a.seen_at, a.drain, a.epoch, a.generation, a.status, a.error, a.candidate_revision,
-       a.candidate_share_ppm, a.failed_rollout,
+       a.candidate_share_ppm, a.failed_rollout, a.labels,
        (a.connected AND a.seen_at > clock_timestamp() - make_interval(secs => $1::float8))::boolean AS alive
 FROM agents a
 WHERE a.fleet_id = $2
@@ -324,6 +324,7 @@ type ListRolloutAgentsRow struct {
 	CandidateRevision int64
 	CandidateSharePpm int32
 	FailedRollout     int64
+	Labels            map[string]string
 	Alive             bool
 }
 
@@ -351,6 +352,7 @@ func (q *Queries) ListRolloutAgents(ctx context.Context, arg ListRolloutAgentsPa
 			&i.CandidateRevision,
 			&i.CandidateSharePpm,
 			&i.FailedRollout,
+			&i.Labels,
 			&i.Alive,
 		); err != nil {
 			return nil, err

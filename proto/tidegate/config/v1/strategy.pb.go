@@ -571,7 +571,10 @@ type Step struct {
 	// "extend" or "fail".
 	OnInconclusive string `protobuf:"bytes,7,opt,name=on_inconclusive,json=onInconclusive,proto3" json:"on_inconclusive,omitempty"`
 	// A person must approve before this step begins.
-	Approval      bool `protobuf:"varint,8,opt,name=approval,proto3" json:"approval,omitempty"`
+	Approval bool `protobuf:"varint,8,opt,name=approval,proto3" json:"approval,omitempty"`
+	// Only agents with all of these labels join in this step; shares and counts are of them. So a region can go first. Agents that
+	// hold the candidate from a step before keep it.
+	AgentLabels   map[string]string `protobuf:"bytes,9,rep,name=agent_labels,json=agentLabels,proto3" json:"agent_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,6 +665,13 @@ func (x *Step) GetApproval() bool {
 	return false
 }
 
+func (x *Step) GetAgentLabels() map[string]string {
+	if x != nil {
+		return x.AgentLabels
+	}
+	return nil
+}
+
 var File_tidegate_config_v1_strategy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
@@ -717,7 +727,7 @@ const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\ron_difference\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\bcontinueR\x04holdR\x04failR\fonDifference\x12M\n" +
 	"\x16max_difference_percent\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x14maxDifferencePercentB\x11\n" +
 	"\x0f_sample_percentB\x12\n" +
-	"\x10_minimum_samples\"\xa4\x04\n" +
+	"\x10_minimum_samples\"\xcc\x05\n" +
 	"\x04Step\x12!\n" +
 	"\x06agents\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x06agents\x12>\n" +
 	"\x0eagents_percent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\ragentsPercent\x12@\n" +
@@ -726,7 +736,11 @@ const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\x0fminimum_samples\x18\x05 \x01(\rH\x00R\x0eminimumSamples\x88\x01\x01\x124\n" +
 	"\x10maximum_duration\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x0fmaximumDuration\x12N\n" +
 	"\x0fon_inconclusive\x18\a \x01(\tB%\xbaH\"r R\x00R\bcontinueR\x04holdR\x06extendR\x04failR\x0eonInconclusive\x12\x1a\n" +
-	"\bapproval\x18\b \x01(\bR\bapproval:t\xbaHq\x1ao\n" +
+	"\bapproval\x18\b \x01(\bR\bapproval\x12f\n" +
+	"\fagent_labels\x18\t \x03(\v2).tidegate.config.v1.Step.AgentLabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x10\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80\x02R\vagentLabels\x1a>\n" +
+	"\x10AgentLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:t\xbaHq\x1ao\n" +
 	"\vstep.agents\x12-give exactly one of agents and agents_percent\x1a1(this.agents > 0u) != (this.agents_percent > 0.0)B\x12\n" +
 	"\x10_minimum_samplesB0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
@@ -742,7 +756,7 @@ func file_tidegate_config_v1_strategy_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_strategy_proto_rawDescData
 }
 
-var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tidegate_config_v1_strategy_proto_goTypes = []any{
 	(*Strategy)(nil),       // 0: tidegate.config.v1.Strategy
 	(*Gate)(nil),           // 1: tidegate.config.v1.Gate
@@ -751,6 +765,7 @@ var file_tidegate_config_v1_strategy_proto_goTypes = []any{
 	(*WebhookGate)(nil),    // 4: tidegate.config.v1.WebhookGate
 	(*Shadow)(nil),         // 5: tidegate.config.v1.Shadow
 	(*Step)(nil),           // 6: tidegate.config.v1.Step
+	nil,                    // 7: tidegate.config.v1.Step.AgentLabelsEntry
 }
 var file_tidegate_config_v1_strategy_proto_depIdxs = []int32{
 	6, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
@@ -759,11 +774,12 @@ var file_tidegate_config_v1_strategy_proto_depIdxs = []int32{
 	2, // 3: tidegate.config.v1.Gate.objective:type_name -> tidegate.config.v1.ObjectiveGate
 	3, // 4: tidegate.config.v1.Gate.prometheus:type_name -> tidegate.config.v1.PrometheusGate
 	4, // 5: tidegate.config.v1.Gate.webhook:type_name -> tidegate.config.v1.WebhookGate
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	7, // 6: tidegate.config.v1.Step.agent_labels:type_name -> tidegate.config.v1.Step.AgentLabelsEntry
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_strategy_proto_init() }
@@ -788,7 +804,7 @@ func file_tidegate_config_v1_strategy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_strategy_proto_rawDesc), len(file_tidegate_config_v1_strategy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -28,7 +28,7 @@ type counting struct {
 func newCounting(t *testing.T, handler http.HandlerFunc) *counting {
 	t.Helper()
 	c := new(counting)
-	c.url = server(t, func(w http.ResponseWriter, r *http.Request) {
+	c.url = plainServer(t, func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)
 		defer func() {
 			if r.Context().Err() != nil {
@@ -36,7 +36,7 @@ func newCounting(t *testing.T, handler http.HandlerFunc) *counting {
 			}
 		}()
 		handler(w, r)
-	}).URL
+	})
 	return c
 }
 
@@ -66,40 +66,44 @@ func TestTheFasterOfTwoTargetsAnswers(t *testing.T) {
 		"POST with a key":     {"POST", "b", []string{"Idempotency-Key", "1"}, true},
 		"a body that is long": {"PUT", strings.Repeat("b", longestRepeat+1), nil, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			slow, fast := newCounting(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				pause := time.NewTimer(time.Second)
-				defer pause.Stop()
-				select {
-				case <-pause.C:
-					_, _ = io.WriteString(w, "slow")
-				case <-r.Context().Done():
-				}
-			}), newCounting(t, answers("fast"))
-			r := newRig(t, nil)
-			r.serve(hedged("50ms", slow.url, fast.url))
-			got := r.do(c.method, "/x", c.body, c.headers...)
-			want, tries := "slow", int32(0)
-			if c.hedged {
-				want, tries = "fast "+c.method+" "+c.body, 1
-			}
-			if got.StatusCode != http.StatusOK || got.body != want || slow.requests.Load() != 1 || fast.requests.Load() != tries {
-				t.Errorf("%d %q, %d and %d requests", got.StatusCode, got.body, slow.requests.Load(), fast.requests.Load())
-			}
-			if c.hedged {
-				eventually(t, "the slow one is broken off", func() bool { return slow.brokenOff.Load() == 1 })
-			}
-			eventually(t, "nothing runs", func() bool {
-				for _, target := range r.registry.States()[0].Targets {
-					if target.Arms[0].Running != 0 || target.Arms[0].Waiting != 0 || target.Arms[0].Ejected {
-						return false
+		for _, protocol := range []string{"http1", "h2c"} {
+			t.Run(name+" over "+protocol, func(t *testing.T) {
+				t.Parallel()
+				slow, fast := newCounting(t, func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					pause := time.NewTimer(time.Second)
+					defer pause.Stop()
+					select {
+					case <-pause.C:
+						_, _ = io.WriteString(w, "slow")
+					case <-r.Context().Done():
 					}
+				}), newCounting(t, answers("fast"))
+				r := newRig(t, nil)
+				all := hedged("50ms", slow.url, fast.url)
+				all["services/up"].(*configv1.Service).Protocol = protocol
+				r.serve(all)
+				got := r.do(c.method, "/x", c.body, c.headers...)
+				want, tries := "slow", int32(0)
+				if c.hedged {
+					want, tries = "fast "+c.method+" "+c.body, 1
 				}
-				return true
+				if got.StatusCode != http.StatusOK || got.body != want || slow.requests.Load() != 1 || fast.requests.Load() != tries {
+					t.Errorf("%d %q, %d and %d requests", got.StatusCode, got.body, slow.requests.Load(), fast.requests.Load())
+				}
+				if c.hedged {
+					eventually(t, "the slow one is broken off", func() bool { return slow.brokenOff.Load() == 1 })
+				}
+				eventually(t, "nothing runs", func() bool {
+					for _, target := range r.registry.States()[0].Targets {
+						if target.Arms[0].Running != 0 || target.Arms[0].Waiting != 0 || target.Arms[0].Ejected {
+							return false
+						}
+					}
+					return true
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -170,6 +170,11 @@ func (c *copied) roundTrip(owner *mirrors) bool {
 		return false
 	}
 	defer target.Done(c.window)
+	if service.Reserve(c.window, target, 0) != nil {
+		service.Report(c.window, target, upstream.FailureUnknown, 0)
+		return false
+	}
+	defer target.Free()
 	call := http1.Call{
 		Method: c.method, Host: c.host, Target: target.Prefix() + c.target, Header: &c.header, ContentLength: int64(len(c.body)),
 		HeaderTimeout: c.mirror.Timeout, Idle: c.mirror.Timeout, Deadline: now.Add(c.mirror.Timeout), Downstream: owner,

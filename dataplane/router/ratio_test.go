@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -9,8 +10,11 @@ import (
 
 // BenchmarkRatio compares what BenchmarkMatch measures, so that a machine with other work to do still gives fair ratios: short
 // turns of all cases take place one after another, and of each case the quicker quarter is what counts. The making of the
-// requests is measured as well and taken off. Metrics are nanoseconds of a match, and how many times those of one route.
+// requests is measured as well and taken off. Metrics are nanoseconds of a match, and how many times those of one route. Beside
+// them are the nanoseconds that one read of memory takes which has to wait for the one before, on this machine at this time, and
+// how many of them a match in random order costs over one of the hot routes.
 func BenchmarkRatio(b *testing.B) {
+	memory := newChase()
 	for _, s := range shapes {
 		b.Run(s.name, func(b *testing.B) {
 			cases := []*ratioCase{
@@ -21,12 +25,16 @@ func BenchmarkRatio(b *testing.B) {
 				for _, c := range cases {
 					c.turn(b)
 				}
+				memory.turn()
 			}
 			one := cases[0].nanoseconds()
 			for _, c := range cases {
 				b.ReportMetric(c.nanoseconds(), "ns/"+c.name)
 				b.ReportMetric(c.nanoseconds()/one, "x/"+c.name)
 			}
+			read := float64(quick(memory.turns).Nanoseconds()) / turnLength
+			b.ReportMetric(read, "ns/read")
+			b.ReportMetric((cases[4].nanoseconds()-cases[3].nanoseconds())/read, "reads/100000-random")
 		})
 	}
 }
@@ -68,9 +76,40 @@ func (c *ratioCase) turn(b *testing.B) {
 
 // nanoseconds is what a match costs in the quicker quarter of the turns.
 func (c *ratioCase) nanoseconds() float64 {
-	quick := func(of []time.Duration) time.Duration {
-		slices.Sort(of)
-		return of[len(of)/4]
-	}
 	return float64((quick(c.matches) - quick(c.asks)).Nanoseconds()) / turnLength
+}
+
+func quick(of []time.Duration) time.Duration {
+	slices.Sort(of)
+	return of[len(of)/4]
+}
+
+// chase reads memory that is larger than the caches, each time where what was read leads to.
+type chase struct {
+	lines []line
+	at    uint32
+	turns []time.Duration
+}
+
+type line struct {
+	next uint32
+	_    [60]byte
+}
+
+func newChase() *chase {
+	const count = 64 << 20 / 64
+	c := &chase{lines: make([]line, count)}
+	order := rand.New(rand.NewPCG(5, 6)).Perm(count)
+	for i, at := range order {
+		c.lines[at].next = uint32(order[(i+1)%count])
+	}
+	return c
+}
+
+func (c *chase) turn() {
+	begin := time.Now()
+	for range turnLength {
+		c.at = c.lines[c.at].next
+	}
+	c.turns = append(c.turns, time.Since(begin))
 }

@@ -26,7 +26,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		return upstream.Response{}, verdict
 	}
 	x.prepare()
-	if !x.pick(x.Started) {
+	if !x.pick(x.Started, nil) {
 		return upstream.Response{}, noTarget
 	}
 	stale := false
@@ -37,14 +37,14 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 			x.permit.Settle(known)
 			return response, plugin.Continue()
 		}
-		pause, again := time.Duration(0), false
+		pause, again, avoid := time.Duration(0), false, x.target
 		switch {
 		case x.client.Alive() != nil || x.late() || !x.repeatable(failure):
 		case x.granted:
 			pause, again, x.granted = x.pause, true, false
 		case failed != nil && failed.Retry == http1.RetryReused && !stale:
 			// The connection had ended before the request came. That is no failure of the target, and costs no budget.
-			stale, again = true, true
+			stale, again, avoid = true, true, nil
 			x.tried--
 		default:
 			pause, again = service.Retry(window, x.tried, failure)
@@ -63,7 +63,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		if err := x.wait(pause); err != nil {
 			return upstream.Response{}, x.cutVerdict(err)
 		}
-		if x.began = time.Now(); !x.pick(x.began) {
+		if x.began = time.Now(); !x.pick(x.began, avoid) {
 			x.permit.Settle(known)
 			return upstream.Response{}, noTarget
 		}

@@ -31,11 +31,10 @@ func wholeSeconds(d time.Duration) int { return max(1, int((d+time.Second-1)/tim
 
 var noTarget = plugin.Refuse(plugin.ReasonUpstreamUnreachable, "no target of the service is known yet")
 
-// pick takes a target for the next try: another one than that of the last, if there is one. It tells whether there is any.
-func (x *exchange) pick(now time.Time) bool {
-	last := x.target
+// pick takes a target for the next try, another one than the one to avoid if there is one. It tells whether there is any.
+func (x *exchange) pick(now time.Time, avoid *upstream.Target) bool {
 	x.leaveTarget()
-	x.target = x.service.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: last, Hash: x.hash()})
+	x.target = x.service.Pick(upstream.Choice{Window: x.window(), Now: now, Avoid: avoid, Hash: x.hash()})
 	x.running, x.waiting = x.target != nil, x.target != nil
 	return x.running
 }

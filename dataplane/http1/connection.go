@@ -103,6 +103,9 @@ func (c *connection) await() bool {
 		}
 		c.giveBack()
 		if c.parked = idle > parkAfter; c.parked {
+			// Setting a deadline would make the small stack grow.
+			c.expect(end, errIdle, nil)
+			c.arm(time.Now())
 			return false
 		}
 	}

@@ -134,10 +134,15 @@ func (p *Proxy) Run(ctx context.Context) error {
 	close(p.listening)
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
+	look := time.NewTicker(tidyInterval)
+	defer look.Stop()
+	var tidy tidier
 	for {
 		select {
 		case now := <-tick.C:
 			p.state.Sweep(now)
+		case now := <-look.C:
+			p.tidy(&tidy, now)
 		case err := <-served:
 			return err
 		case <-ctx.Done():

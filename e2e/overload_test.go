@@ -73,9 +73,11 @@ func crowd(t *testing.T, base string, perSecond float64, length time.Duration, p
 			group.Go(func() {
 				var mine []asked
 				next := began.Add(rand.N(time.Duration(float64(time.Second) / pace)))
-				for next.Sub(began) < length {
+				for {
 					turn := time.NewTimer(time.Until(next))
-					<-turn.C
+					if <-turn.C; time.Since(began) >= length {
+						break
+					}
 					mine = append(mine, ask(client, base, path))
 					next = next.Add(time.Duration(rand.ExpFloat64() * float64(time.Second) / pace))
 				}

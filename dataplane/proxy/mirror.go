@@ -135,21 +135,6 @@ func (m *mirrors) send(c *copied) {
 	}
 }
 
-// failure is what the copy tells of its target.
-func (c *copied) failure(response *upstream.Response, failed *http1.Failure) upstream.Failure {
-	switch {
-	case failed == nil:
-		return upstream.FailureOf(response.Status)
-	case failed.Source != http1.Upstream:
-		return upstream.FailureUnknown
-	case failed.Reason == http1.Unreachable:
-		return upstream.FailureConnect
-	case failed.Reason == http1.TimedOut:
-		return upstream.FailureTimeout
-	}
-	return upstream.FailureReset
-}
-
 // roundTrip tells whether the service took the copy. It minds the service's breaker and limits as every request does; when there
 // is too much to do, copies go first.
 func (c *copied) roundTrip(owner *mirrors) bool {
@@ -186,7 +171,10 @@ func (c *copied) roundTrip(owner *mirrors) bool {
 		call.Host = target.Authority()
 	}
 	response, failed := service.RoundTrip(target, &call)
-	failure := c.failure(&response, failed)
+	failure := failureOf(&response, failed)
+	if failed != nil && failed.Source != http1.Upstream {
+		failure = upstream.FailureUnknown
+	}
 	service.Report(c.window, target, failure, time.Since(now))
 	permit.Settle(failure)
 	if failed != nil {

@@ -22,6 +22,13 @@ var errEnd = io.EOF
 // Body is the body of a message that is being received. Read returns io.EOF together with the last bytes if they are known to
 // be the last, and io.ErrUnexpectedEOF if the connection ended too early. One goroutine may read it at a time.
 type Body struct {
+	// Trailer is the trailer section, complete when Read has returned io.EOF.
+	Trailer Header
+	transfer
+}
+
+// transfer is what is known of a body and how far it was read.
+type transfer struct {
 	stream *stream
 	limits *Limits
 	kind   bodyKind
@@ -31,9 +38,7 @@ type Body struct {
 	done   bool
 	err    error
 
-	// Trailer is the trailer section, complete when Read has returned io.EOF.
-	Trailer Header
-	size    int // of the trailer section
+	size int // of the trailer section
 
 	// pace bounds how slow the peer may be; nil for upstreams, whose silence is bounded.
 	paced  bool
@@ -59,9 +64,8 @@ type Body struct {
 }
 
 func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
-	trailer := b.Trailer
-	trailer.Reset()
-	*b = Body{stream: s, limits: limits, kind: kind, left: length, Trailer: trailer}
+	b.Trailer.Reset()
+	b.transfer = transfer{stream: s, limits: limits, kind: kind, left: length}
 	b.done = kind == noBody
 	b.budget = limits.BodyGrace
 	b.origin = origin{b.mark(), s.received, s.moved}

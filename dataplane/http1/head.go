@@ -5,7 +5,11 @@ import "bytes"
 // head reads the lines of a head as they arrive. Offsets are those of the buffer that the head begins.
 type head struct {
 	Header Header
+	scanned
+}
 
+// scanned is how far a head was read, and what was found.
+type scanned struct {
 	// line is where the line begins that is being read, and seen up to where no line end was found.
 	line, seen int
 	// started says that the first line was read.
@@ -25,9 +29,8 @@ type head struct {
 }
 
 func (h *head) reset() {
-	header := h.Header
-	header.Reset()
-	*h = head{Header: header, length: -1}
+	h.Header.Reset()
+	h.scanned = scanned{length: -1}
 }
 
 // nextLine finds the next line that is whole. A line ends with CRLF and nothing else (RFC 9112, section 2.2, would allow LF).

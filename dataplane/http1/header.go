@@ -47,9 +47,15 @@ func (h *Header) Reset() {
 		*h = Header{}
 		return
 	}
-	clear(h.own)
-	clear(h.values)
-	*h = Header{fields: h.fields[:0], own: h.own[:0], values: h.values[:0], kept: h.kept[:0]}
+	h.head, h.text, h.fields, h.kept, h.present = nil, "", h.fields[:0], h.kept[:0], 0
+	if len(h.own) > 0 {
+		clear(h.own)
+		h.own = h.own[:0]
+	}
+	if len(h.values) > 0 {
+		clear(h.values)
+		h.values = h.values[:0]
+	}
 }
 
 func (h *Header) bytes(s span) []byte { return h.head[s.start:s.end] }
@@ -139,26 +145,27 @@ func (h *Header) Values(name string) []string {
 
 // Set replaces all values of a field. A name or value that is not valid makes the message unsendable (ErrInvalidField).
 func (h *Header) Set(name, value string) {
-	h.Del(name)
-	h.Add(name, value)
+	id := identify(name)
+	h.del(id, name)
+	h.put(added{name: name, value: value, id: id})
 }
 
 // Add puts a value beside those that a field has.
-func (h *Header) Add(name, value string) {
-	id := identify(name)
-	h.present |= 1 << id
-	h.own = append(h.own, added{name: name, value: value, id: id})
+func (h *Header) Add(name, value string) { h.put(added{name: name, value: value, id: identify(name)}) }
+
+func (h *Header) put(field added) {
+	h.present |= 1 << field.id
+	h.own = append(h.own, field)
 }
 
 // SetBytes replaces all values of a field by one that is copied into the header, so that a value made for one message costs no
 // allocation.
 func (h *Header) SetBytes(name string, value []byte) {
-	h.Del(name)
 	id := identify(name)
-	h.present |= 1 << id
+	h.del(id, name)
 	begin := uint32(len(h.kept))
 	h.kept = append(h.kept, value...)
-	h.own = append(h.own, added{name: name, bytes: span{begin, uint32(len(h.kept))}, id: id})
+	h.put(added{name: name, bytes: span{begin, uint32(len(h.kept))}, id: id})
 }
 
 // ownValue makes a string of a value that was set as bytes, when somebody wants it.
@@ -170,8 +177,9 @@ func (h *Header) ownValue(a *added) string {
 }
 
 // Del takes a field out.
-func (h *Header) Del(name string) {
-	id := identify(name)
+func (h *Header) Del(name string) { h.del(identify(name), name) }
+
+func (h *Header) del(id nameID, name string) {
 	if id != otherName && !h.present.has(id) {
 		return
 	}

@@ -87,9 +87,9 @@ func (r *Request) ExpectsContinue() bool { return r.expect }
 func (r *Request) IsConnect() bool { return r.form == authorityForm }
 
 func (r *Request) reset() {
-	fields := r.head
-	fields.reset()
-	*r = Request{head: fields}
+	r.head.reset()
+	r.method, r.target, r.authority, r.path, r.form = span{}, span{}, span{}, span{}, originForm
+	r.expect, r.blank = false, false
 }
 
 // parse reads the head from the beginning of the buffer, as far as it has arrived. It is called again when more has arrived.

@@ -12,9 +12,8 @@ type responseHead struct {
 }
 
 func (r *responseHead) reset() {
-	fields := r.head
-	fields.reset()
-	*r = responseHead{head: fields}
+	r.head.reset()
+	r.status, r.reason = 0, span{}
 }
 
 // parse reads the head from the beginning of the buffer, as far as it has arrived. It is called again when more has arrived.

@@ -23,7 +23,15 @@ const (
 // exchange is one request on its way and its response on the way back. It belongs to the goroutine that serves it, and is used
 // again for another exchange afterwards.
 type exchange struct {
+	// What keeps its memory: what policies see, and the header of an answer that the gateway makes.
 	plugin.Exchange
+	own http1.Header
+
+	passing
+}
+
+// passing is what is forgotten with each exchange.
+type passing struct {
 	question
 
 	// Set once, at the beginning.
@@ -78,10 +86,9 @@ type exchange struct {
 	gRPC           bool  // the response is one that ends in a status of gRPC
 	caller         watchedCaller
 
-	// call is what goes upstream, response what comes back, and own the header of an answer that the gateway makes.
+	// call is what goes upstream, and response what comes back.
 	call     http1.Call
 	response upstream.Response
-	own      http1.Header
 
 	// The outcome.
 	reason  plugin.Reason
@@ -108,7 +115,7 @@ func (x *exchange) giveBack() {
 	}
 	x.Exchange.Reset()
 	x.own.Reset()
-	*x = exchange{Exchange: x.Exchange, own: x.own}
+	x.passing = passing{}
 	p.spare.Put(x)
 }
 

@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
+
+	"tidegate.dev/controlplane/outbound"
 )
 
 const (
@@ -35,7 +34,7 @@ func (a *attempt) client() (client *acme.Client, done func(), err error) {
 			return nil, nil, errors.New("acme.ca_pem holds no certificate")
 		}
 	}
-	dialer := &net.Dialer{Timeout: requestTimeout, Control: refuseLinkLocal}
+	dialer := outbound.Dialer(requestTimeout)
 	base := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: settings, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: requestTimeout, ResponseHeaderTimeout: requestTimeout, MaxIdleConnsPerHost: 1,
@@ -54,18 +53,6 @@ func (a *attempt) client() (client *acme.Client, done func(), err error) {
 			},
 		},
 	}, base.CloseIdleConnections, nil
-}
-
-// refuseLinkLocal keeps a directory's name from leading to what only this machine should ask, such as a cloud's metadata.
-func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("the address %q cannot be read: %w", address, err)
-	}
-	if ip := at.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return fmt.Errorf("the address %s is refused for an ACME directory", ip)
-	}
-	return nil
 }
 
 // transport bounds answers, and notes how long the authority asks to wait.

@@ -10,18 +10,6 @@ import (
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
-func TestADirectoryLeadsToNoLinkLocalAddress(t *testing.T) {
-	t.Parallel()
-	for address, refused := range map[string]bool{
-		"169.254.169.254:443": true, "[fe80::1]:443": true, "0.0.0.0:443": true, "[::ffff:169.254.169.254]:443": true, "224.0.0.1:443": true,
-		"127.0.0.1:14000": false, "10.0.0.1:443": false, "[2001:db8::1]:443": false,
-	} {
-		if err := refuseLinkLocal("tcp", address, nil); (err != nil) != refused {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
-}
-
 // What is no authority tells nothing about itself to those who may choose directories.
 func TestWhatIsNoAuthorityIsNotQuoted(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mholt/acmez/v3/acme"
 
+	"tidegate.dev/controlplane/outbound"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
@@ -102,7 +103,7 @@ func adviseConnection(err error, directory string) string {
 		return "The https of " + directory + " is not trusted: give its authority as acme.ca_pem"
 	case errors.As(err, &host):
 		return "The https of " + directory + " is that of another name"
-	case strings.Contains(err.Error(), "refused for an ACME directory"):
+	case errors.Is(err, outbound.ErrRefused):
 		return "Change acme.directory"
 	case errors.As(err, &network), strings.Contains(err.Error(), "performing request"):
 		return "Is the directory " + directory + " up, and may the control plane reach it?"

@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"net/url"
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"tidegate.dev/controlplane/config"
 	"tidegate.dev/controlplane/fleet"
+	"tidegate.dev/controlplane/identity"
 	"tidegate.dev/controlplane/store"
 	adminv1 "tidegate.dev/proto/tidegate/admin/v1"
 )
@@ -31,7 +33,7 @@ func (s *fleetServer) ListFleets(ctx context.Context, r *adminv1.ListFleetsReque
 	shown, next := page(found, size, func(f fleet.Fleet) string { return f.Name })
 	answer := &adminv1.ListFleetsResponse{NextPageToken: next}
 	for _, one := range shown {
-		fleet, err := showFleet(one)
+		fleet, err := showFleet(ctx, one)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +48,7 @@ func (s *fleetServer) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return showFleet(found)
+	return showFleet(ctx, found)
 }
 
 // CreateFleet implements adminv1.FleetServiceServer.
@@ -55,7 +57,7 @@ func (s *fleetServer) CreateFleet(ctx context.Context, r *adminv1.CreateFleetReq
 	if err != nil {
 		return nil, err
 	}
-	return showFleet(made)
+	return showFleet(ctx, made)
 }
 
 // UpdateFleetPolicy implements adminv1.FleetServiceServer.
@@ -144,16 +146,31 @@ func (s *fleetServer) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*
 	return answer, nil
 }
 
-func showFleet(f fleet.Fleet) (*adminv1.Fleet, error) {
+// showFleet shows addresses of notifications whole to administrators alone: they may hold a secret.
+func showFleet(ctx context.Context, f fleet.Fleet) (*adminv1.Fleet, error) {
 	policy, err := config.Policy(f.Fleet)
 	if err != nil {
 		return nil, err
+	}
+	if callOf(ctx).who.Role < identity.Admin {
+		for _, notification := range policy.GetNotifications() {
+			notification.Url = hostOnly(notification.GetUrl())
+		}
 	}
 	return &adminv1.Fleet{
 		Name: f.Name, HeadRevision: int32(f.Head.Revision), StableRevision: int32(f.Head.Stable), LaneSequence: int32(f.Head.LaneSequence),
 		ActiveRollout: identifier(f.ActiveRollout), AgentsConnected: int32(f.AgentsConnected), AgentsTotal: int32(f.AgentsTotal),
 		CreateTime: timestamp(f.CreatedAt), Policy: policy,
 	}, nil
+}
+
+// hostOnly is a URL without what may be secret in it.
+func hostOnly(text string) string {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return parsed.Scheme + "://" + parsed.Host + "/…"
 }
 
 // millionths in a percent.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	"tidegate.dev/controlplane/outbound"
 	"tidegate.dev/controlplane/store"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -63,7 +64,7 @@ type Runner struct {
 func NewRunner(config Config) *Runner {
 	client := config.Client
 	if client == nil {
-		client = newClient()
+		client = outbound.NewClient(askTimeout)
 	}
 	return &Runner{config: config, client: client}
 }

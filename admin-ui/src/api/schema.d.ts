@@ -1641,6 +1641,8 @@ export interface components {
              * @enum {string}
              */
             newer_revision?: "" | "queue" | "supersede";
+            /** @description Who is told what happens to rollouts. */
+            notifications?: components["schemas"]["Notification"][];
             /**
              * Format: int64
              * @description Going back by so many revisions skips the steps; going back further takes them, since the world has moved on. Default 10.
@@ -1937,6 +1939,26 @@ export interface components {
             percent?: number;
             /** @description The name of the service. */
             service: string;
+        };
+        /**
+         * @description Notification posts what happens to the fleet's rollouts to a URL, in order, and again until it is taken (any status of the class
+         *     2xx), for at most a day. The same event may come twice; its id tells.
+         */
+        Notification: {
+            /**
+             * @description Which events: "created", "started", "step", "serving", "paused", "resumed", "promoted", "approved", "awaiting_approval", "held",
+             *     "extended", "completed", "rolled_back", "aborted", "superseded". Default: started, step, held, awaiting_approval and how it ended.
+             */
+            events?: string[];
+            /**
+             * @description "json" (the default): the event and its rollout; "slack": {"text": "…"}, as many chat systems take it.
+             * @enum {string}
+             */
+            format?: "" | "json" | "slack";
+            /** @description What people see. */
+            name: string;
+            /** @description Whoever may not change the policy sees only its host. */
+            url: string;
         };
         /** @description ObjectiveGate bounds the share of the candidate's requests that are bad, whatever the control's is. */
         ObjectiveGate: {

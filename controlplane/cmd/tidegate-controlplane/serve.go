@@ -19,6 +19,7 @@ import (
 	"tidegate.dev/controlplane/gates"
 	"tidegate.dev/controlplane/identity"
 	"tidegate.dev/controlplane/keyring"
+	"tidegate.dev/controlplane/notify"
 	"tidegate.dev/controlplane/rollout"
 	"tidegate.dev/controlplane/store"
 	"tidegate.dev/controlplane/telemetry"
@@ -76,6 +77,7 @@ type parts struct {
 	retention  *telemetry.Retention
 	issuance   *acme.Manager
 	gates      *gates.Runner
+	notices    *notify.Sender
 	metrics    *prometheus.Registry
 	log        *slog.Logger
 }
@@ -91,6 +93,7 @@ func build(f *flags, log *slog.Logger, opened *store.Store, keys *keyring.Keyrin
 	})
 	p.issuance = acme.NewManager(acme.Config{Store: opened, Keyring: keys, Log: log, UserAgent: "tidegate/" + version})
 	p.gates = gates.NewRunner(gates.Config{Store: opened, Log: log, UserAgent: "tidegate/" + version})
+	p.notices = notify.NewSender(notify.Config{Store: opened, Log: log, UserAgent: "tidegate/" + version})
 	console, err := adminui.Files()
 	if err != nil {
 		return nil, fmt.Errorf("reading the console: %w", err)
@@ -146,6 +149,7 @@ func (p *parts) run(ctx context.Context, addresses *listeners) error {
 	start("telemetry retention", p.retention.Run)
 	start("certificates", p.issuance.Run)
 	start("gates", p.gates.Run)
+	start("notifications", p.notices.Run)
 	start("idempotency keys", func(ctx context.Context) error { return forgetRequests(ctx, p.store, p.log) })
 	return group.Wait()
 }

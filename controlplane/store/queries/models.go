@@ -184,6 +184,16 @@ type Leader struct {
 	ClockOffsetMs int64
 }
 
+type NotificationCursor struct {
+	FleetID   int64
+	Name      string
+	LastEvent int64
+	Attempts  int32
+	DueAt     time.Time
+	HeldUntil *time.Time
+	Error     string
+}
+
 type ResourceReference struct {
 	FleetID int64
 	Kind    int16

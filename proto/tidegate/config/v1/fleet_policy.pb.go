@@ -38,8 +38,10 @@ type FleetPolicy struct {
 	NewerRevision string `protobuf:"bytes,4,opt,name=newer_revision,json=newerRevision,proto3" json:"newer_revision,omitempty"`
 	// Going back by so many revisions skips the steps; going back further takes them, since the world has moved on. Default 10.
 	RollbackWindow uint32 `protobuf:"varint,5,opt,name=rollback_window,json=rollbackWindow,proto3" json:"rollback_window,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Who is told what happens to rollouts.
+	Notifications []*Notification `protobuf:"bytes,6,rep,name=notifications,proto3" json:"notifications,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FleetPolicy) Reset() {
@@ -107,6 +109,88 @@ func (x *FleetPolicy) GetRollbackWindow() uint32 {
 	return 0
 }
 
+func (x *FleetPolicy) GetNotifications() []*Notification {
+	if x != nil {
+		return x.Notifications
+	}
+	return nil
+}
+
+// Notification posts what happens to the fleet's rollouts to a URL, in order, and again until it is taken (any status of the class
+// 2xx), for at most a day. The same event may come twice; its id tells.
+type Notification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What people see.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whoever may not change the policy sees only its host.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// "json" (the default): the event and its rollout; "slack": {"text": "…"}, as many chat systems take it.
+	Format string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	// Which events: "created", "started", "step", "serving", "paused", "resumed", "promoted", "approved", "awaiting_approval", "held",
+	// "extended", "completed", "rolled_back", "aborted", "superseded". Default: started, step, held, awaiting_approval and how it ended.
+	Events        []string `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notification) Reset() {
+	*x = Notification{}
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notification) ProtoMessage() {}
+
+func (x *Notification) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notification.ProtoReflect.Descriptor instead.
+func (*Notification) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Notification) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Notification) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Notification) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *Notification) GetEvents() []string {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 // Approvals are numbers of people.
 type Approvals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -122,7 +206,7 @@ type Approvals struct {
 
 func (x *Approvals) Reset() {
 	*x = Approvals{}
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +218,7 @@ func (x *Approvals) String() string {
 func (*Approvals) ProtoMessage() {}
 
 func (x *Approvals) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +231,7 @@ func (x *Approvals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvals.ProtoReflect.Descriptor instead.
 func (*Approvals) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Approvals) GetLow() uint32 {
@@ -192,7 +276,7 @@ type FreezeWindow struct {
 
 func (x *FreezeWindow) Reset() {
 	*x = FreezeWindow{}
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -204,7 +288,7 @@ func (x *FreezeWindow) String() string {
 func (*FreezeWindow) ProtoMessage() {}
 
 func (x *FreezeWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -217,7 +301,7 @@ func (x *FreezeWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeWindow.ProtoReflect.Descriptor instead.
 func (*FreezeWindow) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FreezeWindow) GetName() string {
@@ -285,7 +369,7 @@ type Expectation struct {
 
 func (x *Expectation) Reset() {
 	*x = Expectation{}
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +381,7 @@ func (x *Expectation) String() string {
 func (*Expectation) ProtoMessage() {}
 
 func (x *Expectation) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +394,7 @@ func (x *Expectation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expectation.ProtoReflect.Descriptor instead.
 func (*Expectation) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Expectation) GetRoute() string {
@@ -344,7 +428,7 @@ type Expectations struct {
 
 func (x *Expectations) Reset() {
 	*x = Expectations{}
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +440,7 @@ func (x *Expectations) String() string {
 func (*Expectations) ProtoMessage() {}
 
 func (x *Expectations) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_fleet_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +453,7 @@ func (x *Expectations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expectations.ProtoReflect.Descriptor instead.
 func (*Expectations) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Expectations) GetList() []*Expectation {
@@ -383,13 +467,19 @@ var File_tidegate_config_v1_fleet_policy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_fleet_policy_proto_rawDesc = "" +
 	"\n" +
-	"%tidegate/config/v1/fleet_policy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xca\x02\n" +
+	"%tidegate/config/v1/fleet_policy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x9c\x03\n" +
 	"\vFleetPolicy\x12;\n" +
 	"\tapprovals\x18\x01 \x01(\v2\x1d.tidegate.config.v1.ApprovalsR\tapprovals\x125\n" +
 	"\x12max_delete_percent\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18dR\x10maxDeletePercent\x12Q\n" +
 	"\x0efreeze_windows\x18\x03 \x03(\v2 .tidegate.config.v1.FreezeWindowB\b\xbaH\x05\x92\x01\x02\x10dR\rfreezeWindows\x12@\n" +
 	"\x0enewer_revision\x18\x04 \x01(\tB\x19\xbaH\x16r\x14R\x00R\x05queueR\tsupersedeR\rnewerRevision\x122\n" +
-	"\x0frollback_window\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x0erollbackWindow\"d\n" +
+	"\x0frollback_window\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x0erollbackWindow\x12P\n" +
+	"\rnotifications\x18\x06 \x03(\v2 .tidegate.config.v1.NotificationB\b\xbaH\x05\x92\x01\x02\x10\x14R\rnotifications\"\xca\x01\n" +
+	"\fNotification\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x122\n" +
+	"\x03url\x18\x02 \x01(\tB \xbaH\x1d\xc8\x01\x01r\x18\x18\x80\x102\x13^https?://[^#@\\s]+$R\x03url\x12,\n" +
+	"\x06format\x18\x03 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x04jsonR\x05slackR\x06format\x126\n" +
+	"\x06events\x18\x04 \x03(\tB\x1e\xbaH\x1b\x92\x01\x18\x10 \x18\x01\"\x12r\x102\x0e^[a-z_]{1,32}$R\x06events\"d\n" +
 	"\tApprovals\x12\x19\n" +
 	"\x03low\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18\n" +
 	"R\x03low\x12\x1f\n" +
@@ -429,23 +519,25 @@ func file_tidegate_config_v1_fleet_policy_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_fleet_policy_proto_rawDescData
 }
 
-var file_tidegate_config_v1_fleet_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tidegate_config_v1_fleet_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tidegate_config_v1_fleet_policy_proto_goTypes = []any{
 	(*FleetPolicy)(nil),  // 0: tidegate.config.v1.FleetPolicy
-	(*Approvals)(nil),    // 1: tidegate.config.v1.Approvals
-	(*FreezeWindow)(nil), // 2: tidegate.config.v1.FreezeWindow
-	(*Expectation)(nil),  // 3: tidegate.config.v1.Expectation
-	(*Expectations)(nil), // 4: tidegate.config.v1.Expectations
+	(*Notification)(nil), // 1: tidegate.config.v1.Notification
+	(*Approvals)(nil),    // 2: tidegate.config.v1.Approvals
+	(*FreezeWindow)(nil), // 3: tidegate.config.v1.FreezeWindow
+	(*Expectation)(nil),  // 4: tidegate.config.v1.Expectation
+	(*Expectations)(nil), // 5: tidegate.config.v1.Expectations
 }
 var file_tidegate_config_v1_fleet_policy_proto_depIdxs = []int32{
-	1, // 0: tidegate.config.v1.FleetPolicy.approvals:type_name -> tidegate.config.v1.Approvals
-	2, // 1: tidegate.config.v1.FleetPolicy.freeze_windows:type_name -> tidegate.config.v1.FreezeWindow
-	3, // 2: tidegate.config.v1.Expectations.list:type_name -> tidegate.config.v1.Expectation
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2, // 0: tidegate.config.v1.FleetPolicy.approvals:type_name -> tidegate.config.v1.Approvals
+	3, // 1: tidegate.config.v1.FleetPolicy.freeze_windows:type_name -> tidegate.config.v1.FreezeWindow
+	1, // 2: tidegate.config.v1.FleetPolicy.notifications:type_name -> tidegate.config.v1.Notification
+	4, // 3: tidegate.config.v1.Expectations.list:type_name -> tidegate.config.v1.Expectation
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_fleet_policy_proto_init() }
@@ -454,14 +546,14 @@ func file_tidegate_config_v1_fleet_policy_proto_init() {
 		return
 	}
 	file_tidegate_config_v1_rules_proto_init()
-	file_tidegate_config_v1_fleet_policy_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tidegate_config_v1_fleet_policy_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_fleet_policy_proto_rawDesc), len(file_tidegate_config_v1_fleet_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,7 +29,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 	if !x.pick(x.Started, nil) {
 		return upstream.Response{}, noTarget
 	}
-	stale := false
+	stale := 0
 	for x.began, x.tried = x.Started, 1; ; x.tried++ {
 		response, failed, failure := x.try()
 		known := x.report(failed, failure, time.Since(x.began))
@@ -42,9 +42,13 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		case x.client.Alive() != nil || x.late() || !x.repeatable(failure):
 		case x.granted:
 			pause, again, x.granted = x.pause, true, false
-		case failed != nil && failed.Retry == http1.RetryReused && !stale:
-			// The connection had ended before the request came. That is no failure of the target, and costs no budget.
-			stale, again, avoid = true, true, nil
+		case failed != nil && failed.Retry == http1.RetryReused && stale < mostStale:
+			// The connection had ended before the request came. That is no failure of the target, and costs no budget. If it
+			// happens again, the others may have ended too, and the request gets a new one.
+			if stale++; stale == mostStale {
+				x.target.Forget()
+			}
+			again, avoid = true, nil
 			x.tried--
 		default:
 			pause, again = service.Retry(window, x.tried, failure)
@@ -69,6 +73,9 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		}
 	}
 }
+
+// mostStale is how often a request may meet a connection that has ended.
+const mostStale = 2
 
 // longestPatience is how long a client may read nothing.
 const longestPatience = time.Minute

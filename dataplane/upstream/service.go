@@ -119,6 +119,9 @@ func (t *Target) connections() (idle, open int) {
 	return t.transport.pool.Size()
 }
 
+// Forget closes the connections that are idle, as one does who met several that had ended.
+func (t *Target) Forget() { t.transport.forget() }
+
 // close closes what no exchange uses.
 func (t *Target) close() { t.transport.close() }
 

@@ -79,7 +79,7 @@ func (r *rig) startIn(t *testing.T, dir string) *process {
 	}
 	state := plugin.NewState()
 	p := &process{
-		installer: newInstaller(), lane: lane.New(), registry: upstream.NewRegistry(upstream.Addresses{}),
+		installer: newInstaller(), lane: lane.New(), registry: upstream.NewRegistry(upstream.Environment{}),
 		counters: telemetry.NewCounters(plugin.ReasonNames()),
 	}
 	config := agent.Config{

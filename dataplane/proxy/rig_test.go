@@ -51,7 +51,7 @@ var keyHashKey = []byte("0123456789abcdef0123456789abcdef")
 func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, lane: lane.New(), state: plugin.NewState(), registry: upstream.NewRegistry(upstream.Addresses{}),
+		t: t, lane: lane.New(), state: plugin.NewState(), registry: upstream.NewRegistry(upstream.Environment{}),
 		counters: telemetry.NewCounters(plugin.ReasonNames()), uses: telemetry.NewKeyUses(), log: &lines{},
 	}
 	r.lane.SetKeyHashKey(keyHashKey)

@@ -31,7 +31,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB) *bench {
-	return &bench{t: t, registry: upstream.NewRegistry(upstream.Addresses{}), state: plugin.NewState(), lane: lane.New()}
+	return &bench{t: t, registry: upstream.NewRegistry(upstream.Environment{}), state: plugin.NewState(), lane: lane.New()}
 }
 
 type resources map[string]proto.Message

@@ -31,7 +31,7 @@ func TestEveryPolicyHeedsWeights(t *testing.T) {
 	for _, policy := range everyPolicy {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), balanced(policy, targets(weights...)))
+			s := acquire(t, NewRegistry(Environment{}), balanced(policy, targets(weights...)))
 			const times = 100_000
 			counts := spread(s, times)
 			// Points on a circle are the least even.
@@ -51,7 +51,7 @@ func TestEveryPolicyLeavesOutWhatFailed(t *testing.T) {
 	for _, policy := range everyPolicy {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), balanced(policy, targets(1, 1, 1, 1)))
+			s := acquire(t, NewRegistry(Environment{}), balanced(policy, targets(1, 1, 1, 1)))
 			bad := s.Targets()[2]
 			s.judge(1, bad, FailureConnect, s.registry.clock.now())
 			counts := spread(s, 30_000)
@@ -90,7 +90,7 @@ func TestConsistentHashing(t *testing.T) {
 	for policy, most := range map[Policy]float64{RingHash: 0, Maglev: 0.015} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
-			r := NewRegistry(Addresses{})
+			r := NewRegistry(Environment{})
 			weights := make([]uint32, n)
 			all := acquire(t, r, balanced(policy, targets(weights...)))
 			before := placed(all, keys)
@@ -132,7 +132,7 @@ func TestConsistentHashing(t *testing.T) {
 func TestARequestWithoutAKeyGoesAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []Policy{RingHash, Maglev} {
-		s := acquire(t, NewRegistry(Addresses{}), balanced(policy, targets(1, 1, 1)))
+		s := acquire(t, NewRegistry(Environment{}), balanced(policy, targets(1, 1, 1)))
 		if n := len(picks(s, 1, time.Now(), 100)); n != 3 {
 			t.Error(policy, "chose", n, "targets")
 		}
@@ -144,7 +144,7 @@ func TestARequestWithoutAKeyGoesAnywhere(t *testing.T) {
 
 func TestTheLessBusyIsChosen(t *testing.T) {
 	t.Parallel()
-	s := acquire(t, NewRegistry(Addresses{}), balanced(LeastRequest, targets(1, 1, 1)))
+	s := acquire(t, NewRegistry(Environment{}), balanced(LeastRequest, targets(1, 1, 1)))
 	busy := s.Targets()[0]
 	for range 5 {
 		busy.windows[1].load.begin(1)
@@ -167,7 +167,7 @@ func TestTheLessBusyIsChosen(t *testing.T) {
 
 func TestTheFasterIsChosen(t *testing.T) {
 	t.Parallel()
-	s := acquire(t, NewRegistry(Addresses{}), balanced(EWMA, targets(1, 1, 1)))
+	s := acquire(t, NewRegistry(Environment{}), balanced(EWMA, targets(1, 1, 1)))
 	slow, now := s.Targets()[0], s.registry.clock.now()
 	answer := func(target *Target, took time.Duration) {
 		target.windows[1].load.begin(now)
@@ -268,7 +268,7 @@ func BenchmarkPick(b *testing.B) {
 	for _, policy := range everyPolicy {
 		for _, n := range []int{3, 100} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
-				s := acquire(b, NewRegistry(Addresses{}), balanced(policy, targets(make([]uint32, n)...)))
+				s := acquire(b, NewRegistry(Environment{}), balanced(policy, targets(make([]uint32, n)...)))
 				c := Choice{Window: 1, Now: time.Now()}
 				b.ReportAllocs()
 				for i := range b.N {

@@ -75,7 +75,7 @@ func TestATargetThatIsDownIsNotUsed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// The other target answers to nobody, and is found out by its first answer.
-			s := acquire(t, NewRegistry(Addresses{}), Config{
+			s := acquire(t, NewRegistry(Environment{}), Config{
 				Name: "s", Targets: []TargetConfig{{URL: c.url}, {URL: "http://127.0.0.1:1"}}, Health: c.health,
 			})
 			target, dead := s.Targets()[0], s.Targets()[1]
@@ -106,7 +106,7 @@ func TestConnectionsAsHealth(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	s := acquire(t, NewRegistry(Addresses{}), Config{
+	s := acquire(t, NewRegistry(Environment{}), Config{
 		Name: "s", Targets: []TargetConfig{{URL: "http://" + listener.Addr().String()}, {URL: "http://127.0.0.1:1"}}, Health: quick(HealthTCP),
 	})
 	eventually(t, "the dead one is left out", func() bool { return !used(s, s.Targets()[1]) })
@@ -122,7 +122,7 @@ func TestOneProberATarget(t *testing.T) {
 		_, _ = io.WriteString(w, "fine")
 	}))
 	t.Cleanup(server.Close)
-	r := NewRegistry(Addresses{})
+	r := NewRegistry(Environment{})
 	config := Config{Name: "s", Targets: []TargetConfig{{URL: server.URL}, {URL: server.URL, Weight: 2}}, Health: quick(HealthHTTP)}
 	first, err := r.Acquire(config)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestFailuresInARowEjectATarget(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1, 1), Outlier: OutlierConfig{Consecutive: 3}})
+			s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1, 1, 1), Outlier: OutlierConfig{Consecutive: 3}})
 			for _, failure := range c.failures {
 				s.reportTimes(1, 1, s.Targets()[0], failure, now)
 			}
@@ -63,7 +63,7 @@ func TestOnlyAShareOfTheTargetsIsEjected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), Config{
+			s := acquire(t, NewRegistry(Environment{}), Config{
 				Name: "s", Targets: targets(make([]uint32, c.targets)...), Outlier: OutlierConfig{MaxPercent: c.percent},
 			})
 			for _, target := range s.Targets() {
@@ -83,7 +83,7 @@ func TestOnlyAShareOfTheTargetsIsEjected(t *testing.T) {
 
 func TestATargetThatComesBackStartsSlowly(t *testing.T) {
 	t.Parallel()
-	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1), SlowStart: 10 * time.Second})
+	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1, 1), SlowStart: 10 * time.Second})
 	now := time.Now()
 	back := s.Targets()[0]
 	s.reportTimes(1, 1, back, FailureConnect, now)
@@ -98,7 +98,7 @@ func TestATargetThatComesBackStartsSlowly(t *testing.T) {
 }
 
 func BenchmarkReport(b *testing.B) {
-	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1)})
+	s := acquire(b, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1, 1)})
 	target := s.Targets()[0]
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

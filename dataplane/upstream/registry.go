@@ -60,9 +60,6 @@ type Environment struct {
 	Log *slog.Logger
 }
 
-// Addresses says where connections may go.
-type Addresses = Environment
-
 // NewRegistry makes an empty registry.
 func NewRegistry(e Environment) *Registry {
 	r := &Registry{

@@ -7,7 +7,7 @@ import (
 
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1), Retry: RetryConfig{BudgetPercent: 20}})
+	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1), Retry: RetryConfig{BudgetPercent: 20}})
 	spend := func(window Window) (n int) {
 		for {
 			if _, ok := s.Retry(window, 1, FailureReset); !ok {
@@ -38,7 +38,7 @@ func TestBudget(t *testing.T) {
 
 func TestWhichFailuresAreTriedAgain(t *testing.T) {
 	t.Parallel()
-	r := NewRegistry(Addresses{})
+	r := NewRegistry(Environment{})
 	usual := acquire(t, r, Config{Name: "s", Targets: targets(1)})
 	never := acquire(t, r, Config{Name: "s", Targets: targets(1), Retry: RetryConfig{Attempts: 1}})
 	status := acquire(t, r, Config{Name: "s", Targets: targets(1), Retry: RetryConfig{Attempts: 3, On: Failure503}})
@@ -82,7 +82,7 @@ func TestBackoffGrowsToABound(t *testing.T) {
 }
 
 func BenchmarkEnter(b *testing.B) {
-	s := acquire(b, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1)})
+	s := acquire(b, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1)})
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -48,7 +48,7 @@ func TestTargetsShareByWeight(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(c.weights...)})
+			s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(c.weights...)})
 			var got strings.Builder
 			for range len(c.first) {
 				got.WriteString(strings.TrimPrefix(s.at(1, now, nil).Host(), "target"))
@@ -60,7 +60,7 @@ func TestTargetsShareByWeight(t *testing.T) {
 	}
 	t.Run("huge weights", func(t *testing.T) {
 		t.Parallel()
-		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1_000_000, 999_983, 1)})
+		s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1_000_000, 999_983, 1)})
 		counts := map[*Target]int{}
 		for range 100_000 {
 			counts[s.at(1, now, nil)]++
@@ -75,7 +75,7 @@ func TestTargetsShareByWeight(t *testing.T) {
 
 func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
 	t.Parallel()
-	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: targets(1, 1, 1)})
+	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: targets(1, 1, 1)})
 	bad, now := s.Targets()[1], time.Now()
 	picked := func(window Window, at time.Time) (n int) {
 		for range 30 {
@@ -127,7 +127,7 @@ func TestAFailingTargetIsSkippedForAWhile(t *testing.T) {
 
 func TestServicesOutliveThoseWhoUseThem(t *testing.T) {
 	t.Parallel()
-	r := NewRegistry(Addresses{})
+	r := NewRegistry(Environment{})
 	config := Config{Name: "s", Targets: targets(1)}
 	first, second := acquire(t, r, config), acquire(t, r, config)
 	if first != second {
@@ -166,12 +166,12 @@ func TestWhatIsNoService(t *testing.T) {
 		"tls.ca_pem":     {Targets: one("https://x"), TLS: TLSConfig{CA: "nonsense"}},
 	} {
 		var wrong *FieldError
-		if _, err := NewRegistry(Addresses{}).Acquire(c); !errors.As(err, &wrong) || wrong.Field != field {
+		if _, err := NewRegistry(Environment{}).Acquire(c); !errors.As(err, &wrong) || wrong.Field != field {
 			t.Errorf("%+v: %v, want an error of %s", c, err, field)
 		}
 	}
 	for url, protocol := range map[string]Protocol{"http://x": HTTP2, "https://x": HTTP2Cleartext, "http://user@x": HTTP1, "http://": HTTP1, "://": HTTP1} {
-		if _, err := NewRegistry(Addresses{}).Acquire(Config{Targets: one(url), Protocol: protocol}); err == nil {
+		if _, err := NewRegistry(Environment{}).Acquire(Config{Targets: one(url), Protocol: protocol}); err == nil {
 			t.Error(protocol, url, "is taken")
 		}
 	}
@@ -179,7 +179,7 @@ func TestWhatIsNoService(t *testing.T) {
 
 func TestRefusedAddresses(t *testing.T) {
 	t.Parallel()
-	d := NewRegistry(Addresses{
+	d := NewRegistry(Environment{
 		Refused: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, Allowed: []netip.Prefix{netip.MustParsePrefix("10.9.9.0/24")},
 	}).dialer
 	for address, refused := range map[string]bool{
@@ -191,7 +191,7 @@ func TestRefusedAddresses(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
+	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
 	_, failure := s.RoundTrip(s.Targets()[0], call("/latest"))
 	var dial *DialError
 	if failure == nil || !errors.Is(failure, ErrRefusedAddress) || !errors.As(failure, &dial) || dial.Timeout() {
@@ -232,7 +232,7 @@ func TestProtocols(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := acquire(t, NewRegistry(Addresses{}), Config{
+			s := acquire(t, NewRegistry(Environment{}), Config{
 				Name: "s", Targets: []TargetConfig{{URL: c.url}}, Protocol: c.protocol, TLS: TLSConfig{InsecureSkipVerify: true},
 			})
 			for range 2 {
@@ -249,7 +249,7 @@ func TestProtocols(t *testing.T) {
 	}
 	t.Run("a certificate that is not trusted", func(t *testing.T) {
 		t.Parallel()
-		s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
+		s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
 		if response, failure := s.RoundTrip(s.Targets()[0], call("/")); failure == nil {
 			response.Release()
 			t.Error("is trusted")
@@ -265,7 +265,7 @@ func TestConnectTimeoutCoversTLS(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	url := "https://" + silent.Addr().String()
-	s := acquire(t, NewRegistry(Addresses{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
+	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
 	hasty := call("/")
 	hasty.ConnectTimeout = 50 * time.Millisecond
 	_, failure := s.RoundTrip(s.Targets()[0], hasty)

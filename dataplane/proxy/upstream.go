@@ -21,7 +21,7 @@ func (x *exchange) enter() plugin.Verdict {
 		return plugin.Verdict{Reason: plugin.ReasonCircuitOpen, RetryAfter: wholeSeconds(wait)}
 	case upstream.RefusalFull:
 		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the service runs as many exchanges as it may"}
-	case upstream.RefusalNone, upstream.RefusalPending:
+	case upstream.RefusalNone:
 	}
 	return plugin.Continue()
 }

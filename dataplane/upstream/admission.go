@@ -50,13 +50,11 @@ func (w *stateWindow) adopt(from *stateWindow) {
 // Refusal says why a request is not sent to a service.
 type Refusal uint8
 
-// The refusals: none, the circuit breaker is open, as much runs as may, and as much waits for a connection as may or has waited
-// for too long.
+// The refusals: none, the circuit breaker is open, and as much runs as may.
 const (
 	RefusalNone Refusal = iota
 	RefusalOpen
 	RefusalFull
-	RefusalPending
 )
 
 // Permit is a request's leave to use a service. It belongs to the exchange's goroutine. The zero value permits nothing and

@@ -178,6 +178,11 @@ func TestTheFasterIsChosen(t *testing.T) {
 		answer(target, 10*time.Millisecond)
 	}
 	answer(slow, time.Second)
+	for range 3 {
+		slow.windows[1].load.begin(now)
+		s.report(1, slow, Failure503, time.Microsecond, now)
+		slow.Done(1)
+	}
 	at := func(after time.Duration) (n int) {
 		for range 3000 {
 			if s.choose(choice{service: s, window: 1, now: now + int64(after)}) == slow {

@@ -95,7 +95,8 @@ func (s *Service) report(window Window, t *Target, failure Failure, took time.Du
 	w := &t.windows[window]
 	answered := failure&(FailureConnect|FailureReset|FailureTimeout|FailureUnknown) == 0
 	w.load.answer(now, answered)
-	if answered {
+	// A server that fails at once is not fast.
+	if failure == FailureNone || failure == Failure429 {
 		w.load.mean.add(took, now, false)
 		if s.config.Balancing.Policy == EWMA {
 			w.load.peak.add(took, now, true)

@@ -60,12 +60,12 @@ func breakages() map[string]breakage {
 			},
 		},
 		"slow": {
-			about: "the service orders may take 2ms, but takes 20ms",
-			path:  loadPath + "?delay=20ms",
-			change: func(service *configv1.Service, _ *configv1.Route) *adminv1.Resource {
-				broken := proto.CloneOf(service)
-				broken.Timeouts = &configv1.Timeouts{ResponseHeader: "2ms"}
-				return serviceResource(broken)
+			about: "the route orders takes 20ms longer; nothing fails",
+			path:  loadPath,
+			change: func(_ *configv1.Service, route *configv1.Route) *adminv1.Resource {
+				broken := proto.CloneOf(route)
+				broken.Fault = &configv1.Fault{Delay: &configv1.FaultDelay{Duration: "20ms"}}
+				return &adminv1.Resource{Name: "orders", Spec: &adminv1.Resource_Route{Route: broken}}
 			},
 		},
 	}

@@ -17,7 +17,9 @@ import (
 
 // outcome is what a tool that makes load saw. Times are in microseconds.
 type outcome struct {
+	Scheduled int64   `json:"scheduled"` // requests that should have begun; 0: there was no schedule
 	Completed int64   `json:"completed"` // answers in all
+	InTime    int64   `json:"in_time"`   // of these, those before the time was over; with a schedule only
 	Seconds   float64 `json:"seconds"`
 	Failed    int64   `json:"failed"` // no answer, or another status than wanted
 	P50       float64 `json:"p50"`

@@ -75,6 +75,7 @@ type tlsConnection struct {
 	reader    *bufio.Reader
 	latencies []float64
 	completed int64
+	inTime    int64
 	failed    int64
 }
 
@@ -89,15 +90,16 @@ func (l *tlsLoad) run(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	began := time.Now()
+	until := began.Add(l.warmUp + l.length)
 	due := make(chan time.Time, int(l.rate*(l.warmUp+l.length).Seconds()*2)+1000) // all there will be: the schedule never waits
 	var workers sync.WaitGroup
 	for _, c := range connections {
-		workers.Go(func() { l.work(c, due, began.Add(l.warmUp)) })
+		workers.Go(func() { l.work(c, due, began.Add(l.warmUp), until) })
 	}
-	l.schedule(ctx, due, began)
+	scheduled := l.schedule(ctx, due, began, until)
 	close(due)
 	workers.Wait()
-	return l.sum(connections), context.Cause(ctx)
+	return l.sum(connections, scheduled), context.Cause(ctx)
 }
 
 func (l *tlsLoad) connect(ctx context.Context) ([]*tlsConnection, error) {
@@ -116,10 +118,10 @@ func (l *tlsLoad) connect(ctx context.Context) ([]*tlsConnection, error) {
 	return connections, nil
 }
 
-// schedule hands out the times at which requests should begin, a Poisson process with a fixed seed, when they have come.
-func (l *tlsLoad) schedule(ctx context.Context, due chan<- time.Time, began time.Time) {
+// schedule hands out the times at which requests should begin, a Poisson process with a fixed seed, when they have come. It
+// returns how many there were.
+func (l *tlsLoad) schedule(ctx context.Context, due chan<- time.Time, began, until time.Time) (scheduled int64) {
 	source := rand.New(rand.NewPCG(20261123, 1)) //nolint:gosec // the same times in each run
-	until := began.Add(l.warmUp + l.length)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for next := began; next.Before(until); next = next.Add(time.Duration(source.ExpFloat64() / l.rate * float64(time.Second))) {
@@ -128,33 +130,44 @@ func (l *tlsLoad) schedule(ctx context.Context, due chan<- time.Time, began time
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
-				return
+				return scheduled
 			}
 		}
+		scheduled++
 		select {
 		case due <- next:
 		default: // twice of what was to be expected: it cannot be
 		}
 	}
+	return scheduled
 }
 
-// answerTimeout bounds the wait for one answer; a connection that had none is given up.
-const answerTimeout = 10 * time.Second
+const (
+	answerTimeout = 10 * time.Second // a connection that had no answer so long is given up
+	drainTimeout  = 5 * time.Second  // what has not begun so long after the end does not begin any more
+)
 
-func (l *tlsLoad) work(c *tlsConnection, due <-chan time.Time, measuredFrom time.Time) {
+func (l *tlsLoad) work(c *tlsConnection, due <-chan time.Time, measuredFrom, until time.Time) {
 	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\n", l.path)
 	if l.key != "" {
 		text += "x-api-key: " + l.key + "\r\n"
 	}
 	request := []byte(text + "\r\n")
 	for intended := range due {
+		if time.Now().After(until.Add(drainTimeout)) {
+			return
+		}
 		if err := c.exchange(request); err != nil {
 			c.failed++
 			return
 		}
+		ended := time.Now()
 		c.completed++
+		if !ended.After(until) {
+			c.inTime++
+		}
 		if !intended.Before(measuredFrom) {
-			c.latencies = append(c.latencies, float64(time.Since(intended).Nanoseconds())/1e3)
+			c.latencies = append(c.latencies, float64(ended.Sub(intended).Nanoseconds())/1e3)
 		}
 	}
 }
@@ -177,11 +190,12 @@ func (c *tlsConnection) exchange(request []byte) error {
 	return errors.Join(err, response.Body.Close())
 }
 
-func (l *tlsLoad) sum(connections []*tlsConnection) outcome {
-	o := outcome{Seconds: (l.warmUp + l.length).Seconds()}
+func (l *tlsLoad) sum(connections []*tlsConnection, scheduled int64) outcome {
+	o := outcome{Scheduled: scheduled, Seconds: (l.warmUp + l.length).Seconds()}
 	var all []float64
 	for _, c := range connections {
 		o.Completed += c.completed
+		o.InTime += c.inTime
 		o.Failed += c.failed
 		all = append(all, c.latencies...)
 	}

@@ -21,7 +21,7 @@ func TestTheLoaderOverTLSKeepsItsRate(t *testing.T) {
 	t.Cleanup(server.Close)
 	l := tlsLoad{port: portOf(t, server.URL), path: "/", key: "the key", rate: 500, connections: 4, length: time.Second, warmUp: 100 * time.Millisecond}
 	got, err := l.run(t.Context())
-	if err != nil || got.Completed < 450 || got.Completed > 650 || got.Failed != 0 || got.P50 <= 0 || got.P99 < got.P50 {
+	if err != nil || got.Scheduled < 450 || got.Scheduled > 650 || got.Completed != got.Scheduled || got.InTime > got.Completed || got.Failed != 0 || got.P50 <= 0 || got.P99 < got.P50 {
 		t.Errorf("at 500 requests a second it saw %+v, %v", got, err)
 	}
 	l.key = ""

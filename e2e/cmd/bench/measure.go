@@ -196,8 +196,12 @@ func (r *runner) sample(ctx context.Context, q request, i *instance) (sample, er
 		return sample{}, fmt.Errorf("%d of %d requests failed", o.Failed, o.Completed)
 	}
 	used := after.since(before)
+	inTime, kept := o.Completed, 0.0
+	if o.Scheduled > 0 {
+		inTime, kept = o.InTime, float64(o.InTime)/float64(o.Scheduled)
+	}
 	return sample{
-		Requests: o.Completed, Seconds: o.Seconds, Offered: q.rate, Rate: float64(o.Completed) / o.Seconds, Failed: o.Failed,
+		Requests: o.Completed, Seconds: o.Seconds, Offered: q.rate, Rate: float64(inTime) / o.Seconds, Kept: kept, Failed: o.Failed,
 		CPUPerRequest: float64(used.total().Microseconds()) / float64(o.Completed),
 		SystemShare:   float64(used.System) / float64(max(1, used.total())),
 		P50:           o.P50, P99: o.P99, P999: o.P999, Max: o.Max, Memory: held,

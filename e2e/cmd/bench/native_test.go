@@ -41,7 +41,7 @@ func TestTheLoaderKeepsItsRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Completed < 1700 || got.Completed > 2300 || got.Failed != 0 || got.P50 <= 0 || got.P99 < got.P50 {
+	if got.Scheduled < 1700 || got.Scheduled > 2300 || got.Completed != got.Scheduled || got.InTime > got.Completed || got.Failed != 0 || got.P50 <= 0 || got.P99 < got.P50 {
 		t.Errorf("at 2,000 requests a second it saw %+v", got)
 	}
 }

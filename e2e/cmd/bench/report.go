@@ -88,7 +88,7 @@ func remarks(x *subjectResult) []string {
 		out = append(out, fmt.Sprintf("%s failed after %d rounds: %s", x.Name, len(x.Samples), firstWords(x.Error)))
 	}
 	if kept := median(x, keptUp); kept < keepsUp {
-		out = append(out, fmt.Sprintf("%s answered only %.0f %% of what was asked", x.Name, 100*kept))
+		out = append(out, fmt.Sprintf("%s did not keep up: it answered %.0f %% in time", x.Name, 100*kept))
 	}
 	return out
 }
@@ -133,7 +133,7 @@ func keptUp(s sample) float64 {
 	if s.Offered == 0 {
 		return 1
 	}
-	return s.Rate / s.Offered
+	return s.Kept
 }
 
 func median(x *subjectResult, of func(sample) float64) float64 { return spreadOf(x.values(of)).Median }

@@ -42,6 +42,7 @@ type sample struct {
 	Seconds       float64 `json:"seconds"`
 	Offered       float64 `json:"offered,omitempty"` // requests a second that were asked for; 0 at saturation
 	Rate          float64 `json:"rate"`              // requests a second that were answered
+	Kept          float64 `json:"kept,omitempty"`    // the share of a schedule that was answered before its end; 0: there was none
 	Failed        int64   `json:"failed"`
 	CPUPerRequest float64 `json:"cpu_per_request"` // user and system time of the proxy's processes
 	SystemShare   float64 `json:"system_share"`    // of that, in the kernel

@@ -3,7 +3,8 @@
 // stalls is so charged with every request that should have begun meanwhile (no coordinated omission).
 //
 // Usage: BENCH_KEY=key loader PORT PATH RATE SECONDS WARM_UP_SECONDS CONNECTIONS
-// It prints one line of JSON: `completed` counts all answers, `requests` those after the warm-up; times are in microseconds.
+// It prints one line of JSON; times are in microseconds. `scheduled` requests should have begun, `completed` were answered, `in_time`
+// of these before the time was over (what was begun may end later), and `requests` began after the warm-up.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +38,7 @@ static int64_t *waiting, waiting_first, waiting_count, waiting_max; // intended 
 static char request[8192];
 static size_t request_length;
 static double *latencies;
-static int64_t completed, answered, answered_max, failed, dropped, longest_queue, measured_from;
+static int64_t scheduled, completed, in_time, until, answered, answered_max, failed, dropped, longest_queue, measured_from;
 static uint64_t state = 88172645463325252ull;
 
 static int64_t now(void) {
@@ -89,6 +90,7 @@ static void rest(struct connection *c) {
 }
 
 static void due(int64_t intended) {
+  scheduled++;
   while (idle_count > 0) {
     struct connection *c = &connections[idle[idle_first]];
     idle_first = (idle_first + 1) % count, idle_count--;
@@ -106,9 +108,11 @@ static void due(int64_t intended) {
 
 static void finish(struct connection *c) {
   int ok = strncmp(c->head, "HTTP/1.1 200", 12) == 0;
+  int64_t ended = now();
   completed++;
+  if (ended <= until) in_time++;
   if (!ok) failed++;
-  else if (c->intended >= measured_from && answered < answered_max) latencies[answered++] = (now() - c->intended) / 1e3;
+  else if (c->intended >= measured_from && answered < answered_max) latencies[answered++] = (ended - c->intended) / 1e3;
   rest(c);
 }
 
@@ -167,7 +171,7 @@ static int busy(void) {
   return n + waiting_count;
 }
 
-static void run(double rate, int64_t began, int64_t until) {
+static void run(double rate, int64_t began) {
   struct epoll_event events[events_max];
   double next = began;
   int sending = 1;
@@ -208,12 +212,12 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; i++) dial(&connections[i], port), rest(&connections[i]);
   int64_t began = now();
   measured_from = began + warm_up * 1e9;
-  run(rate, began, measured_from + seconds * 1e9);
-  failed += busy(); // never answered
+  until = measured_from + seconds * 1e9;
+  run(rate, began);
   qsort(latencies, answered, sizeof *latencies, ascending);
-  printf("{\"completed\":%lld,\"requests\":%lld,\"seconds\":%.3f,\"failed\":%lld,\"dropped\":%lld,\"longest_queue\":%lld,"
+  printf("{\"scheduled\":%lld,\"completed\":%lld,\"in_time\":%lld,\"requests\":%lld,\"seconds\":%.3f,\"failed\":%lld,\"dropped\":%lld,\"longest_queue\":%lld,"
          "\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n",
-         (long long)completed, (long long)answered, seconds, (long long)failed, (long long)dropped, (long long)longest_queue, quantile(0.5), quantile(0.99),
+         (long long)scheduled, (long long)completed, (long long)in_time, (long long)answered, seconds, (long long)failed, (long long)dropped, (long long)longest_queue, quantile(0.5), quantile(0.99),
          quantile(0.999), quantile(1));
   return 0;
 }

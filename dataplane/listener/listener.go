@@ -161,7 +161,11 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 // theirs, and thousands of connections are idle for long.
 func (l *Listener) prepare(ctx context.Context, conn *Conn) {
 	if err := l.readProxyHeader(conn); err != nil {
-		l.config.Gate.refused[RefusedProxyProtocol].Add(1)
+		cause := RefusedProxyProtocol
+		if errors.Is(err, errClientFull) {
+			cause = RefusedClient
+		}
+		l.config.Gate.refused[cause].Add(1)
 		_ = conn.Close()
 		return
 	}
@@ -205,7 +209,9 @@ func (l *Listener) readProxyHeader(conn *Conn) error {
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 	if header.source.IsValid() && !conn.gate.rename(conn, header.source) {
-		return errors.New("the client has as many connections as it may")
+		return errClientFull
 	}
 	return nil
 }
+
+var errClientFull = errors.New("the client has as many connections as it may")

@@ -147,6 +147,7 @@ func TestAClientBehindAProxyHasItsCeiling(t *testing.T) {
 	if line(send("192.0.2.1")) != "" {
 		t.Error("a second one is served")
 	}
+	eventually(t, "the refusal is counted", func() bool { return r.gate.Counts().Refused["client"] == 1 })
 	_ = first.Close()
 	eventually(t, "the first ends", func() bool { return r.gate.Counts().Open == 1 })
 	if line(send("192.0.2.1")) == "" {

@@ -42,6 +42,12 @@ func FuzzGRPCTimeout(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if ms, ok := parseMilliseconds(text); ok {
+			value, err := strconv.ParseUint(text, 10, 62)
+			if err != nil || ms < 0 || uint64(ms.Milliseconds()) != value {
+				t.Fatalf("%q is read as %v", text, ms)
+			}
+		}
 		given, ok := parseGRPCTimeout(text)
 		if !ok {
 			return

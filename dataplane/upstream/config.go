@@ -23,7 +23,7 @@ const (
 	HTTP2Cleartext Protocol = "h2c"
 )
 
-// Config shapes a service. Two that are equal, down to the letter, share connections and failures.
+// Config shapes a service. Two of the same name share what is known of it, and of the targets that both have.
 type Config struct {
 	Name string
 	// Targets are listed, or Discovery finds them.

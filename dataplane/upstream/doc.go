@@ -1,6 +1,9 @@
-// Package upstream is the way to the servers behind the gateway: services with their targets, the choice of a target, the
-// pools of connections kept open, and which targets are skipped because they failed.
+// Package upstream is the way to the servers behind the gateway: services with their targets, where those come from, the choice
+// of a target, the connections kept open, and what keeps failures apart from what works: health checks, ejection, breakers,
+// budgets.
 //
-// This state belongs to a service, not to a configuration: a [Registry] hands out the same [Service] as long as its name and
-// the settings that shape it stay the same. The package knows nothing of routes, policies or the requests' meaning.
+// State belongs to what it is about, not to a configuration: a [Registry] keeps what is known of a service by its name, and of a
+// target by its address and the settings that shape its connections, as long as any [Service] uses them. Of each there are
+// several windows, so that what a candidate does changes nothing for stable. The package knows nothing of routes, policies or
+// the requests' meaning.
 package upstream

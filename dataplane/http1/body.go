@@ -196,7 +196,7 @@ func (b *Body) expect() (began time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	began = time.Now()
+	began = instant()
 	if b.paced {
 		b.stream.expect(began.Add(b.budget), errBodyTimeout, nil)
 		return began, nil

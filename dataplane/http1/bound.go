@@ -45,7 +45,7 @@ func (r *Response) Sent() (at time.Time, whole bool) {
 		return time.Time{}, false
 	}
 	if nanoseconds := r.upload.sentAt.Load(); nanoseconds != 0 {
-		at = time.Unix(0, nanoseconds)
+		at = after(nanoseconds)
 	}
 	return at, true
 }

@@ -78,7 +78,7 @@ func (c *connection) await() bool {
 	}
 	c.r, c.w, c.floor = 0, 0, 0
 	limits := &c.server.limits
-	now := time.Now()
+	now := instant()
 	idle := limits.KeepAlive
 	if c.requests == 0 {
 		idle = limits.Head
@@ -105,7 +105,7 @@ func (c *connection) await() bool {
 		if c.parked = idle > parkAfter; c.parked {
 			// Setting a deadline would make the small stack grow.
 			c.expect(end, errIdle, nil)
-			c.arm(time.Now())
+			c.arm(instant())
 			return false
 		}
 	}
@@ -154,7 +154,7 @@ func (c *connection) readHead(r *Request) (*Error, error) {
 		}
 		if !bounded {
 			bounded = true
-			c.expect(time.Now().Add(limits.Head), errHeadTimeout, nil)
+			c.expect(instant().Add(limits.Head), errHeadTimeout, nil)
 		}
 		if err := c.fill(); err != nil {
 			if errors.Is(err, errHeadTimeout) {
@@ -266,7 +266,7 @@ func (c *connection) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.expect(time.Now().Add(c.server.limits.Linger), errIdle, nil)
+	c.expect(instant().Add(c.server.limits.Linger), errIdle, nil)
 	c.r, c.w, c.floor = 0, 0, 0
 	for lingered := 0; lingered < mostLingered; {
 		n, err := c.read(c.in)

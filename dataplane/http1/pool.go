@@ -140,7 +140,7 @@ func (p *Pool) dial(call *Call, now time.Time) (*carrier, *Failure) {
 
 // put keeps a connection for the next exchange.
 func (p *Pool) put(c *carrier) {
-	c.idleSince = time.Now()
+	c.idleSince = instant()
 	p.mu.Lock()
 	if p.closed || len(p.idle) >= p.config.MaxIdle {
 		p.mu.Unlock()
@@ -157,7 +157,7 @@ func (p *Pool) put(c *carrier) {
 // sweep closes the connections that are idle for too long, which are at the beginning.
 func (p *Pool) sweep() {
 	p.mu.Lock()
-	oldest := time.Now().Add(-p.config.IdleTimeout)
+	oldest := instant().Add(-p.config.IdleTimeout)
 	n := 0
 	for n < len(p.idle) && !p.idle[n].idleSince.After(oldest) {
 		n++

@@ -119,7 +119,7 @@ func (c *connection) serveHot() {
 		c.rawReader.read = c.onRequest
 	}
 	c.r, c.w, c.floor = 0, 0, 0
-	c.waitHot(time.Now())
+	c.waitHot(instant())
 	c.rawReader.readErr = nil
 	if err := c.raw.Read(c.rawReader.read); err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -158,7 +158,7 @@ func (c *connection) onRequest(fd uintptr) bool {
 		return true
 	}
 	c.r, c.w, c.floor = 0, 0, 0
-	c.waitHot(time.Now())
+	c.waitHot(instant())
 	return false
 }
 

@@ -83,7 +83,7 @@ func (r *Response) contradicts() bool {
 // RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
 // has not arrived yet is sent by another, since the answer may come before its end.
 func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
-	now := time.Now()
+	now := instant()
 	if !call.valid() {
 		return nil, &Failure{Unsendable, Gateway, RetryNever, ErrInvalidField}
 	}
@@ -267,7 +267,7 @@ func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader)
 	waiter := call.waiter()
 	var continued time.Time
 	if waits {
-		continued = time.Now().Add(c.pool.config.ContinueTimeout)
+		continued = instant().Add(c.pool.config.ContinueTimeout)
 	}
 	for interim := 0; ; {
 		c.expect(until, ErrTimeout, waiter)
@@ -280,11 +280,11 @@ func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader)
 			if err := c.proceed(call, rest); err != nil {
 				return &Failure{Abandoned, Client, RetryNever, err}
 			}
-			until = c.patienceFor(call, time.Now())
+			until = c.patienceFor(call, instant())
 			continue
 		}
 		if errors.Is(err, ErrTimeout) && r.upload != nil {
-			if later := r.upload.extend(call, time.Now()); later.After(until) {
+			if later := r.upload.extend(call, instant()); later.After(until) {
 				until = later
 				continue
 			}
@@ -302,7 +302,7 @@ func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader)
 		case r.head.status == 100 && waits:
 			waits = false
 			err = c.proceed(call, rest)
-			until = c.patienceFor(call, time.Now())
+			until = c.patienceFor(call, instant())
 		case r.head.status == 100 || call.Downstream == nil:
 		default:
 			r.head.Header.RemoveHopByHop()

@@ -43,7 +43,7 @@ type Server struct {
 
 	serving sync.WaitGroup
 
-	// Atomic. patientUntil is in nanoseconds since 1970.
+	// Atomic. patientUntil is what elapsed says.
 	draining     atomic.Bool
 	patientUntil atomic.Int64
 
@@ -135,7 +135,7 @@ func (s *Server) remove(c *connection) {
 // With patience, connections that are idle may send one more request, whose answer says that it is the last: a client that sends
 // while its connection is closed cannot know what became of the request.
 func (s *Server) Drain(ctx context.Context, patience time.Duration) error {
-	s.patientUntil.Store(time.Now().Add(patience).UnixNano())
+	s.patientUntil.Store(elapsed(instant().Add(patience)))
 	s.draining.Store(true)
 	if patience > 0 {
 		timer := time.NewTimer(patience)
@@ -183,7 +183,7 @@ func (s *Server) emptied() <-chan struct{} {
 
 // lastChance is how long an idle connection may still send a request while the server drains.
 func (s *Server) lastChance(now time.Time) time.Duration {
-	return time.Unix(0, s.patientUntil.Load()).Sub(now)
+	return after(s.patientUntil.Load()).Sub(now)
 }
 
 // Sever ends all connections now.

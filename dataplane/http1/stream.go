@@ -91,7 +91,7 @@ type severance struct {
 func (s *stream) sever(cause error, lastWords time.Duration) {
 	severed := &severance{cause, longAgo}
 	if lastWords > 0 {
-		severed.until = time.Now().Add(lastWords)
+		severed.until = instant().Add(lastWords)
 	}
 	if s.severed.CompareAndSwap(nil, severed) {
 		_ = s.conn.SetReadDeadline(longAgo)
@@ -158,7 +158,7 @@ func (s *stream) read(p []byte) (int, error) {
 	if s.ended {
 		return 0, errEnd
 	}
-	now := time.Now()
+	now := instant()
 	for {
 		s.arm(now)
 		n, err := s.conn.Read(p)
@@ -175,7 +175,7 @@ func (s *stream) read(p []byte) (int, error) {
 			return 0, err
 		}
 		s.armed = longAgo
-		now = time.Now()
+		now = instant()
 		if cause := s.cause(); cause != nil {
 			return 0, cause
 		}
@@ -270,11 +270,11 @@ func (s *stream) flush(more []byte) error {
 func (s *stream) write(p []byte) error {
 	allowance := time.Duration(len(p)/s.perSecond) * time.Second
 	if s.tls {
-		s.armWrite(time.Now(), s.patience+allowance)
+		s.armWrite(instant(), s.patience+allowance)
 		_, err := s.conn.Write(p)
 		return s.written(err)
 	}
-	now := time.Now()
+	now := instant()
 	end := now.Add(s.patience + allowance)
 	for {
 		s.armWrite(now, s.patience)
@@ -283,7 +283,7 @@ func (s *stream) write(p []byte) error {
 			return s.written(err)
 		}
 		p = p[n:]
-		if now = time.Now(); !now.Before(end) {
+		if now = instant(); !now.Before(end) {
 			return err
 		}
 		s.armedWrite = longAgo

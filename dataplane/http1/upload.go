@@ -20,7 +20,7 @@ type upload struct {
 	left    int64
 
 	// Atomic: the body was read to its end, and its last piece is being sent; the client is waited for; when the last piece
-	// was sent, in nanoseconds since 1970.
+	// was sent, as elapsed says it.
 	read      atomic.Bool
 	receiving atomic.Bool
 	sentAt    atomic.Int64
@@ -79,7 +79,7 @@ func (u *upload) run() {
 		if werr := s.flush(nil); werr != nil {
 			return
 		}
-		u.sentAt.Store(time.Now().UnixNano())
+		u.sentAt.Store(elapsed(instant()))
 		if ended {
 			u.whole = true
 			return
@@ -100,7 +100,7 @@ func (u *upload) extend(call *Call, now time.Time) time.Time {
 	if call.HeaderTimeout == 0 || !call.Deadline.IsZero() && !now.Before(call.Deadline) {
 		return time.Time{}
 	}
-	since := time.Unix(0, u.sentAt.Load())
+	since := after(u.sentAt.Load())
 	if u.receiving.Load() {
 		since = now
 	}

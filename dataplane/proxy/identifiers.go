@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 	"math/rand/v2"
 	"strings"
 
@@ -112,13 +112,20 @@ func lowerHex(text string) bool {
 
 // randomHex fills out, whose length is a multiple of 16, with hexadecimal digits, never all zero.
 func randomHex(out []byte) {
-	for len(out) > 0 {
+	for ; len(out) > 0; out = out[16:] {
 		value := rand.Uint64() | 1
-		var raw [8]byte
-		for n := range raw {
-			raw[n] = byte(value >> (8 * n))
-		}
-		hex.Encode(out[:16], raw[:])
-		out = out[16:]
+		binary.LittleEndian.PutUint64(out[:8], hexDigits(uint32(value>>32)))
+		binary.LittleEndian.PutUint64(out[8:16], hexDigits(uint32(value)))
 	}
+}
+
+// hexDigits are the eight hexadecimal digits of a number, the lowest first, all at once: each half byte goes to a byte of its own,
+// and becomes a letter if it is above nine.
+func hexDigits(number uint32) uint64 {
+	spread := uint64(number)
+	spread = (spread | spread<<16) & 0x0000ffff0000ffff
+	spread = (spread | spread<<8) & 0x00ff00ff00ff00ff
+	spread = (spread | spread<<4) & 0x0f0f0f0f0f0f0f0f
+	letters := (spread + 0x0606060606060606) >> 4 & 0x0101010101010101
+	return spread + 0x3030303030303030 + letters*('a'-'0'-10)
 }

@@ -23,7 +23,10 @@ type tunnel struct {
 	idle     time.Duration
 	deadline time.Time
 
-	// Atomic: when something passed last, in nanoseconds since 1970, how much reached the client, and why the tunnel was cut.
+	// began is when the tunnel did. Only differences to it count, so that no jump of the clock ends a tunnel.
+	began time.Time
+
+	// Atomic: when something passed last, in nanoseconds since began, how much reached the client, and why the tunnel was cut.
 	progress atomic.Int64
 	received atomic.Int64
 	cause    atomic.Pointer[error]
@@ -91,7 +94,7 @@ func (t *tunnel) cut(cause error) {
 
 // run copies in both directions until both have ended.
 func (t *tunnel) run() {
-	t.progress.Store(time.Now().UnixNano())
+	t.began = time.Now()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -120,7 +123,7 @@ func (t *tunnel) pump(to, from net.Conn, count *atomic.Int64) {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
-			t.progress.Store(time.Now().UnixNano())
+			t.progress.Store(int64(time.Since(t.began)))
 			if count != nil {
 				count.Add(int64(n))
 			}
@@ -155,7 +158,7 @@ func (t *tunnel) read(from net.Conn, buffer []byte) (int, error) {
 func (t *tunnel) until() time.Time {
 	until := t.deadline
 	if t.idle > 0 {
-		if silent := time.Unix(0, t.progress.Load()).Add(t.idle); until.IsZero() || silent.Before(until) {
+		if silent := t.began.Add(time.Duration(t.progress.Load()) + t.idle); until.IsZero() || silent.Before(until) {
 			until = silent
 		}
 	}

@@ -171,9 +171,10 @@ type sentBody struct {
 	loan    *http1.Loan
 	trailer func() *http1.Header
 	request *http.Request
+	made    time.Time
 
 	// Atomic: whether anybody began to read, whether the client is waited for, when that was last over in nanoseconds since
-	// 1970, why it cannot be read, and whether nobody may read any more.
+	// it was made, why it cannot be read, and whether nobody may read any more.
 	began     atomic.Bool
 	receiving atomic.Bool
 	progress  atomic.Int64
@@ -182,7 +183,7 @@ type sentBody struct {
 }
 
 func newSentBody(call *http1.Call, request *http.Request) *sentBody {
-	b := &sentBody{source: call.Body, trailer: call.Trailer, request: request}
+	b := &sentBody{source: call.Body, trailer: call.Trailer, request: request, made: time.Now()}
 	if own, ok := call.Body.(*http1.Body); ok {
 		b.loan = own.Lend()
 		b.source = b.loan
@@ -199,7 +200,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	b.receiving.Store(true)
 	n, err := b.source.Read(p)
 	b.receiving.Store(false)
-	b.progress.Store(time.Now().UnixNano())
+	b.progress.Store(int64(time.Since(b.made)))
 	switch {
 	case err == nil:
 	case !errors.Is(err, io.EOF):
@@ -355,7 +356,7 @@ func (w *vigil) judge(now time.Time) error {
 	if w.body != nil {
 		if w.forHead && w.body.receiving.Load() {
 			w.since = now
-		} else if progress := time.Unix(0, w.body.progress.Load()); progress.After(w.since) {
+		} else if progress := w.body.made.Add(time.Duration(w.body.progress.Load())); progress.After(w.since) {
 			w.since = progress
 		}
 	}

@@ -7,6 +7,10 @@ export type Rollout = Schemas['Rollout'];
 export type RolloutAgent = Schemas['RolloutAgent'];
 export type RolloutEvent = Schemas['RolloutEvent'];
 export type Evidence = Schemas['Evidence'];
+export type Expectation = Schemas['Expectation'];
+export type GateResult = Schemas['GateResult'];
+export type ShadowDifference = Schemas['ShadowDifference'];
+export type ShadowResult = Schemas['ShadowResult'];
 export type Step = Schemas['Step'];
 
 const ROLLOUTS_PER_PAGE = 50;
@@ -43,8 +47,8 @@ export async function* watchRollout(fleet: string, id: string, signal: AbortSign
   }
 }
 
-/** What a person may tell a rollout. */
-export type RolloutCommand = 'pause' | 'resume' | 'promote' | 'promote-fully' | 'approve' | 'abort';
+/** What a person may tell a rollout, as the API names it among the commands that are possible. */
+export type RolloutCommand = 'pause' | 'resume' | 'promote' | 'promote_full' | 'approve' | 'abort';
 
 export function commandRollout(fleet: string, id: string, command: RolloutCommand, reason: string): Promise<Rollout> {
   const init = { params: { path: { fleet, id }, header: idempotencyKey() }, body: { reason } };
@@ -55,7 +59,7 @@ export function commandRollout(fleet: string, id: string, command: RolloutComman
       return unwrap(client.POST('/v1/fleets/{fleet}/rollouts/{id}:resume', init));
     case 'promote':
       return unwrap(client.POST('/v1/fleets/{fleet}/rollouts/{id}:promote', init));
-    case 'promote-fully':
+    case 'promote_full':
       return unwrap(client.POST('/v1/fleets/{fleet}/rollouts/{id}:promote', { ...init, body: { reason, full: true } }));
     case 'approve':
       return unwrap(client.POST('/v1/fleets/{fleet}/rollouts/{id}:approve', init));

@@ -1,15 +1,25 @@
 import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
-import { type SyntheticEvent, useLayoutEffect, useState } from 'react';
+import { type SyntheticEvent, useState } from 'react';
 import { Failure } from './Notice';
+import { useFocusBack } from './useFocusBack';
 
 /** The API takes no longer reason. */
 const LONGEST_REASON = 1024;
+
+interface Question {
+  label: string;
+  description: string;
+}
+
+const reasonQuestion: Question = { label: 'Reason', description: "Kept in the audit and in the rollout's history" };
 
 interface ReasonDialogProps {
   title: string;
   /** What will happen, before it does. */
   consequence: string;
   confirm: string;
+  /** What is asked for beside a yes; null asks for nothing. By default a reason. */
+  question?: Question | null;
   /** It takes something away from users of the gateway. */
   dangerous?: boolean;
   pending: boolean;
@@ -18,8 +28,8 @@ interface ReasonDialogProps {
   onClose: () => void;
 }
 
-/** Asks for a reason, which the audit keeps, and for a yes. Mount it to open it; it forgets everything when it is gone. */
-export function ReasonDialog({ title, consequence, confirm, dangerous = false, pending, error, onConfirm, onClose }: ReasonDialogProps) {
+/** Asks for a yes, and for a reason, which the audit keeps. Mount it to open it; it forgets everything when it is gone. */
+export function ReasonDialog({ title, consequence, confirm, question = reasonQuestion, dangerous = false, pending, error, onConfirm, onClose }: ReasonDialogProps) {
   const [reason, setReason] = useState('');
   useFocusBack();
   const submit = (event: SyntheticEvent) => {
@@ -31,15 +41,16 @@ export function ReasonDialog({ title, consequence, confirm, dangerous = false, p
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">{consequence}</Text>
-          <Textarea
-            label="Reason"
-            description="Kept in the audit and in the rollout's history"
-            maxLength={LONGEST_REASON}
-            rows={3}
-            data-autofocus
-            value={reason}
-            onChange={(event) => setReason(event.currentTarget.value)}
-          />
+          {question && (
+            <Textarea
+              {...question}
+              maxLength={LONGEST_REASON}
+              rows={3}
+              data-autofocus
+              value={reason}
+              onChange={(event) => setReason(event.currentTarget.value)}
+            />
+          )}
           {error && <Failure error={error} doing={title} />}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>
@@ -53,14 +64,4 @@ export function ReasonDialog({ title, consequence, confirm, dangerous = false, p
       </form>
     </Modal>
   );
-}
-
-/** Gives the focus back to what had it, when the dialog is gone. */
-function useFocusBack(): void {
-  useLayoutEffect(() => {
-    const opener = document.activeElement;
-    return () => {
-      if (opener instanceof HTMLElement) requestAnimationFrame(() => opener.focus());
-    };
-  }, []);
 }

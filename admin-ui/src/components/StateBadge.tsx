@@ -8,7 +8,7 @@ interface Look {
   busy?: boolean;
 }
 
-/** Every state that the API names: of resources, revisions, rollouts, agents and verdicts. */
+/** Every state that the API names: of resources, revisions, rollouts, change sets, risks, agents and verdicts. */
 const looks: Record<string, Look> = {
   serving: { color: 'teal', words: 'serving' },
   rolling_out: { color: 'blue', words: 'rolling out', busy: true },
@@ -24,6 +24,14 @@ const looks: Record<string, Look> = {
   completed: { color: 'teal', words: 'completed' },
   rolled_back: { color: 'red', words: 'rolled back' },
   aborted: { color: 'red', words: 'aborted' },
+
+  open: { color: 'blue', words: 'open' },
+  published: { color: 'teal', words: 'published' },
+  abandoned: { color: 'gray', words: 'abandoned' },
+
+  low: { color: 'teal', words: 'low risk' },
+  medium: { color: 'yellow', words: 'medium risk' },
+  high: { color: 'red', words: 'high risk' },
 
   connected: { color: 'teal', words: 'connected' },
   lost: { color: 'red', words: 'lost' },

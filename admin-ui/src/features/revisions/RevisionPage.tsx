@@ -4,12 +4,12 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type Revision, revisionDiffQuery, revisionQuery } from '@/api/revisions';
 import { LoadingTable } from '@/components/DataTable';
+import { DiffView } from '@/components/DiffView';
 import { Moment } from '@/components/Moment';
 import { Failure } from '@/components/Notice';
 import { Page } from '@/components/Page';
 import { StateBadge } from '@/components/StateBadge';
 import { count } from '@/format/number';
-import { DiffView } from './DiffView';
 import { RollbackButton } from './RollbackButton';
 
 interface RevisionPageProps {
@@ -40,10 +40,14 @@ export function RevisionPage({ fleet, number, from, onFromChange }: RevisionPage
         {revision.error && <Failure error={revision.error} doing="Loading the revision" retry={() => void revision.refetch()} />}
         {diff.error && <Failure error={diff.error} doing="Comparing revisions" retry={() => void diff.refetch()} />}
         {diff.isPending && <LoadingTable rows={8} />}
-        {diff.data && <DiffView diff={diff.data} from={from === 0 ? (revision.data?.parent ?? 0) : from} />}
+        {diff.data && <DiffView diff={diff.data} against={baseWords(from === 0 ? revision.data?.parent : from)} unchanged="Both revisions hold the same resources." />}
       </Stack>
     </Page>
   );
+}
+
+function baseWords(base = 0): string {
+  return base === 0 ? 'nothing: it is the first' : `revision ${count(base)}`;
 }
 
 function CompareWith({ from, onChange }: { from: number; onChange: (from: number) => void }) {

@@ -1,11 +1,11 @@
 import { Anchor, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { Revision } from '@/api/revisions';
+import { ChangeCounts } from '@/components/ChangeCounts';
 import { columnsOf } from '@/components/DataTable';
 import { Moment } from '@/components/Moment';
 import { StateBadge } from '@/components/StateBadge';
 import { count } from '@/format/number';
-import { ChangeCounts } from './ChangeCounts';
 
 export interface RevisionRow {
   fleet: string;

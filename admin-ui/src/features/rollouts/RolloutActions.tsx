@@ -6,8 +6,7 @@ import { commandRollout, type Rollout, type RolloutCommand, rolloutQuery } from 
 import { mayWrite, sessionQuery } from '@/api/session';
 import { ReasonDialog } from '@/components/ReasonDialog';
 import { count } from '@/format/number';
-import { commandLooks } from './commands';
-import { commandsFor } from './states';
+import { commandLooks, possibleCommands } from './commands';
 
 interface RolloutActionsProps {
   fleet: string;
@@ -18,7 +17,7 @@ interface RolloutActionsProps {
 export function RolloutActions({ fleet, rollout }: RolloutActionsProps) {
   const { data: session } = useQuery(sessionQuery);
   const [asked, setAsked] = useState<RolloutCommand>();
-  const available = commandsFor(rollout);
+  const available = possibleCommands(rollout);
   if (available.length === 0) return null;
   if (session && !mayWrite(session)) {
     return (

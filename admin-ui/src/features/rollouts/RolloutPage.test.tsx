@@ -12,6 +12,7 @@ const running: Rollout = {
   revision: 4,
   stable_revision: 3,
   state: 'running',
+  possible_commands: ['pause', 'promote', 'promote_full', 'abort'],
   step: 1,
   strategy: 'canary-then-all',
   create_time: new Date().toISOString(),
@@ -32,6 +33,7 @@ const running: Rollout = {
 const rolledBack: Rollout = {
   ...running,
   state: 'rolled_back',
+  possible_commands: [],
   reason: 'upstream_5xx of route orders: 12 of 40 against 0 of 38',
   end_time: new Date().toISOString(),
   evidence: [
@@ -120,4 +122,60 @@ test('a viewer watches and has no buttons', async () => {
   renderConsole('/fleets/default/rollouts/7');
   expect(await screen.findByText('Your role can watch rollouts, not steer them.')).toBeVisible();
   expect(screen.queryByRole('button', { name: 'Pause' })).toBeNull();
+});
+
+test('the buttons are what the API says is possible, and nothing else', async () => {
+  const held: Rollout = { ...running, state: 'held', possible_commands: ['abort', 'approve', 'teleport'] };
+  serverWith(held).on(`GET ${path}:watch`, stream(held));
+  renderConsole('/fleets/default/rollouts/7');
+  const group = await screen.findByRole('group', { name: 'Steer the rollout' });
+  expect(within(group).getAllByRole('button').map((button) => button.textContent)).toEqual(['Approve', 'Abort']);
+});
+
+test('a shadow tells what would be decided otherwise, and how to say that it is meant', async () => {
+  const shadow = {
+    sampled: '10000',
+    different: '37',
+    differences: [
+      { requests: '37', stable_route: 'orders', stable_decision: 'service orders', candidate_route: 'orders', candidate_decision: 'key_missing', example: 'GET /orders/1' },
+    ],
+    proposals: [{ route: 'orders', reason: 'key_missing', max_percent: 1 }],
+  };
+  const shadowed: Rollout = { ...running, step: 0, spec: { ...running.spec, shadow: { sample_percent: 10, bake: '15s' } }, shadow };
+  serverWith(shadowed).on(`GET ${path}:watch`, stream(shadowed));
+  renderConsole('/fleets/default/rollouts/7');
+  const section = await screen.findByRole('region', { name: 'Shadow' });
+  expect(within(section).getByText('37 of 10,000 sampled requests would be decided otherwise')).toBeVisible();
+  const row = within(section).getAllByRole('row')[1];
+  expect(row).toHaveTextContent('37service orders on route orderskey missing on route ordersGET /orders/1');
+  expect(within(section).getByText('--expect orders:key_missing:1')).toBeVisible();
+  const steps = within(screen.getByRole('list', { name: 'Steps' })).getAllByRole('listitem');
+  expect(steps).toHaveLength(4);
+  expect(steps[0]).toHaveTextContent('1 agent · shadow of 10 %');
+});
+
+test('gates say their verdict, and which of them only report', async () => {
+  const gated: Rollout = {
+    ...running,
+    spec: { ...running.spec, gates: [{ name: 'checkout', required: true }] },
+    gates: [
+      { name: 'checkout', verdict: 'inconclusive', explanation: 'Prometheus does not answer' },
+      { name: 'review', verdict: 'fail', dry_run: true, explanation: 'not on a Friday' },
+    ],
+    expectations: [{ route: 'orders', reason: 'key_missing', max_percent: 5 }],
+  };
+  serverWith(gated).on(`GET ${path}:watch`, stream(gated));
+  renderConsole('/fleets/default/rollouts/7');
+  const rows = within(await screen.findByRole('table', { name: 'Gates' })).getAllByRole('row');
+  expect(rows[1]).toHaveTextContent('checkoutrequiredPrometheus does not answer');
+  expect(rows[2]).toHaveTextContent('reviewdry runnot on a Friday');
+  expect(rows[2]).not.toHaveAttribute('data-verdict');
+  expect(screen.getByRole('list', { name: 'Expectations' })).toHaveTextContent('key missing on route orders for up to 5 % of its requests');
+});
+
+test('a strategy without shadow and gates has no boxes for them', async () => {
+  serverWith(running).on(`GET ${path}:watch`, stream(running));
+  renderConsole('/fleets/default/rollouts/7');
+  await screen.findByRole('list', { name: 'Steps' });
+  for (const name of ['Shadow', 'Gates', 'Expectations']) expect(screen.queryByRole('region', { name })).toBeNull();
 });

@@ -2,6 +2,7 @@ import { Alert, Anchor, Badge, SimpleGrid, Stack, Text, VisuallyHidden } from '@
 import { Link } from '@tanstack/react-router';
 import type { Rollout } from '@/api/rollouts';
 import { LoadingTable } from '@/components/DataTable';
+import { Expectations } from '@/components/Expectations';
 import { Moment } from '@/components/Moment';
 import { Failure } from '@/components/Notice';
 import { Page } from '@/components/Page';
@@ -9,8 +10,10 @@ import { StateBadge, stateWords } from '@/components/StateBadge';
 import { count } from '@/format/number';
 import { EventTimeline } from './EventTimeline';
 import { EvidenceSection } from './EvidenceSection';
+import { GateSection } from './GateSection';
 import { RolloutActions } from './RolloutActions';
 import { RolloutAgents } from './RolloutAgents';
+import { ShadowSection } from './ShadowSection';
 import { StepSection } from './StepSection';
 import { hasEnded } from './states';
 import { TrafficSection } from './TrafficSection';
@@ -41,8 +44,11 @@ export function RolloutPage({ fleet, id }: RolloutPageProps) {
         {error && <Failure error={error} doing="Keeping this page up to date" retry={() => void refetch()} />}
         <Reason rollout={rollout} />
         <StepSection rollout={rollout} />
+        <ShadowSection rollout={rollout} />
         <TrafficSection fleet={fleet} rollout={rollout} />
         <EvidenceSection rollout={rollout} />
+        <GateSection rollout={rollout} />
+        <Expectations expectations={rollout.expectations} />
         <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="sm" style={{ alignItems: 'start' }}>
           <RolloutAgents rollout={rollout} />
           <EventTimeline rollout={rollout} />

@@ -1,11 +1,11 @@
 import { Group, Progress, Text, VisuallyHidden } from '@mantine/core';
 import { IconCheck, IconX } from '@tabler/icons-react';
-import type { Rollout, Step } from '@/api/rollouts';
+import type { Rollout } from '@/api/rollouts';
 import { Section } from '@/components/Section';
 import { useNow } from '@/components/useNow';
 import { count, percent } from '@/format/number';
 import { duration } from '@/format/time';
-import { bakeProgress, hasEnded, stepBake, stepDials, type StepProgress, stepProgress, stepsOf } from './states';
+import { bakeProgress, hasEnded, stepBake, stepDials, type StepProgress, stepProgress, stepsOf, type TakenStep } from './states';
 import classes from './StepSection.module.css';
 
 /** The steps as a line, and the two dials as they are now. */
@@ -40,7 +40,7 @@ const words: Record<StepProgress, string> = { done: 'done', current: 'in progres
 
 interface StepItemProps {
   index: number;
-  step: Step;
+  step: TakenStep;
   rollout: Rollout;
 }
 

@@ -1,5 +1,5 @@
 import { IconArrowBackUp, IconCheck, IconPlayerPause, IconPlayerPlay, IconPlayerSkipForward, IconPlayerTrackNext, type TablerIcon } from '@tabler/icons-react';
-import type { RolloutCommand } from '@/api/rollouts';
+import type { Rollout, RolloutCommand } from '@/api/rollouts';
 
 interface CommandLook {
   label: string;
@@ -24,7 +24,7 @@ export const commandLooks: Record<RolloutCommand, CommandLook> = {
     icon: IconPlayerSkipForward,
     variant: 'default',
   },
-  'promote-fully': {
+  promote_full: {
     label: 'Promote fully',
     consequence: 'All agents serve the candidate with all of their traffic at once. There is no control group after that, so nothing takes it back by itself.',
     icon: IconPlayerTrackNext,
@@ -39,3 +39,12 @@ export const commandLooks: Record<RolloutCommand, CommandLook> = {
     color: 'red',
   },
 };
+
+/** In which order the buttons stand. */
+const commands: RolloutCommand[] = ['approve', 'pause', 'resume', 'promote', 'promote_full', 'abort'];
+
+/** What the API says can be asked of a rollout now; a command that this console does not know yet has no button. */
+export function possibleCommands(rollout: Rollout): RolloutCommand[] {
+  const possible = new Set(rollout.possible_commands);
+  return commands.filter((command) => possible.has(command));
+}

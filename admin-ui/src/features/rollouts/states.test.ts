@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Rollout } from '@/api/rollouts';
-import { bakeProgress, commandsFor, rolloutStates, stepProgress, stepsOf } from './states';
+import { bakeProgress, stepBake, stepDials, stepProgress, stepsOf } from './states';
 
 const canary = { agents: 1, traffic_percent: 10, bake: '15s' };
 const half = { agents_percent: 100, traffic_percent: 50, bake: '15s' };
@@ -22,22 +22,25 @@ test.each([
   expect([0, 1, 2].map((index) => stepProgress(rollout({ state }), index))).toEqual(marks);
 });
 
-test.each([
-  { name: 'as the strategy says, if it ends with everything', given: rollout({}), count: 3 },
-  { name: 'and everything at the end, if the strategy does not say so', given: rollout({ spec: { steps: [canary, half] } }), count: 3 },
-  { name: 'one, for the first revision ever', given: rollout({ stable_revision: undefined }), count: 1 },
-])('steps are $name', ({ given, count }) => {
-  const steps = stepsOf(given);
-  expect(steps).toHaveLength(count);
-  expect(steps.at(-1)).toMatchObject({ agents_percent: 100, traffic_percent: 100 });
+test('the steps are those that the API tells', () => {
+  expect(stepsOf(rollout({}))).toEqual([canary, half, all]);
 });
 
-test('one that has ended takes no commands, any other can be aborted', () => {
-  for (const state of rolloutStates) {
-    const commands = commandsFor(rollout({ state }));
-    const over = ['completed', 'rolled_back', 'aborted', 'superseded'].includes(state);
-    expect(commands.includes('abort'), state).toBe(!over);
-  }
+test('a shadow comes before the first step, with its agents and no traffic', () => {
+  const spec = { steps: [canary, half, all], shadow: { sample_percent: 20, bake: '30s', minimum_samples: 50 } };
+  const steps = stepsOf(rollout({ spec }));
+  expect(steps).toHaveLength(4);
+  expect(steps.slice(1)).toEqual([canary, half, all]);
+  expect(stepDials(steps[0] ?? {})).toBe('1 agent · shadow of 20 %');
+  expect(stepBake(steps[0] ?? {})).toBe('30 s, 50 samples');
+});
+
+test('a rollout of one step has no shadow', () => {
+  expect(stepsOf(rollout({ spec: { steps: [all], shadow: { sample_percent: 20 } } }))).toEqual([all]);
+});
+
+test('a step of some agents says which', () => {
+  expect(stepDials({ agents_percent: 100, agent_labels: { region: 'eu' }, traffic_percent: 20 })).toBe('all agents with region=eu · 20 % of traffic');
 });
 
 test('the bake runs from when its agents serve the step', () => {

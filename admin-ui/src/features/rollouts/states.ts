@@ -1,4 +1,4 @@
-import type { Rollout, RolloutCommand, Step } from '@/api/rollouts';
+import type { Rollout, Step } from '@/api/rollouts';
 import { duration, instant, parseDuration } from '@/format/time';
 import { count, percent, plural } from '@/format/number';
 
@@ -14,31 +14,24 @@ export function hasEnded(rollout: Rollout): boolean {
   return ended.has(rollout.state ?? '');
 }
 
-/** What a person can tell a rollout in each state. The API refuses all else. */
-const commands: Record<string, RolloutCommand[]> = {
-  queued: ['abort'],
-  running: ['pause', 'promote', 'promote-fully', 'abort'],
-  paused: ['resume', 'promote', 'promote-fully', 'abort'],
-  awaiting_approval: ['approve', 'abort'],
-  held: ['resume', 'promote', 'promote-fully', 'abort'],
-};
-
-export function commandsFor(rollout: Rollout): RolloutCommand[] {
-  return commands[rollout.state ?? ''] ?? [];
+/** A step as it is taken; a shadow step is one too. */
+export interface TakenStep extends Step {
+  /** In percent: the candidate decides beside so many requests, and serves none. */
+  shadow_percent?: number;
 }
 
-/** What every plan ends with: all agents, all of their traffic. */
-const everything: Step = { agents_percent: 100, traffic_percent: 100, minimum_samples: 0 };
-
 /**
- * The steps as the control plane takes them. The first revision ever has nothing to be compared with and goes to all agents at
- * once; a strategy that does not end with everything gets such a step.
+ * The steps as the control plane counts them. The API tells a strategy as it is taken; its shadow, with the agents of the first
+ * step, comes before all others, unless there is only one.
  */
-export function stepsOf(rollout: Rollout): Step[] {
-  if ((rollout.stable_revision ?? 0) === 0) return [everything];
+export function stepsOf(rollout: Rollout): TakenStep[] {
   const steps = rollout.spec?.steps ?? [];
-  const last = steps.at(-1);
-  return last?.agents_percent === 100 && last.traffic_percent === 100 ? steps : [...steps, everything];
+  const shadow = rollout.spec?.shadow;
+  const first = steps[0];
+  if (!shadow || !first || steps.length === 1) return steps;
+  const { agents, agents_percent, agent_labels } = first;
+  const { bake = '15s', minimum_samples, sample_percent = 10 } = shadow;
+  return [{ agents, agents_percent, agent_labels, bake, minimum_samples, traffic_percent: 0, shadow_percent: sample_percent }, ...steps];
 }
 
 /** How a step stands to where the rollout is. */
@@ -63,22 +56,29 @@ export function stepProgress(rollout: Rollout, index: number): StepProgress {
   }
 }
 
-/** The two dials of a step: "1 agent · 10 %". */
-export function stepDials(step: Step): string {
+/** The two dials of a step: "1 agent · 10 % of traffic". */
+export function stepDials(step: TakenStep): string {
+  if (step.shadow_percent !== undefined) return `${stepAgents(step)} · shadow of ${percent(step.shadow_percent)}`;
   return `${stepAgents(step)} · ${percent(step.traffic_percent)} of traffic`;
 }
 
 function stepAgents(step: Step): string {
+  const labels = Object.entries(step.agent_labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  const named = labels.length === 0 ? '' : ` with ${labels.join(', ')}`;
+  return unnamedAgents(step) + named;
+}
+
+function unnamedAgents(step: Step): string {
   if ((step.agents ?? 0) > 0) return plural(step.agents ?? 0, 'agent');
   return step.agents_percent === 100 ? 'all agents' : `${percent(step.agents_percent)} of agents`;
 }
 
 /** How long a step is watched: "15 s", or "15 s and 200 requests". */
-export function stepBake(step: Step): string {
+export function stepBake(step: TakenStep): string {
   const bake = parseDuration(step.bake);
   if (bake === 0) return 'until all agents serve it';
   const samples = step.minimum_samples ?? 200;
-  return samples === 0 ? duration(bake) : `${duration(bake)}, ${count(samples)} requests`;
+  return samples === 0 ? duration(bake) : `${duration(bake)}, ${count(samples)} ${step.shadow_percent === undefined ? 'requests' : 'samples'}`;
 }
 
 /**

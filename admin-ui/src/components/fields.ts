@@ -1,4 +1,13 @@
-import type { ResourceChange } from '@/api/revisions';
+/** The change of one resource, as the API tells it. */
+export interface ResourceChange {
+  /** "create", "update" or "delete". */
+  action?: string;
+  kind?: string;
+  name?: string;
+  before?: object;
+  after?: object;
+  fields?: { path?: string; before?: string; after?: string }[];
+}
 
 export interface FieldRow {
   path: string;

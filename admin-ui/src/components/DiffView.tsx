@@ -1,32 +1,39 @@
 import { Badge, Code, Group, Paper, Table, Text } from '@mantine/core';
 import { useState } from 'react';
-import type { Diff, ResourceChange } from '@/api/revisions';
-import { MoreButton } from '@/components/MoreButton';
-import { Empty } from '@/components/Notice';
-import { Section } from '@/components/Section';
-import { count, plural } from '@/format/number';
+import { plural } from '@/format/number';
 import { ChangeCounts } from './ChangeCounts';
 import classes from './DiffView.module.css';
-import { fieldsOf } from './fields';
+import { fieldsOf, type ResourceChange } from './fields';
+import { MoreButton } from './MoreButton';
+import { Empty } from './Notice';
+import { Section } from './Section';
 
 /** An import changes thousands of resources: so many are drawn at first, and with each press of a button. */
 const AT_ONCE = 50;
 
+interface Diff {
+  changes?: ResourceChange[];
+  created?: number;
+  updated?: number;
+  deleted?: number;
+}
+
 interface DiffViewProps {
   diff: Diff;
-  /** The revision that it is compared with. */
-  from: number;
+  /** What it is compared with: "revision 3". */
+  against: string;
+  /** Said when nothing changes. */
+  unchanged: string;
 }
 
 /** What changed, resource by resource and field by field. */
-export function DiffView({ diff, from }: DiffViewProps) {
+export function DiffView({ diff, against, unchanged }: DiffViewProps) {
   const [most, setMost] = useState(AT_ONCE);
   const changes = diff.changes ?? [];
-  const base = from === 0 ? 'nothing: it is the first' : `revision ${count(from)}`;
   return (
-    <Section title="Changes" note={<Group gap="sm"><span>against {base}</span><ChangeCounts {...diff} /></Group>}>
+    <Section title="Changes" note={<Group gap="sm"><span>against {against}</span><ChangeCounts {...diff} /></Group>}>
       {changes.length === 0 ? (
-        <Empty title="Nothing changed">Both revisions hold the same resources.</Empty>
+        <Empty title="Nothing changed">{unchanged}</Empty>
       ) : (
         <div className={classes['changes']}>
           {changes.slice(0, most).map((change) => (

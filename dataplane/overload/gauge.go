@@ -13,6 +13,8 @@ type gauge struct {
 	// worked is processorTime at the last look, which was at.
 	worked time.Duration
 	at     time.Time
+	// processors is how many may work for the process.
+	processors float64
 }
 
 // What is read, by index.
@@ -26,7 +28,11 @@ const (
 	allMemory
 )
 
-func (g *gauge) begin() {
+func (g *gauge) begin(processors float64) {
+	g.processors = float64(runtime.GOMAXPROCS(0))
+	if processors > 0 {
+		g.processors = min(g.processors, processors)
+	}
 	g.samples = []metrics.Sample{
 		schedulerLatencies: {Name: "/sched/latencies:seconds"},
 		heapLive:           {Name: "/gc/heap/live:bytes"},
@@ -65,7 +71,7 @@ func (g *gauge) busy() float64 {
 		return 1
 	}
 	now := time.Now()
-	share := float64(worked-g.worked) / float64(now.Sub(g.at)) / float64(runtime.GOMAXPROCS(0))
+	share := float64(worked-g.worked) / float64(now.Sub(g.at)) / g.processors
 	g.worked, g.at = worked, now
 	return share
 }

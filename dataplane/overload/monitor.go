@@ -12,6 +12,8 @@ import (
 type MonitorConfig struct {
 	// MemoryLimit is how much memory the process may take in bytes, as Go's runtime counts it. 0 means no limit.
 	MemoryLimit int64
+	// Processors is how many processors' time the process may take, if that is less than runtime.GOMAXPROCS; else 0.
+	Processors float64
 	// LongestLag is how long work may wait for a processor before some is refused, while the process is busy. 0 means 50 ms.
 	// (The signal is that of WeChat's DAGOR, "Overload Control for Scaling WeChat Microservices", 2018, which takes 20 ms. Here
 	// that is what a few thousand busy connections wait for each other, and no reason to refuse any.)
@@ -22,6 +24,10 @@ const defaultLongestLag = 50 * time.Millisecond
 
 // Monitor watches the process as a whole: how long work waits for a processor, and how much memory it holds. Its methods may be
 // called by several goroutines; a nil monitor sees nothing wrong.
+//
+// Because of lag only what is sheddable is refused. Refusing costs most of what serving does, since reading and writing are the
+// most of both: whoever refuses the usual because processors are short ends up refusing all and serving nothing (it was
+// tried). Those who wait are bounded by the number of connections.
 type Monitor struct {
 	// Set once.
 	config MonitorConfig
@@ -36,8 +42,8 @@ type Monitor struct {
 	memory atomic.Int32
 	lag    atomic.Int64
 	used   atomic.Int64
-	// shed is the share to refuse of each criticality, in thousandths.
-	shed    [criticalities]atomic.Int32
+	// shed is the share of what is sheddable to refuse, in thousandths.
+	shed    atomic.Int32
 	refused [criticalities]atomic.Uint64
 }
 
@@ -66,7 +72,7 @@ const watchInterval = 100 * time.Millisecond
 
 // Run watches until ctx is done.
 func (m *Monitor) Run(ctx context.Context) error {
-	m.gauge.begin()
+	m.gauge.begin(m.config.Processors)
 	tick := time.NewTimer(watchInterval)
 	defer tick.Stop()
 	for {
@@ -94,11 +100,9 @@ type reading struct {
 }
 
 const (
-	// shedFaster and shedSlower move the shedding at each look: up by a tenth of a criticality, down by less.
+	// shedFaster and shedSlower move the shedding at each look.
 	shedFaster = 0.1
 	shedSlower = 0.02
-	// mostShedding leaves a tenth of the usual and half of the critical, since lag may have other causes than requests.
-	mostShedding = 2.5
 	// busyEnough is how much of its processors a process must use for its lag to be its own doing.
 	busyEnough = 0.5
 )
@@ -110,19 +114,11 @@ func (m *Monitor) note(r reading) {
 	case r.lag <= m.config.LongestLag || r.busy < busyEnough:
 		m.late, m.shedding = 0, max(m.shedding-shedSlower, 0)
 	case m.late > 0:
-		m.shedding = min(m.shedding+shedFaster, mostShedding)
+		m.shedding = min(m.shedding+shedFaster, 1)
 	default:
 		m.late++
 	}
-	for i := range byImportance {
-		// What matters least is refused as a whole before the next is refused at all.
-		c, rank := byImportance[len(byImportance)-1-i], float64(i)
-		share := min(max(m.shedding-rank, 0), 1)
-		if c == Default {
-			share = min(share, 0.9)
-		}
-		m.shed[c].Store(int32(math.Round(share * 1000)))
-	}
+	m.shed.Store(int32(math.Round(m.shedding * 1000)))
 	m.memory.Store(int32(m.memoryState(r.used)))
 }
 
@@ -161,20 +157,30 @@ func (m *Monitor) Memory() Memory {
 	return Memory(m.memory.Load())
 }
 
+// Refusal says why the process does not take an exchange.
+type Refusal uint8
+
+// The refusals: none, work waits for processors, and there is no memory.
+const (
+	RefusedNot Refusal = iota
+	RefusedForLag
+	RefusedForMemory
+)
+
 // Admit tells whether the process has the strength for one more exchange.
-func (m *Monitor) Admit(c Criticality) bool {
-	if m == nil {
-		return true
-	}
-	share := m.shed[c].Load()
-	if share == 0 && m.memory.Load() < int32(MemoryExhausted) {
-		return true
-	}
-	if share > 0 && rand.Int32N(1000) < share || c != Critical && m.Memory() == MemoryExhausted {
+func (m *Monitor) Admit(c Criticality) Refusal {
+	switch {
+	case m == nil:
+	case c != Critical && m.Memory() == MemoryExhausted:
 		m.refused[c].Add(1)
-		return false
+		return RefusedForMemory
+	case c == Sheddable:
+		if share := m.shed.Load(); share > 0 && rand.Int32N(1000) < share {
+			m.refused[c].Add(1)
+			return RefusedForLag
+		}
 	}
-	return true
+	return RefusedNot
 }
 
 // Lag is how long work waited for a processor of late.
@@ -183,8 +189,8 @@ func (m *Monitor) Lag() time.Duration { return time.Duration(m.lag.Load()) }
 // Used is how much memory is in use that cannot be freed, in bytes.
 func (m *Monitor) Used() int64 { return m.used.Load() }
 
-// Shed is the share of a criticality that is refused at present.
-func (m *Monitor) Shed(c Criticality) float64 { return float64(m.shed[c].Load()) / 1000 }
+// Shed is the share of what is sheddable that is refused at present because of lag.
+func (m *Monitor) Shed() float64 { return float64(m.shed.Load()) / 1000 }
 
 // Refused is how many exchanges of a criticality were not admitted.
 func (m *Monitor) Refused(c Criticality) uint64 { return m.refused[c].Load() }

@@ -13,6 +13,10 @@ import (
 // largeBody is what is not taken any more when memory is tight.
 const largeBody = 64 << 10
 
+// tarpit is how long whoever is refused for want of processors waits for the answer. Until then the connection asks for nothing
+// more; without it, refusals would bring the next requests at once, and take the strength that they are to save.
+const tarpit = time.Second
+
 // admission is the room that an exchange has at its service, until the head of the response.
 type admission struct {
 	limiter *overload.Limiter
@@ -35,8 +39,15 @@ func (x *exchange) bear() plugin.Verdict {
 		x.body.Limit(x.route.MaxRequestBytes)
 	}
 	monitor := x.proxy.monitor
-	if !monitor.Admit(x.route.Criticality) {
+	switch monitor.Admit(x.route.Criticality) {
+	case overload.RefusedForLag:
+		if err := x.hold(tarpit); err != nil {
+			return x.cutVerdict(err)
+		}
 		return overloaded("")
+	case overload.RefusedForMemory:
+		return overloaded("")
+	case overload.RefusedNot:
 	}
 	if monitor.Memory() != overload.MemoryFree {
 		x.client.CloseAfter()

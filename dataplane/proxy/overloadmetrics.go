@@ -26,7 +26,7 @@ func newOverloadMetrics() overloadMetrics {
 		memory: prometheus.NewDesc("tidegate_overload_memory_bytes",
 			"Memory in use that cannot be freed.", nil, nil),
 		shed: prometheus.NewDesc("tidegate_overload_shed_ratio",
-			"The share of requests that the agent refuses because it has too much to do.", []string{"criticality"}, nil),
+			"The share of sheddable requests that the agent refuses because work waits for processors.", nil, nil),
 		refused: prometheus.NewDesc("tidegate_overload_refused_total",
 			"Requests that the agent refused because it had too much to do.", []string{"criticality"}, nil),
 		limit: prometheus.NewDesc("tidegate_concurrency_limit",
@@ -56,8 +56,8 @@ func (m *overloadMetrics) collect(p *Proxy, out chan<- prometheus.Metric) {
 	if monitor := p.monitor; monitor != nil {
 		gauge(m.lag, monitor.Lag().Seconds())
 		gauge(m.memory, float64(monitor.Used()))
+		gauge(m.shed, monitor.Shed())
 		for criticality, name := range criticalityNames {
-			gauge(m.shed, monitor.Shed(criticality), name)
 			counter(m.refused, monitor.Refused(criticality), name)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -38,12 +37,9 @@ func (m *memorySize) UnmarshalText(text []byte) error {
 // leastMemory is what an agent cannot do without.
 const leastMemory = 32 << 20
 
-// cgroupFiles say how much memory the machine gives the agent, by the version of control groups.
-var cgroupFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
-
 // applyMemoryLimit tells Go's runtime how much memory there is, and returns that: what was given, else GOMEMLIMIT, else nine
 // tenths of what the control group has. 0 is no limit.
-func applyMemoryLimit(given memorySize) (int64, error) {
+func applyMemoryLimit(given memorySize, group controlGroup) (int64, error) {
 	if given > 0 && given < leastMemory {
 		return 0, fmt.Errorf("--memory-limit is below %d MiB", leastMemory>>20)
 	}
@@ -52,26 +48,10 @@ func applyMemoryLimit(given memorySize) (int64, error) {
 		if set := debug.SetMemoryLimit(-1); set < math.MaxInt64 {
 			return set, nil
 		}
-		limit = cgroupMemory(cgroupFiles) / 10 * 9
+		limit = group.memoryLimit() / 10 * 9
 	}
 	if limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}
 	return limit, nil
-}
-
-// cgroupMemory reads the control group's limit; 0 is none.
-func cgroupMemory(files []string) int64 {
-	// Without a limit the older version says a number that no machine has.
-	const more = 1 << 50
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n < more {
-			return n
-		}
-	}
-	return 0
 }

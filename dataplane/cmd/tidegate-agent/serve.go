@@ -131,11 +131,12 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	memory, err := applyMemoryLimit(f.MemoryLimit)
+	group := groupOf("/proc/self/cgroup", "/sys/fs/cgroup")
+	memory, err := applyMemoryLimit(f.MemoryLimit, group)
 	if err != nil {
 		return nil, err
 	}
-	p.monitor = overload.NewMonitor(overload.MonitorConfig{MemoryLimit: memory})
+	p.monitor = overload.NewMonitor(overload.MonitorConfig{MemoryLimit: memory, Processors: group.processorLimit()})
 	p.proxy, err = proxy.New(proxy.Config{
 		Sockets: sockets, ProxyProtocol: plain, TLSProxyProtocol: secure, Connections: listener.Limits{
 			Connections: f.MaxConnections, PerClient: f.MaxClientConnections, Handshakes: f.MaxHandshakes, HandshakeQueue: 4 * f.MaxHandshakes,

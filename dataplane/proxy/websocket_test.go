@@ -50,8 +50,16 @@ func clearHTTP2(t *testing.T) *http2.Transport {
 	return transport
 }
 
+// socket is a WebSocket over HTTP/2, or the answer that there is none.
+type socket struct {
+	status int
+	header http.Header
+	body   io.ReadCloser
+	sent   *io.PipeWriter
+}
+
 // openSocket opens a WebSocket over HTTP/2.
-func openSocket(t *testing.T, transport http.RoundTripper, url string) (*http.Response, *io.PipeWriter) {
+func openSocket(t *testing.T, transport http.RoundTripper, url string) socket {
 	t.Helper()
 	// The transport learns that the server knows extended CONNECT from its settings, which an exchange brings.
 	warm, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/other", nil)
@@ -72,7 +80,7 @@ func openSocket(t *testing.T, transport http.RoundTripper, url string) (*http.Re
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = response.Body.Close() })
-	return response, sent
+	return socket{response.StatusCode, response.Header, response.Body, sent}
 }
 
 func TestAWebSocketOverHTTP2SwitchesProtocolsUpstream(t *testing.T) {
@@ -80,19 +88,19 @@ func TestAWebSocketOverHTTP2SwitchesProtocolsUpstream(t *testing.T) {
 	up := server(t, socketUpstream)
 	r := newRig(t, nil)
 	r.serve(simple(up.URL))
-	response, sent := openSocket(t, clearHTTP2(t), r.url)
-	if response.StatusCode != http.StatusOK || response.Header.Get("Sec-Websocket-Protocol") != "chat" || response.Header.Get("Sec-Websocket-Accept") != "" {
-		t.Fatal(response.StatusCode, response.Header)
+	opened := openSocket(t, clearHTTP2(t), r.url)
+	if opened.status != http.StatusOK || opened.header.Get("Sec-Websocket-Protocol") != "chat" || opened.header.Get("Sec-Websocket-Accept") != "" {
+		t.Fatal(opened.status, opened.header)
 	}
-	from := bufio.NewReader(response.Body)
+	from := bufio.NewReader(opened.body)
 	for _, text := range []string{"one\n", "two\n"} {
-		_, _ = io.WriteString(sent, text)
+		_, _ = io.WriteString(opened.sent, text)
 		if got, err := from.ReadString('\n'); got != "echo "+text {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
 	// The upstream ends it.
-	_, _ = io.WriteString(sent, "end\n")
+	_, _ = io.WriteString(opened.sent, "end\n")
 	if rest, err := io.ReadAll(from); err != nil || len(rest) != 0 {
 		t.Errorf("%q, %v", rest, err)
 	}
@@ -109,12 +117,12 @@ func TestAWebSocketOverHTTP2EndsWithItsClient(t *testing.T) {
 	})
 	r := newRig(t, nil)
 	r.serve(simple(up.URL))
-	response, sent := openSocket(t, clearHTTP2(t), r.url)
-	if response.StatusCode != http.StatusOK {
-		t.Fatal(response.StatusCode)
+	opened := openSocket(t, clearHTTP2(t), r.url)
+	if opened.status != http.StatusOK {
+		t.Fatal(opened.status)
 	}
-	_ = response.Body.Close()
-	_ = sent.Close()
+	_ = opened.body.Close()
+	_ = opened.sent.Close()
 	select {
 	case <-gone:
 	case <-time.After(5 * time.Second):
@@ -127,10 +135,10 @@ func TestAnUpstreamMayRefuseAWebSocket(t *testing.T) {
 	up := server(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not here", http.StatusForbidden) })
 	r := newRig(t, nil)
 	r.serve(simple(up.URL))
-	response, sent := openSocket(t, clearHTTP2(t), r.url)
-	defer func() { _ = sent.Close() }()
-	if text, err := io.ReadAll(response.Body); response.StatusCode != http.StatusForbidden || string(text) != "not here\n" {
-		t.Errorf("%d %q %v", response.StatusCode, text, err)
+	opened := openSocket(t, clearHTTP2(t), r.url)
+	defer func() { _ = opened.sent.Close() }()
+	if text, err := io.ReadAll(opened.body); opened.status != http.StatusForbidden || string(text) != "not here\n" {
+		t.Errorf("%d %q %v", opened.status, text, err)
 	}
 }
 
@@ -140,7 +148,7 @@ func TestOtherCONNECTsAreRefused(t *testing.T) {
 	r := newRig(t, nil)
 	r.serve(simple(up.URL))
 	transport := clearHTTP2(t)
-	_, _ = openSocket(t, transport, r.url)
+	openSocket(t, transport, r.url)
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodConnect, r.url+"/x", nil)
 	request.Header = http.Header{":protocol": {"connect-udp"}}
 	response, err := transport.RoundTrip(request)

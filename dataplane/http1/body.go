@@ -39,6 +39,8 @@ type transfer struct {
 	err    error
 
 	size int // of the trailer section
+	// unwanted tells of fields that are left out of the trailer section; nil for none.
+	unwanted func(name []byte) bool
 
 	// pace bounds how slow the peer may be; nil for upstreams, whose silence is bounded.
 	paced  bool
@@ -70,6 +72,10 @@ func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
 	b.budget = limits.BodyGrace
 	b.origin = origin{b.mark(), s.received, s.moved}
 }
+
+// DropTrailers leaves fields out of the trailer section that is yet to come: those whose names, as they are spelt in the message,
+// unwanted holds for.
+func (b *Body) DropTrailers(unwanted func(name []byte) bool) { b.unwanted = unwanted }
 
 // Done tells whether the body was read to its end.
 func (b *Body) Done() bool { return b.done }

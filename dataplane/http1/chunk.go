@@ -176,6 +176,9 @@ func (b *Body) trailerLine(line []byte) error {
 	if notInTrailers.has(identify(line[:colon])) {
 		return errTrailerField
 	}
+	if b.unwanted != nil && b.unwanted(line[:colon]) {
+		return nil
+	}
 	b.Trailer.Add(string(line[:colon]), string(value))
 	return nil
 }

@@ -36,6 +36,7 @@ var (
 	errFolding          = refusal(400, "obsolete line folding")
 	errFieldName        = refusal(400, "malformed field name")
 	errFieldValue       = refusal(400, "a control character in a field value")
+	errWhiteSpace       = refusal(400, "white space around a field value")
 	errHostMissing      = refusal(400, "the field Host is missing")
 	errHostRepeated     = refusal(400, "the field Host is repeated")
 	errHost             = refusal(400, "malformed Host")

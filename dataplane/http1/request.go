@@ -123,6 +123,9 @@ func (r *Request) parse(buffer []byte, limits *Limits) (done bool, err *Error) {
 			if err := r.field(buffer, line, limits); err != nil {
 				return false, err
 			}
+			if last := &r.Header.fields[len(r.Header.fields)-1]; last.id == otherName && disguised(r.Header.bytes(last.name)) {
+				return false, errFieldName
+			}
 		}
 	}
 }

@@ -36,6 +36,9 @@ func (x *exchange) check() plugin.Verdict {
 		if verdict := x.checkSize(); verdict.Refused() {
 			return verdict
 		}
+		if verdict := x.checkForm(); verdict.Refused() {
+			return verdict
+		}
 	}
 	if x.proxy.misdirected(x.host, x.connection) {
 		return plugin.Refuse(plugin.ReasonMisdirected, "")
@@ -59,6 +62,18 @@ func (x *exchange) checkSize() plugin.Verdict {
 		return plugin.Refuse(plugin.ReasonHeaderTooLarge, fmt.Sprintf("at most %d fields", limits.HeaderCount))
 	case size > limits.HeaderBytes:
 		return plugin.Refuse(plugin.ReasonHeaderTooLarge, fmt.Sprintf("at most %d bytes", limits.HeaderBytes))
+	}
+	return plugin.Continue()
+}
+
+// checkForm checks, of what the library of HTTP/2 lets pass, what is no request of HTTP/1.1.
+func (x *exchange) checkForm() plugin.Verdict {
+	if x.asked == "*" && x.method != http.MethodOptions {
+		return plugin.Refuse(plugin.ReasonBadRequest, "the method does not take this form of request target")
+	}
+	_, query := cutTarget(x.asked)
+	if err := http1.Check(x.method, query, x.host, x.length, x.header); err != nil {
+		return refusalOf(err)
 	}
 	return plugin.Continue()
 }

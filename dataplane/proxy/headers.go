@@ -48,6 +48,26 @@ func isIdentityOrForwarding(name []byte) bool {
 	return false
 }
 
+// headersOnly are fields by which it is decided who asks for what, and how the content is read.
+var headersOnly = [...]string{
+	"authorization", "proxy-authorization", "cookie", "x-api-key", "x-request-id", "traceparent", "tracestate",
+	"content-type", "content-encoding", "content-range", "content-length", "transfer-encoding",
+}
+
+// isForHeadersOnly tells of fields that a client's trailer section cannot have. Policies have decided before it comes, and there are
+// servers that put it to the header (RFC 9110, section 6.5.1), so it must say nothing that they are asked about.
+func isForHeadersOnly(name []byte) bool {
+	if isIdentityOrForwarding(name) {
+		return true
+	}
+	for _, only := range headersOnly {
+		if len(name) == len(only) && hasPrefix(name, only) {
+			return true
+		}
+	}
+	return false
+}
+
 // trustworthy are the peers whose forwarding fields are believed.
 type trustworthy []netip.Prefix
 

@@ -59,6 +59,7 @@ func (x *exchange) readHTTP1(in *http1.Exchange) {
 	}
 	if x.length != 0 {
 		x.body = (*ownBody)(&in.Body)
+		in.Body.DropTrailers(isForHeadersOnly)
 	}
 }
 

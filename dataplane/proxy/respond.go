@@ -78,6 +78,7 @@ func (x *exchange) finishHead(header *http1.Header) {
 func (x *exchange) relay(response *upstream.Response) error {
 	if from, to := response.HTTP1(), x.client; from != nil {
 		if own, ok := to.(*http1.Exchange); ok {
+			from.Body.DropTrailers(isIdentity)
 			return own.Relay(from)
 		}
 	}
@@ -98,7 +99,9 @@ func (x *exchange) relay(response *upstream.Response) error {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return x.client.Finish(response.Trailer())
+			trailer := response.Trailer()
+			trailer.DelFunc(isIdentity)
+			return x.client.Finish(trailer)
 		case err != nil:
 			return err
 		}

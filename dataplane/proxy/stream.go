@@ -73,6 +73,7 @@ func (x *exchange) readStream(s *stream) {
 func (s *stream) requestTrailer() *http1.Header {
 	s.trailer.Reset()
 	s.trailer.AddAll(s.request.Trailer)
+	s.trailer.DelFunc(isForHeadersOnly)
 	return &s.trailer
 }
 

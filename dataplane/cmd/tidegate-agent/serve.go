@@ -83,7 +83,11 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 		return errors.Join(err, p.ops.Close())
 	}
 	err = p.run(ctx)
-	log.Info("stopped", "cause", fmt.Sprint(context.Cause(ctx)), "pid", os.Getpid())
+	cause := context.Cause(ctx)
+	if cause == nil && err == nil {
+		cause = listener.ErrHandedOver
+	}
+	log.Info("stopped", "cause", fmt.Sprint(cause), "pid", os.Getpid())
 	return err
 }
 
@@ -232,10 +236,10 @@ func (p *parts) lead(leading, stopping context.Context) error {
 		return p.ops.Close()
 	}
 	p.log.Info("listening", "addresses", p.listeners())
-	defer close(p.succession.gaveWay)
-	group, ctx := errgroup.WithContext(leading) // when it has ended, all of this is a successor's
+	group, ctx := errgroup.WithContext(leading)
 	group.Go(func() error { return serveOps(ctx, p.ops, opsHandler(stopping, p)) })
 	group.Go(func() error {
+		defer close(p.succession.gaveWay)
 		if err := p.takeOver(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}

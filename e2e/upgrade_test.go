@@ -103,15 +103,16 @@ func TestAnAgentIsUpgradedUnderLoad(t *testing.T) {
 			_ = socket.Close(websocket.StatusNormalClosure, "")
 		}
 	}
+	// The control plane still reaches it, and it still reports: a rollout needs both.
+	other := harness.NewUpstream(t, "other")
+	s.Apply(ordersAt(other.URL), "--strategy", "quick")
+	answersFrom(t, target, "other")
 	only200(t, "keep-alive", kept)
 	only200(t, "new connections", fresh)
 	for _, pid := range processes[:len(processes)-1] {
 		harness.Eventually(t, 20*time.Second, fmt.Sprintf("process %d has ended", pid), func() error { return gone(pid) })
 	}
-	// The control plane still reaches it, and it still reports; and `tidegate up` starts it again if it dies.
-	other := harness.NewUpstream(t, "other")
-	s.Apply(ordersAt(other.URL), "--strategy", "quick")
-	answersFrom(t, target, "other")
+	// `tidegate up` starts it again if it dies.
 	last := processes[len(processes)-1]
 	if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func TestWhatIsRefusedIsNotAsked(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://[::]/", "http://0.0.0.0/", "http://[::ffff:169.254.169.254]/",
 		"http://100.100.100.200/", "http://[fd00:ec2::254]/", "http://224.0.0.1/",
 	} {
-		response, err := client.Get(url) //nolint:noctx // the client has a timeout
+		response, err := client.Get(url)
 		if response != nil {
 			_ = response.Body.Close()
 		}
@@ -31,7 +31,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.RedirectHandler("http://169.254.169.254/", http.StatusFound))
 	t.Cleanup(server.Close)
-	response, err := outbound.NewClient(5 * time.Second).Get(server.URL) //nolint:noctx // the client has a timeout
+	response, err := outbound.NewClient(5 * time.Second).Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		return nil
 	})
-	h.costs(fmt.Sprint(idle, " idle connections"), idle*13<<10+slack/2, func() func() {
+	h.costs(fmt.Sprint(idle, " idle connections"), idle*10<<10+slack/2, func() func() {
 		conns := make([]net.Conn, idle)
 		for i := range conns {
 			conns[i] = h.dial()

@@ -18,6 +18,8 @@ import { Route as ConsoleFleetsFleetPlansRouteImport } from './routes/_console/f
 import { Route as ConsoleFleetsFleetPluginsRouteImport } from './routes/_console/fleets/$fleet/plugins';
 import { Route as ConsoleFleetsFleetRoutesRouteImport } from './routes/_console/fleets/$fleet/routes';
 import { Route as ConsoleFleetsFleetServicesRouteImport } from './routes/_console/fleets/$fleet/services';
+import { Route as ConsoleFleetsFleetChangeSetsIndexRouteImport } from './routes/_console/fleets/$fleet/change-sets/index';
+import { Route as ConsoleFleetsFleetChangeSetsChangeSetRouteImport } from './routes/_console/fleets/$fleet/change-sets/$changeSet';
 import { Route as ConsoleFleetsFleetRevisionsIndexRouteImport } from './routes/_console/fleets/$fleet/revisions/index';
 import { Route as ConsoleFleetsFleetRevisionsRevisionRouteImport } from './routes/_console/fleets/$fleet/revisions/$revision';
 import { Route as ConsoleFleetsFleetRolloutsIndexRouteImport } from './routes/_console/fleets/$fleet/rollouts/index';
@@ -71,6 +73,18 @@ const ConsoleFleetsFleetServicesRoute =
     path: '/fleets/$fleet/services',
     getParentRoute: () => ConsoleRoute,
   } as any);
+const ConsoleFleetsFleetChangeSetsIndexRoute =
+  ConsoleFleetsFleetChangeSetsIndexRouteImport.update({
+    id: '/fleets/$fleet/change-sets/',
+    path: '/fleets/$fleet/change-sets/',
+    getParentRoute: () => ConsoleRoute,
+  } as any);
+const ConsoleFleetsFleetChangeSetsChangeSetRoute =
+  ConsoleFleetsFleetChangeSetsChangeSetRouteImport.update({
+    id: '/fleets/$fleet/change-sets/$changeSet',
+    path: '/fleets/$fleet/change-sets/$changeSet',
+    getParentRoute: () => ConsoleRoute,
+  } as any);
 const ConsoleFleetsFleetRevisionsIndexRoute =
   ConsoleFleetsFleetRevisionsIndexRouteImport.update({
     id: '/fleets/$fleet/revisions/',
@@ -105,8 +119,10 @@ export interface FileRoutesByFullPath {
   '/fleets/$fleet/routes': typeof ConsoleFleetsFleetRoutesRoute;
   '/fleets/$fleet/services': typeof ConsoleFleetsFleetServicesRoute;
   '/fleets/$fleet/': typeof ConsoleFleetsFleetIndexRoute;
+  '/fleets/$fleet/change-sets/$changeSet': typeof ConsoleFleetsFleetChangeSetsChangeSetRoute;
   '/fleets/$fleet/revisions/$revision': typeof ConsoleFleetsFleetRevisionsRevisionRoute;
   '/fleets/$fleet/rollouts/$rollout': typeof ConsoleFleetsFleetRolloutsRolloutRoute;
+  '/fleets/$fleet/change-sets/': typeof ConsoleFleetsFleetChangeSetsIndexRoute;
   '/fleets/$fleet/revisions/': typeof ConsoleFleetsFleetRevisionsIndexRoute;
   '/fleets/$fleet/rollouts/': typeof ConsoleFleetsFleetRolloutsIndexRoute;
 }
@@ -119,8 +135,10 @@ export interface FileRoutesByTo {
   '/fleets/$fleet/routes': typeof ConsoleFleetsFleetRoutesRoute;
   '/fleets/$fleet/services': typeof ConsoleFleetsFleetServicesRoute;
   '/fleets/$fleet': typeof ConsoleFleetsFleetIndexRoute;
+  '/fleets/$fleet/change-sets/$changeSet': typeof ConsoleFleetsFleetChangeSetsChangeSetRoute;
   '/fleets/$fleet/revisions/$revision': typeof ConsoleFleetsFleetRevisionsRevisionRoute;
   '/fleets/$fleet/rollouts/$rollout': typeof ConsoleFleetsFleetRolloutsRolloutRoute;
+  '/fleets/$fleet/change-sets': typeof ConsoleFleetsFleetChangeSetsIndexRoute;
   '/fleets/$fleet/revisions': typeof ConsoleFleetsFleetRevisionsIndexRoute;
   '/fleets/$fleet/rollouts': typeof ConsoleFleetsFleetRolloutsIndexRoute;
 }
@@ -135,8 +153,10 @@ export interface FileRoutesById {
   '/_console/fleets/$fleet/routes': typeof ConsoleFleetsFleetRoutesRoute;
   '/_console/fleets/$fleet/services': typeof ConsoleFleetsFleetServicesRoute;
   '/_console/fleets/$fleet/': typeof ConsoleFleetsFleetIndexRoute;
+  '/_console/fleets/$fleet/change-sets/$changeSet': typeof ConsoleFleetsFleetChangeSetsChangeSetRoute;
   '/_console/fleets/$fleet/revisions/$revision': typeof ConsoleFleetsFleetRevisionsRevisionRoute;
   '/_console/fleets/$fleet/rollouts/$rollout': typeof ConsoleFleetsFleetRolloutsRolloutRoute;
+  '/_console/fleets/$fleet/change-sets/': typeof ConsoleFleetsFleetChangeSetsIndexRoute;
   '/_console/fleets/$fleet/revisions/': typeof ConsoleFleetsFleetRevisionsIndexRoute;
   '/_console/fleets/$fleet/rollouts/': typeof ConsoleFleetsFleetRolloutsIndexRoute;
 }
@@ -151,8 +171,10 @@ export interface FileRouteTypes {
     | '/fleets/$fleet/routes'
     | '/fleets/$fleet/services'
     | '/fleets/$fleet/'
+    | '/fleets/$fleet/change-sets/$changeSet'
     | '/fleets/$fleet/revisions/$revision'
     | '/fleets/$fleet/rollouts/$rollout'
+    | '/fleets/$fleet/change-sets/'
     | '/fleets/$fleet/revisions/'
     | '/fleets/$fleet/rollouts/';
   fileRoutesByTo: FileRoutesByTo;
@@ -165,8 +187,10 @@ export interface FileRouteTypes {
     | '/fleets/$fleet/routes'
     | '/fleets/$fleet/services'
     | '/fleets/$fleet'
+    | '/fleets/$fleet/change-sets/$changeSet'
     | '/fleets/$fleet/revisions/$revision'
     | '/fleets/$fleet/rollouts/$rollout'
+    | '/fleets/$fleet/change-sets'
     | '/fleets/$fleet/revisions'
     | '/fleets/$fleet/rollouts';
   id:
@@ -180,8 +204,10 @@ export interface FileRouteTypes {
     | '/_console/fleets/$fleet/routes'
     | '/_console/fleets/$fleet/services'
     | '/_console/fleets/$fleet/'
+    | '/_console/fleets/$fleet/change-sets/$changeSet'
     | '/_console/fleets/$fleet/revisions/$revision'
     | '/_console/fleets/$fleet/rollouts/$rollout'
+    | '/_console/fleets/$fleet/change-sets/'
     | '/_console/fleets/$fleet/revisions/'
     | '/_console/fleets/$fleet/rollouts/';
   fileRoutesById: FileRoutesById;
@@ -256,6 +282,20 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof ConsoleFleetsFleetServicesRouteImport;
       parentRoute: typeof ConsoleRoute;
     };
+    '/_console/fleets/$fleet/change-sets/': {
+      id: '/_console/fleets/$fleet/change-sets/';
+      path: '/fleets/$fleet/change-sets';
+      fullPath: '/fleets/$fleet/change-sets/';
+      preLoaderRoute: typeof ConsoleFleetsFleetChangeSetsIndexRouteImport;
+      parentRoute: typeof ConsoleRoute;
+    };
+    '/_console/fleets/$fleet/change-sets/$changeSet': {
+      id: '/_console/fleets/$fleet/change-sets/$changeSet';
+      path: '/fleets/$fleet/change-sets/$changeSet';
+      fullPath: '/fleets/$fleet/change-sets/$changeSet';
+      preLoaderRoute: typeof ConsoleFleetsFleetChangeSetsChangeSetRouteImport;
+      parentRoute: typeof ConsoleRoute;
+    };
     '/_console/fleets/$fleet/revisions/': {
       id: '/_console/fleets/$fleet/revisions/';
       path: '/fleets/$fleet/revisions';
@@ -295,8 +335,10 @@ interface ConsoleRouteChildren {
   ConsoleFleetsFleetRoutesRoute: typeof ConsoleFleetsFleetRoutesRoute;
   ConsoleFleetsFleetServicesRoute: typeof ConsoleFleetsFleetServicesRoute;
   ConsoleFleetsFleetIndexRoute: typeof ConsoleFleetsFleetIndexRoute;
+  ConsoleFleetsFleetChangeSetsChangeSetRoute: typeof ConsoleFleetsFleetChangeSetsChangeSetRoute;
   ConsoleFleetsFleetRevisionsRevisionRoute: typeof ConsoleFleetsFleetRevisionsRevisionRoute;
   ConsoleFleetsFleetRolloutsRolloutRoute: typeof ConsoleFleetsFleetRolloutsRolloutRoute;
+  ConsoleFleetsFleetChangeSetsIndexRoute: typeof ConsoleFleetsFleetChangeSetsIndexRoute;
   ConsoleFleetsFleetRevisionsIndexRoute: typeof ConsoleFleetsFleetRevisionsIndexRoute;
   ConsoleFleetsFleetRolloutsIndexRoute: typeof ConsoleFleetsFleetRolloutsIndexRoute;
 }
@@ -309,10 +351,14 @@ const ConsoleRouteChildren: ConsoleRouteChildren = {
   ConsoleFleetsFleetRoutesRoute: ConsoleFleetsFleetRoutesRoute,
   ConsoleFleetsFleetServicesRoute: ConsoleFleetsFleetServicesRoute,
   ConsoleFleetsFleetIndexRoute: ConsoleFleetsFleetIndexRoute,
+  ConsoleFleetsFleetChangeSetsChangeSetRoute:
+    ConsoleFleetsFleetChangeSetsChangeSetRoute,
   ConsoleFleetsFleetRevisionsRevisionRoute:
     ConsoleFleetsFleetRevisionsRevisionRoute,
   ConsoleFleetsFleetRolloutsRolloutRoute:
     ConsoleFleetsFleetRolloutsRolloutRoute,
+  ConsoleFleetsFleetChangeSetsIndexRoute:
+    ConsoleFleetsFleetChangeSetsIndexRoute,
   ConsoleFleetsFleetRevisionsIndexRoute: ConsoleFleetsFleetRevisionsIndexRoute,
   ConsoleFleetsFleetRolloutsIndexRoute: ConsoleFleetsFleetRolloutsIndexRoute,
 };

@@ -3,6 +3,8 @@ import { client, type Schemas, unwrap } from './client';
 import { LIVE_INTERVAL } from './query';
 
 export type Fleet = Schemas['Fleet'];
+export type FleetPolicy = Schemas['FleetPolicy'];
+export type FreezeWindow = Schemas['FreezeWindow'];
 
 /** The fleets that the fleet picker offers. */
 const MOST_FLEETS = 1000;

@@ -22,3 +22,8 @@ export async function signOut(): Promise<void> {
 export function mayWrite(session: Session | undefined): boolean {
   return session?.role === 'admin' || session?.role === 'publisher';
 }
+
+/** Whether a role may publish around a fleet's policy. The API decides; this only spares people a refusal. */
+export function mayOverride(session: Session | undefined): boolean {
+  return session?.role === 'admin';
+}

@@ -48,3 +48,28 @@ test('a failure says what was tried, and the request to look for', async () => {
   expect(await screen.findByText('Loading agents failed')).toBeVisible();
   expect(screen.getByText('Not allowed: the role viewer cannot do this')).toBeVisible();
 });
+
+test('the policy says who must approve, when nothing is published, and who is told', async () => {
+  const policy = {
+    approvals: { medium: 1, high: 2 },
+    freeze_windows: [{ name: 'weekend', days: ['fri', 'sat'], from: '18:00', to: '08:00', time_zone: 'Europe/Berlin' }],
+    notifications: [{ name: 'chat', url: 'https://hooks.example.com/T0/B0/secret', format: 'slack', events: ['completed', 'rolled_back'] }],
+    newer_revision: 'supersede',
+  };
+  fleetWith([]).on('GET /v1/fleets/default', { name: 'default', policy });
+  renderConsole('/fleets/default');
+  const section = await screen.findByRole('region', { name: 'Policy' });
+  expect(section).toHaveTextContent('1 for medium risk, 2 for high risk');
+  expect(section).toHaveTextContent('weekend fri, sat 18:00–08:00 Europe/Berlin');
+  expect(section).toHaveTextContent('chat hooks.example.com, about completed, rolled back');
+  expect(section).not.toHaveTextContent('secret');
+});
+
+test('a fleet without a policy says what holds then', async () => {
+  fleetWith([]);
+  renderConsole('/fleets/default');
+  const section = await screen.findByRole('region', { name: 'Policy' });
+  expect(section).toHaveTextContent('Approvalsnone');
+  expect(section).toHaveTextContent('more than 50 % at once must be said');
+  expect(section).toHaveTextContent('without steps by up to 10 revisions');
+});

@@ -11,6 +11,7 @@ import { count } from '@/format/number';
 import { agentColumns } from './agentColumns';
 import { troubledFirst } from './trouble';
 import { FleetFigures } from './FleetFigures';
+import { PolicySection } from './PolicySection';
 
 /** One fleet: what it serves, and each of its agents, live. */
 export function FleetPage({ fleet }: { fleet: string }) {
@@ -18,6 +19,7 @@ export function FleetPage({ fleet }: { fleet: string }) {
     <Page title={`Fleet ${fleet}`} lead="What its agents should serve, what they serve, and how they are.">
       <Figures fleet={fleet} />
       <Agents fleet={fleet} />
+      <Policy fleet={fleet} />
     </Page>
   );
 }
@@ -27,6 +29,12 @@ function Figures({ fleet }: { fleet: string }) {
   if (data) return <FleetFigures fleet={data} />;
   if (error) return <Failure error={error} doing="Loading the fleet" retry={() => void refetch()} />;
   return null;
+}
+
+/** Whatever keeps the fleet from being loaded is told above. */
+function Policy({ fleet }: { fleet: string }) {
+  const { data } = useQuery(fleetQuery(fleet));
+  return data && <PolicySection policy={data.policy} />;
 }
 
 function Agents({ fleet }: { fleet: string }) {

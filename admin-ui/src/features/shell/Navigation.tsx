@@ -1,6 +1,7 @@
 import {
   IconArrowFork,
   IconGitCommit,
+  IconGitPullRequest,
   IconHeartbeat,
   IconPlug,
   IconServer,
@@ -13,7 +14,7 @@ import { Link } from '@tanstack/react-router';
 import classes from './Shell.module.css';
 
 /** Pages of one fleet have no other parameter. */
-type PageOfFleet = '/fleets/$fleet' | `/fleets/$fleet/${'rollouts' | 'revisions' | 'services' | 'routes' | 'plugins' | 'plans' | 'consumers'}`;
+type PageOfFleet = '/fleets/$fleet' | `/fleets/$fleet/${'change-sets' | 'rollouts' | 'revisions' | 'services' | 'routes' | 'plugins' | 'plans' | 'consumers'}`;
 
 interface Entry {
   to: PageOfFleet;
@@ -28,6 +29,7 @@ const groups: { name: string; entries: Entry[] }[] = [
     name: 'Delivery',
     entries: [
       { to: '/fleets/$fleet', label: 'Fleet', icon: IconHeartbeat, exact: true },
+      { to: '/fleets/$fleet/change-sets', label: 'Change sets', icon: IconGitPullRequest },
       { to: '/fleets/$fleet/rollouts', label: 'Rollouts', icon: IconWaveSine },
       { to: '/fleets/$fleet/revisions', label: 'Revisions', icon: IconGitCommit },
     ],

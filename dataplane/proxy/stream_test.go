@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func TestEventsAreNotHeld(t *testing.T) {
 	defer func() { _ = response.Body.Close() }()
 	// The head is here before any event, and each event before the next is sent.
 	in := bufio.NewReader(response.Body)
-	var slowest time.Duration
+	var took []time.Duration
 	for i := range 50 {
 		sent := time.Now()
 		next <- fmt.Sprintf("data: %d\n", i)
@@ -49,13 +50,17 @@ func TestEventsAreNotHeld(t *testing.T) {
 		if err != nil || line != fmt.Sprintf("data: %d\n", i) {
 			t.Fatal(line, err)
 		}
-		slowest = max(slowest, time.Since(sent))
+		took = append(took, time.Since(sent))
 	}
 	close(next)
 	if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
 		t.Error("the stream did not end well:", err)
 	}
-	t.Log("slowest event:", slowest)
+	// Of a machine that is busy with other tests only the half is held to what is promised for 99 of 100.
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 20*time.Millisecond {
+		t.Errorf("an event takes %v, the slowest %v", median, took[len(took)-1])
+	}
 }
 
 func TestASlowBodyOfKnownLengthIsNotHeld(t *testing.T) {

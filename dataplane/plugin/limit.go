@@ -51,7 +51,9 @@ func (l *LimitReport) Write(header Header) {
 
 // setBytes copies the value straight into headers that can hold bytes.
 func setBytes(header Header, name string, value []byte) {
-	if direct, ok := header.(interface{ SetBytes(name string, value []byte) }); ok {
+	if direct, ok := header.(interface {
+		SetBytes(name string, value []byte)
+	}); ok {
 		direct.SetBytes(name, value)
 		return
 	}

@@ -78,11 +78,21 @@ func NewPolicy(name, typeName string, phase Phase, shadow bool, instance any) *P
 func (p *Policy) run(x *Exchange) Verdict {
 	switch {
 	case p.judge != nil:
-		p.judged[p.judge.Judge(x).Reason].Add(1)
+		p.judged[p.judgement(x)].Add(1)
 	case p.request != nil:
 		return p.request.OnRequest(x)
 	}
 	return Verdict{}
+}
+
+// judgement is what a policy in shadow would have done. One that panics would have failed the request, and in shadow must not.
+func (p *Policy) judgement(x *Exchange) (reason Reason) {
+	defer func() {
+		if recover() != nil {
+			reason = ReasonInternal
+		}
+	}()
+	return p.judge.Judge(x).Reason
 }
 
 // peek decides about a request that is only thought of. What transforms decides nothing.

@@ -40,6 +40,28 @@ func TestPoliciesThatPanicLetNobodyThrough(t *testing.T) {
 	}
 }
 
+// unsound panics where it would only have to judge.
+type unsound struct{}
+
+func (unsound) Judge(*plugin.Exchange) plugin.Verdict { panic("a policy's fault") }
+
+// A policy in shadow changes nothing, also when it is broken.
+func TestAPolicyInShadowMayPanic(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	s := r.compile(simple(server(t, echo("up")).URL), nil)
+	route, ok := s.Match("a", http.MethodGet, "/x", nil, nil)
+	if !ok {
+		t.Fatal("no route")
+	}
+	policy := plugin.NewPolicy("unsound", "unsound", plugin.Limit, true, unsound{})
+	route.Chain = plugin.NewChain([]plugin.Choice{{Phase: plugin.Limit, Places: [3]*plugin.Bindings{{Everyone: []*plugin.Policy{policy}}}}})
+	r.proxy.Install(snapshot.Installation{Stable: s})
+	if got := r.get("/x"); got.StatusCode != http.StatusOK || policy.Judged(plugin.ReasonInternal) != 1 {
+		t.Error(got.StatusCode, got.reason(), policy.Judged(plugin.ReasonInternal))
+	}
+}
+
 // A panic costs its own stream, and not the others of the connection.
 func TestAPanicCostsOneStream(t *testing.T) {
 	t.Parallel()

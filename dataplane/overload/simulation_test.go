@@ -29,7 +29,7 @@ func fixed(name string, workers int, load, deviation float64) scenario {
 	return scenario{
 		name: name, capacity: always(capacity), usual: always(usualService),
 		world: world{
-			workers: always(workers), service: jittered(usualService, deviation), arrivals: always(capacity * load), length: 40 * time.Second,
+			workers: always(workers), service: jittered(usualService, deviation), arrivals: always(capacity * load), length: 20 * time.Second,
 		},
 		from: 5 * time.Second, share: 0.9, slower: 2,
 	}
@@ -66,7 +66,7 @@ func scenarios() []scenario {
 	even := fixed("5 x load, even times", 30, 5, 0.1)
 	few := fixed("5 x load, 4 workers", 4, 5, 0.5)
 	many := fixed("5 x load, 100 workers", 100, 5, 1)
-	many.length = 15 * time.Second
+	many.length = 12 * time.Second
 
 	byItself := fixed("takes 3 x as long by itself", 30, 0.5, 0.5)
 	byItself.workers, byItself.service = always(10_000), slowed(3)
@@ -106,6 +106,9 @@ func scenarios() []scenario {
 	mixed.capacity, mixed.usual = always(1500/1.9), always(usual*19/10)
 	shared := fixed("three agents, 3 x load", 30, 3, 0.5)
 	shared.limiters = 3
+	for _, s := range []*scenario{&byItself, &much, &third, &back, &dear, &leak} {
+		s.length = 2 * change
+	}
 	return []scenario{half, five, even, few, many, byItself, much, third, back, dear, leak, bursts, mixed, shared}
 }
 

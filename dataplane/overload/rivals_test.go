@@ -57,7 +57,7 @@ func newAIMD() gate {
 	})
 }
 
-// newVegas is TCP Vegas as Netflix's concurrency-limits has it: the least latency seen is forgotten now and then.
+// newVegas is after TCP Vegas, as Netflix limits concurrency by it: the least latency seen is forgotten now and then.
 func newVegas() gate {
 	least, windows := math.Inf(1), 0
 	return newRival(20, func(r *rival, latency float64) {
@@ -79,7 +79,7 @@ func newVegas() gate {
 	})
 }
 
-// newGradient2 is Netflix's: the latency of now against that of long.
+// newGradient2 is after Netflix: the latency of now against that of long.
 func newGradient2() gate {
 	long := 0.
 	return newRival(20, func(r *rival, latency float64) {

@@ -45,3 +45,34 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// FuzzCheck shows that what passes is read by the parser as it was meant.
+func FuzzCheck(f *testing.F) {
+	f.Add("GET", "?a=b", "a.example:80", "X-Y", "z", int64(0))
+	f.Add("POST", "", "[::1]", "Content-Length", "3", int64(3))
+	f.Add("PUT", "?", "a", "transfer_encoding", "chunked", int64(-1))
+	f.Add("G T", "? b", "u@a", "", " z", int64(5))
+	f.Fuzz(func(t *testing.T, method, query, host, name, value string, length int64) {
+		var header Header
+		header.Add(name, value)
+		id := identify(name)
+		switch {
+		case method == "CONNECT", query != "" && query[0] != '?', id != otherName && id != nameContentLength:
+			return
+		case Check(method, query, host, length, &header) != nil:
+			return
+		}
+		fields, err := header.appendTo(nil, 0)
+		if err != nil {
+			return // nobody can send it
+		}
+		r, done, refused := parseRequest(method+" /"+query+" HTTP/1.1\r\nHost: "+host+"\r\n"+string(fields)+"\r\n", Limits{TargetBytes: 1 << 20, HeaderBytes: 1 << 20})
+		if refused != nil || !done {
+			t.Fatalf("%q %q %q %q: %q is refused: %v", method, query, host, name, value, refused)
+		}
+		if r.Method() != method || r.Path() != "/"+query || r.Host() != host || r.Header.Get(name) != value ||
+			id == nameContentLength && r.ContentLength() != length {
+			t.Errorf("read as %q %q %q %q %d", r.Method(), r.Path(), r.Host(), r.Header.Get(name), r.ContentLength())
+		}
+	})
+}

@@ -94,11 +94,15 @@ func (r *rig) hostile() *hostile {
 	return h
 }
 
-func (h *hostile) send(fields []string, end bool) {
+func (h *hostile) encode(fields []string) {
 	h.block.Reset()
 	for i := 0; i+1 < len(fields); i += 2 {
 		_ = h.encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
+}
+
+func (h *hostile) send(fields []string, end bool) {
+	h.encode(fields)
 	_ = h.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: h.block.Bytes(), EndHeaders: true, EndStream: end})
 }
 
@@ -218,6 +222,25 @@ func TestHostileRequestsOfHTTP2(t *testing.T) {
 				t.Errorf("the upstream heard %q", heard)
 			}
 		})
+	}
+}
+
+// A header of 10 KiB that HPACK makes 40 MiB of is refused before it has that size.
+func TestAHeaderThatGrowsWhenItIsDecoded(t *testing.T) {
+	t.Parallel()
+	up := eavesdrop(t)
+	r := newRig(t, nil)
+	r.serve(simple(up.url))
+	client := r.hostile()
+	client.encode(post("", "", "x", strings.Repeat("y", 4000)))
+	// The newest entry of the dynamic table, again and again (RFC 7541, section 2.3.3).
+	client.block.Write(bytes.Repeat([]byte{0x80 | 62}, 10_000))
+	_ = client.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: client.block.Bytes(), EndHeaders: true, EndStream: true})
+	if got := client.outcome(); got != "431" {
+		t.Errorf("got %q", got)
+	}
+	if heard := up.heard(); heard != "" {
+		t.Errorf("the upstream heard %.100q", heard)
 	}
 }
 

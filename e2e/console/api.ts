@@ -6,6 +6,12 @@ export interface Published {
   rollout: string;
 }
 
+/** A change set as it was opened. */
+export interface Draft {
+  id: string;
+  message: string;
+}
+
 /** What a program does beside the browser, by the admin API. */
 export class API {
   readonly #request: APIRequestContext;
@@ -25,12 +31,32 @@ export class API {
 
   /** Publishes a route that nobody else knows, by a strategy. */
   async publishRoute(name: string, strategy: string): Promise<Published> {
-    const resources = [
-      { name, service: { url: 'http://127.0.0.1:9' } },
-      { name, route: { service: name, match: { hosts: [`${name}.example`], paths: ['/**'] } } },
-    ];
-    const answer = await this.#send('POST', `/v1/fleets/${fleet}:apply`, { message: `Route ${name}`, resources, strategy });
+    const answer = await this.#send('POST', `/v1/fleets/${fleet}:apply`, { message: `Route ${name}`, resources: routeOf(name), strategy });
     return (answer as { published: Published }).published;
+  }
+
+  /** Opens a change set with a route that nobody else knows. */
+  async draftRoute(name: string): Promise<Draft> {
+    const message = `Route ${name}`;
+    const { id } = (await this.#send('POST', `/v1/fleets/${fleet}/changeSets`, { message })) as { id: string };
+    await this.#send('POST', `/v1/fleets/${fleet}/changeSets/${id}:edit`, { upserts: routeOf(name) });
+    return { id, message };
+  }
+
+  /** Adds a service to a change set. */
+  async editDraft(id: string, name: string): Promise<void> {
+    await this.#send('POST', `/v1/fleets/${fleet}/changeSets/${id}:edit`, { upserts: routeOf(name).slice(0, 1) });
+  }
+
+  /** Sets what the fleet asks of those who change it. */
+  async setPolicy(policy: object): Promise<void> {
+    await this.#send('PUT', `/v1/fleets/${fleet}/policy`, policy);
+  }
+
+  /** Makes a token of somebody else, which lives for an hour. */
+  async makeToken(token: { name: string; role: string }): Promise<string> {
+    const { secret } = (await this.#send('POST', '/v1/tokens', { ...token, ttl: '1h' })) as { secret: string };
+    return secret;
   }
 
   /** The first revision of a fleet goes out at once, with nothing to compare: makes sure that there was one. */
@@ -56,4 +82,12 @@ export class API {
     if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${await answer.text()}`);
     return answer.json();
   }
+}
+
+/** A service, and a route of a host that nothing else has. */
+function routeOf(name: string): object[] {
+  return [
+    { name, service: { url: 'http://127.0.0.1:9' } },
+    { name, route: { service: name, match: { hosts: [`${name}.example`], paths: ['/**'] } } },
+  ];
 }

@@ -15,7 +15,7 @@ test('every page of the fleet opens', async ({ page, signInPage, fleetPage }) =>
   await signInPage.open();
   await signInPage.give();
   await expect(fleetPage.heading).toBeVisible();
-  for (const name of ['Rollouts', 'Revisions', 'Services', 'Routes', 'Plugins', 'Plans', 'Consumers'] as const) {
+  for (const name of ['Change sets', 'Rollouts', 'Revisions', 'Services', 'Routes', 'Plugins', 'Plans', 'Consumers'] as const) {
     await fleetPage.goTo(name);
     await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
     await expect(page.getByRole('alert')).toHaveCount(0);

@@ -1,5 +1,7 @@
 import { test as base } from '@playwright/test';
 import { API } from './api';
+import { ChangeSetPage } from './pages/change-set';
+import { ChangeSetsPage } from './pages/change-sets';
 import { FleetPage } from './pages/fleet';
 import { RolloutPage } from './pages/rollout';
 import { RolloutsPage } from './pages/rollouts';
@@ -9,6 +11,8 @@ interface Fixtures {
   api: API;
   signInPage: SignInPage;
   fleetPage: FleetPage;
+  changeSetsPage: ChangeSetsPage;
+  changeSetPage: ChangeSetPage;
   rolloutsPage: RolloutsPage;
   rolloutPage: RolloutPage;
   /** What the browser complained of; a spec fails if it complained of anything. */
@@ -19,6 +23,8 @@ export const test = base.extend<Fixtures>({
   api: ({ request }, use) => use(new API(request)),
   signInPage: ({ page }, use) => use(new SignInPage(page)),
   fleetPage: ({ page }, use) => use(new FleetPage(page)),
+  changeSetsPage: ({ page }, use) => use(new ChangeSetsPage(page)),
+  changeSetPage: ({ page }, use) => use(new ChangeSetPage(page)),
   rolloutsPage: ({ page }, use) => use(new RolloutsPage(page)),
   rolloutPage: ({ page }, use) => use(new RolloutPage(page)),
   complaints: [

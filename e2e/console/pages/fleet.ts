@@ -23,7 +23,7 @@ export class FleetPage {
   }
 
   /** Goes to another page of the fleet by the navigation. */
-  async goTo(page: 'Rollouts' | 'Revisions' | 'Services' | 'Routes' | 'Plugins' | 'Plans' | 'Consumers'): Promise<void> {
+  async goTo(page: 'Change sets' | 'Rollouts' | 'Revisions' | 'Services' | 'Routes' | 'Plugins' | 'Plans' | 'Consumers'): Promise<void> {
     await this.#page.getByRole('navigation', { name: 'Pages of the fleet' }).getByRole('link', { name: page }).click();
   }
 }

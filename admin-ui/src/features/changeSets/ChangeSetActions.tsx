@@ -7,7 +7,7 @@ import { mayWrite, sessionQuery } from '@/api/session';
 import { AbandonDialog, ApproveDialog, RebaseDialog } from './dialogs';
 import { draftDiffQuery } from './draft';
 import { PublishDialog } from './PublishDialog';
-import { type Reviewer, reviewerOf } from './states';
+import { deletesRoutes, type Reviewer, reviewerOf } from './states';
 
 interface ChangeSetActionsProps {
   fleet: string;
@@ -61,7 +61,7 @@ export function ChangeSetActions({ fleet, changeSet, head }: ChangeSetActionsPro
           {reviewerWords[reviewer]}
         </Text>
       )}
-      {Dialog && <Dialog fleet={fleet} changeSet={changeSet} deletes={diff?.deleted ?? 0} onClose={() => setAsked(undefined)} />}
+      {Dialog && <Dialog fleet={fleet} changeSet={changeSet} deletesRoutes={diff !== undefined && deletesRoutes(diff)} onClose={() => setAsked(undefined)} />}
     </Stack>
   );
 }

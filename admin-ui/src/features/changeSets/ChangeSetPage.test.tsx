@@ -140,10 +140,10 @@ test('a publisher is offered no exceptions', async () => {
   expect(within(dialog).queryByRole('checkbox')).toBeNull();
 });
 
-test('one that deletes can say that it means to', async () => {
-  serverWith(draft, { role: 'publisher' }).on(`POST ${path}:diff`, { deleted: 12, changes: [] });
+test('one that deletes routes can say that it means to', async () => {
+  serverWith(draft, { role: 'publisher' }).on(`POST ${path}:diff`, { deleted: 1, changes: [{ action: 'delete', kind: 'routes', name: 'orders', before: { name: 'orders' } }] });
   const dialog = await ask('Publish');
-  expect(within(dialog).getByRole('checkbox', { name: 'It is meant to delete so much' })).toBeVisible();
+  expect(within(dialog).getByRole('checkbox', { name: 'It is meant to delete so many routes' })).toBeVisible();
 });
 
 test('one that is behind the head can be rebased, and a conflict is told', async () => {

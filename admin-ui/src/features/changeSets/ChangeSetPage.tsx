@@ -10,12 +10,13 @@ import { Failure } from '@/components/Notice';
 import { Page } from '@/components/Page';
 import { StateBadge } from '@/components/StateBadge';
 import { count } from '@/format/number';
+import { afterFirstLine } from '@/format/text';
 import { ApprovalSection } from './ApprovalSection';
 import { ChangeSetActions } from './ChangeSetActions';
 import { ChangesOfDraft, ChangesOfRevision } from './Changes';
 import { CheckSection } from './CheckSection';
 import { RiskSection } from './RiskSection';
-import { bodyOf, titleOf } from './states';
+import { titleOf } from './states';
 
 interface ChangeSetPageProps {
   fleet: string;
@@ -30,7 +31,7 @@ export function ChangeSetPage({ fleet, id }: ChangeSetPageProps) {
     return <Page title="Change set">{error ? <Failure error={error} doing="Loading the change set" retry={() => void refetch()} /> : <LoadingTable rows={8} />}</Page>;
   }
   const head = present?.head_revision ?? changeSet.base_revision ?? 0;
-  const body = bodyOf(changeSet);
+  const body = afterFirstLine(changeSet.message);
   return (
     <Page
       title={titleOf(changeSet)}

@@ -21,7 +21,7 @@ interface Choice {
 }
 
 /** Asks how a change set goes out. Mount it to open it; it forgets everything when it is gone. */
-export function PublishDialog({ fleet, changeSet, deletes, onClose }: ChangeSetDialogProps) {
+export function PublishDialog({ fleet, changeSet, deletesRoutes, onClose }: ChangeSetDialogProps) {
   const [{ strategy, options }, setChoice] = useState<Choice>({ strategy: '', options: {} });
   const { data: session } = useQuery(sessionQuery);
   const navigate = useNavigate();
@@ -54,7 +54,7 @@ export function PublishDialog({ fleet, changeSet, deletes, onClose }: ChangeSetD
             value={options.reason ?? ''}
             onChange={(event) => setOptions({ reason: event.currentTarget.value })}
           />
-          <PublishExceptions options={options} deletes={deletes} administrator={mayOverride(session)} onChange={setOptions} />
+          <PublishExceptions options={options} deletesRoutes={deletesRoutes} administrator={mayOverride(session)} onChange={setOptions} />
           {publish.error && <Failure error={publish.error} doing="Publishing" />}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>

@@ -3,22 +3,21 @@ import type { PublishOptions } from '@/api/changeSets';
 
 interface PublishExceptionsProps {
   options: PublishOptions;
-  /** How many resources it deletes. */
-  deletes: number;
+  deletesRoutes: boolean;
   /** Whoever is not one is offered nothing that goes around the fleet's policy. */
   administrator: boolean;
   onChange: (options: PublishOptions) => void;
 }
 
 /** What a publish may ask for beyond the usual. */
-export function PublishExceptions({ options, deletes, administrator, onChange }: PublishExceptionsProps) {
-  if (!administrator && deletes === 0) return null;
+export function PublishExceptions({ options, deletesRoutes, administrator, onChange }: PublishExceptionsProps) {
+  if (!administrator && !deletesRoutes) return null;
   return (
     <Stack gap="xs" role="group" aria-label="Exceptions">
-      {deletes > 0 && (
+      {deletesRoutes && (
         <Checkbox
-          label="It is meant to delete so much"
-          description="Needed when it deletes a larger share of the routes than the fleet's policy lets pass"
+          label="It is meant to delete so many routes"
+          description="Needed when they are a larger share than the fleet's policy lets pass"
           checked={options.allow_deletes ?? false}
           onChange={(event) => onChange({ allow_deletes: event.currentTarget.checked })}
         />

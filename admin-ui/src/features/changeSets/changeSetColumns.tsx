@@ -5,7 +5,8 @@ import { columnsOf } from '@/components/DataTable';
 import { Moment } from '@/components/Moment';
 import { StateBadge } from '@/components/StateBadge';
 import { count } from '@/format/number';
-import { bodyOf, titleOf } from './states';
+import { afterFirstLine } from '@/format/text';
+import { titleOf } from './states';
 
 export interface ChangeSetRow {
   fleet: string;
@@ -24,7 +25,7 @@ export const changeSetColumns = column.columns([
           {titleOf(changeSet)}
         </Anchor>
         <Text size="xs" c="dimmed" lineClamp={2}>
-          {bodyOf(changeSet)}
+          {afterFirstLine(changeSet.message)}
         </Text>
       </>
     ),

@@ -6,8 +6,7 @@ import { useChangeSetWrite } from './useChangeSetWrite';
 export interface ChangeSetDialogProps {
   fleet: string;
   changeSet: ChangeSet;
-  /** How many resources it deletes. */
-  deletes: number;
+  deletesRoutes: boolean;
   onClose: () => void;
 }
 

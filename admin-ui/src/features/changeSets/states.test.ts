@@ -1,14 +1,10 @@
 import { expect, test } from 'vitest';
-import { approvalsMissing, bodyOf, reviewerOf, titleOf } from './states';
+import { approvalsMissing, deletesRoutes, reviewerOf, titleOf } from './states';
 
-test.each([
-  { message: 'Orders need a key\n\nAsked for by the orders team.\n', title: 'Orders need a key', body: 'Asked for by the orders team.' },
-  { message: 'Orders need a key', title: 'Orders need a key', body: '' },
-  { message: '  ', title: 'Change set without a message', body: '' },
-  { message: undefined, title: 'Change set without a message', body: '' },
-])('the message $message has a title', ({ message, title, body }) => {
-  expect(titleOf({ message })).toBe(title);
-  expect(bodyOf({ message })).toBe(body);
+test('a change set is called by the first line of its message', () => {
+  expect(titleOf({ message: 'Orders need a key\n\nAsked for by the orders team.' })).toBe('Orders need a key');
+  expect(titleOf({ message: ' ' })).toBe('Change set without a message');
+  expect(titleOf({})).toBe('Change set without a message');
 });
 
 test.each([
@@ -28,4 +24,10 @@ test.each([
 ])('of $required approvals with $given given $missing are missing', ({ required, given, missing }) => {
   const approvals = Array.from({ length: given }, (_, index) => ({ approver: `reviewer-${index}` }));
   expect(approvalsMissing({ approvals_required: required, approvals })).toBe(missing);
+});
+
+test('deleting routes is told from deleting other things', () => {
+  expect(deletesRoutes({ changes: [{ action: 'delete', kind: 'plugins' }, { action: 'update', kind: 'routes' }] })).toBe(false);
+  expect(deletesRoutes({ changes: [{ action: 'delete', kind: 'routes' }] })).toBe(true);
+  expect(deletesRoutes({})).toBe(false);
 });

@@ -1,19 +1,15 @@
 import type { ChangeSet } from '@/api/changeSets';
+import type { Diff } from '@/api/revisions';
+import { firstLine } from '@/format/text';
 
 /** Those that nobody can edit any more. */
 export const closedStates = ['published', 'abandoned'] as const;
 
 export type ClosedState = (typeof closedStates)[number];
 
-/** The first line of what a change set is for. */
-export function titleOf({ message = '' }: ChangeSet): string {
-  const [first = ''] = message.trim().split('\n');
-  return first === '' ? 'Change set without a message' : first;
-}
-
-/** What its message says below the first line. */
-export function bodyOf({ message = '' }: ChangeSet): string {
-  return message.trim().split('\n').slice(1).join('\n').trim();
+/** What a change set is called: the first line of its message. */
+export function titleOf({ message }: ChangeSet): string {
+  return firstLine(message) || 'Change set without a message';
 }
 
 /** How a person stands to a draft: whoever edited it cannot approve it, and once is enough. */
@@ -28,4 +24,9 @@ export function reviewerOf({ editors = [], approvals = [] }: ChangeSet, subject:
 /** How many approvals are still missing. */
 export function approvalsMissing({ approvals = [], approvals_required = 0 }: ChangeSet): number {
   return Math.max(0, approvals_required - approvals.length);
+}
+
+/** Whether it deletes any routes; a fleet's policy bounds how many may go unsaid. */
+export function deletesRoutes({ changes = [] }: Diff): boolean {
+  return changes.some((change) => change.action === 'delete' && change.kind === 'routes');
 }

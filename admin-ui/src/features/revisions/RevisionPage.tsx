@@ -1,4 +1,4 @@
-import { Anchor, Code, Group, NumberInput, Stack } from '@mantine/core';
+import { Anchor, Code, Group, NumberInput, Stack, Text } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -10,6 +10,7 @@ import { Failure } from '@/components/Notice';
 import { Page } from '@/components/Page';
 import { StateBadge } from '@/components/StateBadge';
 import { count } from '@/format/number';
+import { afterFirstLine, firstLine } from '@/format/text';
 import { RollbackButton } from './RollbackButton';
 
 interface RevisionPageProps {
@@ -37,12 +38,23 @@ export function RevisionPage({ fleet, number, from, onFromChange }: RevisionPage
       }
     >
       <Stack gap="sm">
+        <Body text={afterFirstLine(revision.data?.message)} />
         {revision.error && <Failure error={revision.error} doing="Loading the revision" retry={() => void revision.refetch()} />}
         {diff.error && <Failure error={diff.error} doing="Comparing revisions" retry={() => void diff.refetch()} />}
         {diff.isPending && <LoadingTable rows={8} />}
         {diff.data && <DiffView diff={diff.data} against={baseWords(from === 0 ? revision.data?.parent : from)} unchanged="Both revisions hold the same resources." />}
       </Stack>
     </Page>
+  );
+}
+
+/** What its message says beside its title. */
+function Body({ text }: { text: string }) {
+  if (text === '') return null;
+  return (
+    <Text size="sm" style={{ whiteSpace: 'pre-wrap' }}>
+      {text}
+    </Text>
   );
 }
 
@@ -72,7 +84,7 @@ function Lead({ fleet, revision }: { fleet: string; revision: Revision }) {
   const rollout = revision.rollout ?? '';
   return (
     <>
-      {revision.message === undefined || revision.message === '' ? 'No message' : revision.message} · {revision.origin} by {revision.author} ·{' '}
+      {firstLine(revision.message) || 'No message'} · {revision.origin} by {revision.author} ·{' '}
       <Moment time={revision.create_time} /> · root <Code title={revision.root}>{revision.root?.slice(0, 12)}</Code>
       {rollout !== '' && (
         <>

@@ -8,6 +8,7 @@ import { Failure } from '@/components/Notice';
 import { Page } from '@/components/Page';
 import { StateBadge, stateWords } from '@/components/StateBadge';
 import { count } from '@/format/number';
+import { firstLine } from '@/format/text';
 import { EventTimeline } from './EventTimeline';
 import { EvidenceSection } from './EvidenceSection';
 import { GateSection } from './GateSection';
@@ -65,7 +66,7 @@ function Lead({ fleet, rollout, feed }: { fleet: string; rollout: Rollout; feed:
   return (
     <>
       <Anchor inherit renderRoot={(props) => <Link to="/fleets/$fleet/revisions/$revision" params={{ fleet, revision }} {...props} />}>
-        {rollout.message === undefined || rollout.message === '' ? 'What changes' : rollout.message}
+        {firstLine(rollout.message) || 'What changes'}
       </Anchor>{' '}
       · by {rollout.author ?? 'nobody'} · <Moment time={rollout.create_time} /> · strategy {rollout.strategy}{' '}
       {feed !== 'ended' && (

@@ -53,7 +53,7 @@ function Differences({ differences }: { differences: ShadowDifference[] }) {
 function Proposals({ proposals }: { proposals: Expectation[] }) {
   if (proposals.length === 0) return null;
   return (
-    <Stack gap={6} p="sm">
+    <Stack gap={6} px="0.9rem" py="sm">
       <Text size="sm">If the change means this, say so when it is applied again; the percentages leave room for chance:</Text>
       <CopyableCode label="Copy the expectations">{proposals.map(expectFlag).join(' ')}</CopyableCode>
     </Stack>

@@ -1062,7 +1062,7 @@ var File_tidegate_config_v1_route_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xdd\v\n" +
+	"\x1etidegate/config/v1/route.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\"\xfa\f\n" +
 	"\x05Route\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xd0\xe4\x1d\x01R\aservice\x127\n" +
 	"\x05match\x18\x02 \x01(\v2\x19.tidegate.config.v1.MatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x120\n" +
@@ -1080,10 +1080,11 @@ const file_tidegate_config_v1_route_proto_rawDesc = "" +
 	"\x06mirror\x18\v \x01(\v2\x1a.tidegate.config.v1.MirrorR\x06mirror\x12/\n" +
 	"\x05fault\x18\f \x01(\v2\x19.tidegate.config.v1.FaultR\x05fault\x12*\n" +
 	"\x11max_request_bytes\x18\r \x01(\x04R\x0fmaxRequestBytes\x12G\n" +
-	"\vcriticality\x18\x0e \x01(\tB%\xbaH\"r R\x00R\tsheddableR\adefaultR\bcriticalR\vcriticality:\xea\x03\xbaH\xe6\x03\x1a\xd8\x01\n" +
+	"\vcriticality\x18\x0e \x01(\tB%\xbaH\"r R\x00R\tsheddableR\adefaultR\bcriticalR\vcriticality:\x87\x05\xbaH\x83\x05\x1a\xd8\x01\n" +
 	"\x11route.destination\x12Cgive exactly one of service, backends, redirect and direct_response\x1a~[this.service != '', this.backends.size() > 0, has(this.redirect), has(this.direct_response)].filter(given, given).size() == 1\x1a\x91\x01\n" +
 	"\vroute.split\x12<sticky and override choose among backends; give at least two\x1aDthis.backends.size() > 1 || !has(this.sticky) && !has(this.override)\x1au\n" +
-	"\x14route.rewrite.target\x12\x17rewrite needs a service\x1aD!has(this.rewrite) || this.service != '' || this.backends.size() > 0\"t\n" +
+	"\x14route.rewrite.target\x12\x17rewrite needs a service\x1aD!has(this.rewrite) || this.service != '' || this.backends.size() > 0\x1a\x9a\x01\n" +
+	"\x13route.mirror.target\x12>mirror copies what goes to a service; give service or backends\x1aC!has(this.mirror) || this.service != '' || this.backends.size() > 0\"t\n" +
 	"\x06Mirror\x12&\n" +
 	"\aservice\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\aservice\x126\n" +
 	"\apercent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\apercent\x88\x01\x01B\n" +

@@ -87,7 +87,7 @@ function Closed({ fleet, changeSet, head }: PartProps) {
   const { state, revision = 0 } = changeSet;
   return (
     <>
-      <Alert color={state === 'published' ? 'teal' : 'gray'} variant="light" p="xs">
+      <Alert role="note" color={state === 'published' ? 'teal' : 'gray'} variant="light" p="xs">
         <Text size="sm">{state === 'published' ? <Became fleet={fleet} revision={revision} /> : 'It was given up, and can only be read.'}</Text>
       </Alert>
       {(changeSet.approvals ?? []).length > 0 && <ApprovalSection changeSet={changeSet} />}

@@ -38,12 +38,12 @@ function Findings({ review: { violations = [], warnings = [] } }: { review: Revi
   return (
     <Stack gap="xs">
       {violations.length === 0 && (
-        <Alert color="teal" variant="light" p="xs" icon={<IconCheck size={16} />}>
+        <Alert role="note" color="teal" variant="light" p="xs" icon={<IconCheck size={16} />}>
           <Text size="sm">It breaks no rule, and nothing that it touches changed since it was opened.</Text>
         </Alert>
       )}
       {violations.length > 0 && (
-        <Alert color="red" variant="light" p="xs" icon={<IconX size={16} />} title="It cannot be published as it is">
+        <Alert role="note" color="red" variant="light" p="xs" icon={<IconX size={16} />} title="It cannot be published as it is">
           <List size="sm" aria-label="Violations">
             {violations.map(({ resource, field, rule, message }) => (
               <List.Item key={`${resource} ${field} ${rule} ${message}`}>
@@ -57,7 +57,7 @@ function Findings({ review: { violations = [], warnings = [] } }: { review: Revi
         </Alert>
       )}
       {warnings.length > 0 && (
-        <Alert color="yellow" variant="light" p="xs" icon={<IconAlertTriangle size={16} />} title="It looks wrong, but may be meant">
+        <Alert role="note" color="yellow" variant="light" p="xs" icon={<IconAlertTriangle size={16} />} title="It looks wrong, but may be meant">
           <List size="sm" aria-label="Warnings">
             {warnings.map(({ resource, message }) => (
               <List.Item key={`${resource} ${message}`}>

@@ -73,7 +73,7 @@ export function PublishDialog({ fleet, changeSet, deletesRoutes, onClose }: Chan
 function Missing({ missing }: { missing: number }) {
   if (missing === 0) return null;
   return (
-    <Alert color="orange" variant="light" p="xs">
+    <Alert role="note" color="orange" variant="light" p="xs">
       <Text size="sm">{plural(missing, 'approval is', 'approvals are')} missing, so the control plane will refuse.</Text>
     </Alert>
   );

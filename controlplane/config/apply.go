@@ -91,6 +91,10 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, fleet store.Fleet, he
 	if options.DraftOnly {
 		return s.openFilled(ctx, d, actor, options.Message, expectations)
 	}
+	risk, err := d.risk(ctx)
+	if err != nil {
+		return Applied{}, err
+	}
 	published, err := d.publish(ctx, publication{
 		actor: actor, message: options.Message, origin: store.OriginPublish, strategy: options.Strategy,
 		options: options.Options, expectations: expectations,
@@ -99,7 +103,7 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, fleet store.Fleet, he
 		return Applied{}, err
 	}
 	diff, err := d.diff()
-	return Applied{Diff: diff, Published: &published, Warnings: published.Warnings}, err
+	return Applied{Diff: diff, Published: &published, Warnings: published.Warnings, Risk: risk}, err
 }
 
 // openFilled keeps a checked draft as a change set.

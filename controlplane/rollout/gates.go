@@ -76,6 +76,8 @@ func (d *decision) objective(o Objective) evidence.Decision {
 	return decision
 }
 
+func notPassed(gate string) string { return "gate " + gate + " has not passed in this step" }
+
 // awaited names a gate that must pass before the step ends, and has not since the step's clock began; empty: none.
 func (d *decision) awaited() string {
 	for _, gate := range d.Plan.Gates {

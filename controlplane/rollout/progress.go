@@ -31,17 +31,16 @@ func (d *decision) progress() []Action {
 	if d.now.Before(d.Rollout.ServingAt.Add(step.Bake)) {
 		return nil
 	}
-	if gate := d.awaited(); gate != "" {
-		if d.now.Before(d.deadline()) {
-			return nil
-		}
-		return d.inconclusive("gate " + gate + " has not passed in this step")
+	awaited := d.awaited()
+	if awaited != "" && d.now.Before(d.deadline()) {
+		return nil
 	}
 	seen, enough := d.samples()
-	if step.ShadowPPM > 0 {
-		return d.leaveShadow(seen, enough)
-	}
 	switch {
+	case step.ShadowPPM > 0:
+		return d.leaveShadow(seen, enough, awaited)
+	case awaited != "":
+		return d.inconclusive(notPassed(awaited))
 	case !d.countsSamples():
 		return d.leave("")
 	case enough:

@@ -12,7 +12,8 @@ import (
 const shadowShown = 3
 
 // leaveShadow ends the step in which the candidate only decided. Whoever resumes it after it was held wants it to go on.
-func (d *decision) leaveShadow(seen int64, enough bool) []Action {
+// awaited is a gate that has not passed in time; empty: there is none.
+func (d *decision) leaveShadow(seen int64, enough bool, awaited string) []Action {
 	step := d.step()
 	unexpected := d.unexpected()
 	share := float64(unexpected) / float64(max(seen, 1))
@@ -25,6 +26,8 @@ func (d *decision) leaveShadow(seen int64, enough bool) []Action {
 		}
 	}
 	switch {
+	case awaited != "":
+		return d.inconclusive(notPassed(awaited))
 	case enough || d.step().MinimumSamples == 0:
 		return d.leave(d.Shadow.words())
 	case d.now.Before(d.deadline()):

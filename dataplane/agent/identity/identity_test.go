@@ -119,7 +119,8 @@ func TestRenew(t *testing.T) {
 func TestKeepFreshRenewsBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	cp := controlplanetest.Start(t)
-	cp.SetLifetime(2 * time.Second)
+	// So long that a slow machine renews before the end; certificates know whole seconds only.
+	cp.SetLifetime(9 * time.Second)
 	store := openStore(t, t.TempDir())
 	if err := store.Enroll(t.Context(), identity.Enrolment{ControlPlane: cp.Address, Token: token(t, cp.JoinToken()), Name: "a"}); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ routes:
 		t.Fatal(switched, err)
 	}
 	_ = switched.Body.Close()
-	events, err := http.Get(agent.Proxy + "/events") //nolint:noctx // it ends with its body
+	events, err := http.Get(agent.Proxy + "/events")
 	if err != nil {
 		t.Fatal(err)
 	}

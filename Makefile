@@ -84,14 +84,15 @@ clean: ## Remove what was built (not the data of `make up`)
 
 # ---------------------------------------------------------------------------------------------------------- testing
 
-# Everything with goroutines is race-tested; the e2e tests drive binaries that are built once, as users get them.
+# Everything with goroutines is race-tested; the e2e tests drive binaries that are built once, as users get them. They wait more
+# than they work, so more of them run at once than there are processors.
 TEST_FLAGS ?=
 .PHONY: test
 test: build $(GITHUB_API) e2e/console/node_modules/.installed ## Run every test: Go with the race detector, the console's, and end to end
 	./.ci/modules proto controlplane dataplane -- go test -race -timeout 5m $(TEST_FLAGS) ./...
 	(cd admin-ui && go vet ./... && npm run --silent test)
 	(cd migrations && go vet ./...)
-	(cd e2e && go test -timeout 8m -count=1 $(TEST_FLAGS) ./...)
+	(cd e2e && go test -timeout 8m -count=1 -parallel 5 $(TEST_FLAGS) ./...)
 
 .PHONY: e2e
 e2e: build $(GITHUB_API) e2e/console/node_modules/.installed ## Run the end-to-end tests alone

@@ -250,7 +250,8 @@ func TestAbortOverTLS(t *testing.T) {
 	_ = conn.Close()
 	began := time.Now()
 	u.end()
-	if took := time.Since(began); took > time.Second {
+	// A fifth of a second, if the machine has nothing else to do.
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the abort took %v", took)
 	}
 }

@@ -3,7 +3,9 @@ package local
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -45,30 +47,81 @@ func CheckPort(host string, port int, name, flag string) error {
 	return listener.Close()
 }
 
-// FreePort finds a port of 127.0.0.1 that nobody listens on. Nothing keeps it free: listen soon, and be ready to ask
-// again.
+// FreePort finds a port of 127.0.0.1 that nobody listens on and nobody holds. Nothing keeps it free: listen soon, and be ready to
+// ask again.
 func FreePort() (int, error) {
-	ports, err := FreePorts(1)
+	held, err := HoldPorts(1)
 	if err != nil {
 		return 0, err
 	}
-	return ports[0], nil
+	return held.Ports[0], held.Release()
 }
 
-// FreePorts finds so many different ports of 127.0.0.1; see FreePort.
-func FreePorts(count int) ([]int, error) {
-	ports := make([]int, 0, count)
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listening on a number does not wait
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
+// HeldPorts are free ports that nobody else who asks here is given. They are not those that the kernel gives to whoever asks for any
+// port, so that a program may be told one of them, begin seconds later, and still find it free.
+type HeldPorts struct {
+	Ports []int // Ports of 127.0.0.1, all different.
+
+	// A port is held by a UDP socket of the same number: it lets TCP listen, keeps other holders away, and ends with its process.
+	sockets []net.PacketConn
+}
+
+// HoldPorts finds so many different ports of 127.0.0.1 that nobody listens on, and holds them until Release or the process's end.
+func HoldPorts(count int) (*HeldPorts, error) {
+	first, last := heldRange()
+	h := &HeldPorts{Ports: make([]int, 0, count), sockets: make([]net.PacketConn, 0, count)}
+	port := first + rand.IntN(last-first+1) //nolint:gosec // spreads those who ask at once; nothing secret
+	for tried := 0; tried <= last-first && len(h.Ports) < count; tried++ {
+		h.try(port)
+		if port++; port > last {
+			port = first
 		}
-		defer listener.Close() //nolint:errcheck // held until all are found, so that they differ
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, fmt.Errorf("finding a free port: %v is not a TCP address", listener.Addr())
-		}
-		ports = append(ports, address.Port)
 	}
-	return ports, nil
+	if len(h.Ports) == count {
+		return h, nil
+	}
+	return nil, errors.Join(fmt.Errorf("finding free ports: %d of %d between %d and %d", len(h.Ports), count, first, last), h.Release())
+}
+
+// try holds a port if it is free.
+func (h *HeldPorts) try(port int) {
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	socket, err := net.ListenPacket("udp", address) //nolint:noctx // listening on a number does not wait
+	if err != nil {
+		return
+	}
+	if CheckPort("127.0.0.1", port, "", "") != nil {
+		_ = socket.Close()
+		return
+	}
+	h.Ports, h.sockets = append(h.Ports, port), append(h.sockets, socket)
+}
+
+// Release lets others have the ports.
+func (h *HeldPorts) Release() error {
+	var failures []error
+	for _, socket := range h.sockets {
+		failures = append(failures, socket.Close())
+	}
+	h.sockets = nil
+	return errors.Join(failures...)
+}
+
+// heldRange is where ports are looked for: below those that the kernel gives away by itself, which begin at 32768 on Linux unless it
+// is told otherwise, and higher elsewhere.
+func heldRange() (first, last int) {
+	first, last = 10000, 32767
+	const narrow = 1000
+	var lowest, highest int
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return first, last
+	}
+	if n, err := fmt.Sscan(string(text), &lowest, &highest); n != 2 || err != nil {
+		return first, last
+	}
+	if lowest-1 >= first+narrow {
+		return first, min(last, lowest-1)
+	}
+	return first, last
 }

@@ -33,24 +33,52 @@ func TestCheckPort(t *testing.T) {
 	}
 }
 
-func TestFreePortsAreDifferentAndFree(t *testing.T) {
+func TestHeldPortsAreDifferentFreeAndNobodyElses(t *testing.T) {
 	t.Parallel()
-	ports, err := FreePorts(20)
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := make(map[int]bool)
-	for _, port := range ports {
-		if seen[port] || port == 0 {
-			t.Errorf("port %d came twice or is none", port)
+	for range 2 {
+		held, err := HoldPorts(20)
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[port] = true
+		t.Cleanup(func() { _ = held.Release() })
+		for _, port := range held.Ports {
+			if seen[port] || port == 0 {
+				t.Errorf("port %d came twice or is none", port)
+			}
+			seen[port] = true
+			if err := CheckPort("127.0.0.1", port, "", ""); err != nil {
+				t.Errorf("a program cannot listen on what is held for it: %v", err)
+			}
+		}
 	}
 	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckPort("127.0.0.1", port, "", ""); err != nil {
-		t.Error(err)
+	if seen[port] {
+		t.Errorf("port %d is held and was given away", port)
+	}
+}
+
+func TestReleasedPortsMayBeHeldAgain(t *testing.T) {
+	t.Parallel()
+	held, err := HoldPorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := held.Ports[0]
+	again := &HeldPorts{}
+	if again.try(port); len(again.Ports) != 0 {
+		t.Fatal("a held port was given to another")
+	}
+	if err := held.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if again.try(port); len(again.Ports) != 1 {
+		t.Fatal("a released port is not free")
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -43,6 +43,9 @@ type layout struct {
 	others    []controlPorts
 	agent     []agentPorts
 	upstreams []int
+
+	// held keeps the ports that were found from others until what listens on them does, also when it is started again.
+	held *local.HeldPorts
 }
 
 type controlPorts struct{ admin, agents, ops int }
@@ -90,10 +93,12 @@ func (p Ports) plan(controlPlanes, agents int, demo bool) (*layout, error) {
 			endpoints = append(endpoints, endpoint{&l.upstreams[i], "demo upstream " + name, "--upstream-port"})
 		}
 	}
-	return l, choose(endpoints)
+	var err error
+	l.held, err = choose(endpoints)
+	return l, err
 }
 
-func choose(endpoints []endpoint) error {
+func choose(endpoints []endpoint) (*local.HeldPorts, error) {
 	taken := make(map[int]string)
 	var wrong []error
 	unset := 0
@@ -110,18 +115,19 @@ func choose(endpoints []endpoint) error {
 		wrong = append(wrong, local.CheckPort(host, *e.port, e.name, e.flag))
 	}
 	if err := errors.Join(wrong...); err != nil {
-		return fmt.Errorf("%w\n(--ports auto finds free ones for everything)", err)
+		return nil, fmt.Errorf("%w\n(--ports auto finds free ones for everything)", err)
 	}
-	free, err := local.FreePorts(unset)
+	held, err := local.HoldPorts(unset)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	free := held.Ports
 	for _, e := range endpoints {
 		if *e.port == 0 {
 			*e.port, free = free[0], free[1:]
 		}
 	}
-	return nil
+	return held, nil
 }
 
 // replicas are the ports of every replica of the control plane.

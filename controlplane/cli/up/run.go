@@ -79,10 +79,11 @@ func (s *stack) start(ctx context.Context, fail func(error)) error {
 	if !c.NoDemo && !demo {
 		c.say("%s is not in %s: going on without the demo (make build makes it)", programDemo, c.BinDir)
 	}
-	var err error
-	if s.layout, err = c.Ports.plan(c.ControlPlanes, c.Agents, demo); err != nil {
+	layout, err := c.Ports.plan(c.ControlPlanes, c.Agents, demo)
+	if err != nil {
 		return err
 	}
+	s.layout = layout
 	if err := s.startPostgres(ctx); err != nil {
 		return err
 	}
@@ -244,6 +245,9 @@ func (s *stack) stop(ctx context.Context) error {
 	}
 	if s.postgres != nil {
 		failures = append(failures, s.postgres.Stop(ctx))
+	}
+	if s.layout != nil {
+		failures = append(failures, s.layout.held.Release())
 	}
 	return errors.Join(append(failures, os.RemoveAll(s.config.file(stateName)))...)
 }

@@ -58,14 +58,17 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 
 func TestPortsFollowTheirFirst(t *testing.T) {
 	t.Parallel()
-	free, err := local.FreePorts(4)
+	held, err := local.HoldPorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = held.Release() })
+	free := held.Ports
 	l, err := Ports{Admin: free[0], Proxy: free[1]}.plan(1, 1, true)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = l.held.Release() })
 	if l.admin != free[0] || l.agent[0].proxy != free[1] {
 		t.Errorf("layout %+v, want admin %d and proxy %d", l, free[0], free[1])
 	}

@@ -382,12 +382,8 @@ func deadlinesAreKept(t *testing.T, r *resilience) (string, func(*testing.T)) {
 // A revision that changes other settings of a service leaves its connections and ejections as they are.
 func stateSurvivesRevisions(t *testing.T, r *resilience) (string, func(*testing.T)) {
 	url, conns := counted(t, func(http.ResponseWriter, *http.Request) {})
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = dead.Close()
-	list := targets(url, "http://"+dead.Addr().String()) + "    outlier_detection: {ejection: 5m, max_ejection: 5m}\n"
+	const dead = "127.0.0.1:1" // nobody listens on it, and nobody is given it
+	list := targets(url, "http://"+dead) + "    outlier_detection: {ejection: 5m, max_ejection: 5m}\n    connection_pool: {idle_timeout: 10m}\n"
 	return list, func(t *testing.T) {
 		for range 10 {
 			if got := mustGet(t, r.proxy+"/state/"); got.Status != http.StatusOK {
@@ -395,7 +391,7 @@ func stateSurvivesRevisions(t *testing.T, r *resilience) (string, func(*testing.
 			}
 		}
 		ejections := func() float64 {
-			return r.metric(t, "tidegate_upstream_target_ejections_total{", `service="state"`, dead.Addr().String(), `arm="stable"`)
+			return r.metric(t, "tidegate_upstream_target_ejections_total{", `service="state"`, dead, `arm="stable"`)
 		}
 		if ejections() != 1 || conns.open.Load() == 0 {
 			t.Fatalf("%v ejections and %d connections before", ejections(), conns.open.Load())

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -79,14 +78,8 @@ func sandboxed(t *testing.T, s *harness.Stack, fleet string) (proxy string) {
 			t.Fatal(err)
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
 	runSandboxed(t, dir, harness.Binary(t, "tidegate-agent"), "--name", fleet, "--state-dir", filepath.Join(dir, "state"), "--join-token-file", tokenFile,
-		"--control-plane", s.Ready.AgentAddress, "--proxy-address", address, "--tls-address", "127.0.0.1:0", "--ops-address", "127.0.0.1:0")
+		"--control-plane", s.Ready.AgentAddress, "--proxy-address", "127.0.0.1:0", "--tls-address", "127.0.0.1:0", "--ops-address", "127.0.0.1:0")
 	harness.Eventually(t, 30*time.Second, "the agent is connected", func() error {
 		var f harness.Fleet
 		if r := s.Admin(http.MethodGet, "/v1/fleets/"+fleet, nil, &f); r.Status != http.StatusOK || f.AgentsConnected != 1 {
@@ -94,7 +87,21 @@ func sandboxed(t *testing.T, s *harness.Stack, fleet string) (proxy string) {
 		}
 		return nil
 	})
-	return "http://" + address
+	var listed struct {
+		Agents []struct {
+			Listeners []string `json:"listeners"`
+		} `json:"agents"`
+	}
+	if r := s.Admin(http.MethodGet, "/v1/fleets/"+fleet+"/agents", nil, &listed); r.Status != http.StatusOK || len(listed.Agents) != 1 {
+		t.Fatalf("%d, %+v", r.Status, listed)
+	}
+	for _, address := range listed.Agents[0].Listeners {
+		if strings.HasPrefix(address, "http://") {
+			return address
+		}
+	}
+	t.Fatalf("the agent listens on %v", listed.Agents[0].Listeners)
+	return ""
 }
 
 func runSandboxed(t *testing.T, dir string, command ...string) {

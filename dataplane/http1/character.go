@@ -56,17 +56,23 @@ const (
 
 // validValue tells whether a field value is free of control characters, HTAB excepted. It looks at eight bytes at a time.
 func validValue(value []byte) bool {
-	for len(value) >= 8 {
-		word := binary.LittleEndian.Uint64(value)
+	if len(value) < 8 {
+		return all(value, valueByte)
+	}
+	for at := 0; ; at += 8 {
+		// The last eight may have been looked at in part.
+		at = min(at, len(value)-8)
+		word := binary.LittleEndian.Uint64(value[at:])
 		controls := (word - ' '*ones) &^ word & highs
 		deletes := word ^ 0x7f*ones
 		deletes = (deletes - ones) &^ deletes & highs
-		if controls|deletes != 0 && !all(value[:8], valueByte) {
+		if controls|deletes != 0 && !all(value[at:at+8], valueByte) {
 			return false
 		}
-		value = value[8:]
+		if at == len(value)-8 {
+			return true
+		}
 	}
-	return all(value, valueByte)
 }
 
 // lower is c in lower case if it is a letter of ASCII.

@@ -50,7 +50,7 @@ func (c *connection) serveOne() (next, handed bool) {
 	if err != nil {
 		return false, false
 	}
-	x.Started = time.Now()
+	x.Started = present()
 	c.requests++
 	if refused != nil {
 		if refused == errVersion && c.requests == 1 && c.startsHTTP2() {

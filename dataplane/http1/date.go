@@ -31,6 +31,21 @@ var began = time.Now()
 // says of the date is only as right as the clock was when the process began.
 func instant() time.Time { return began.Add(time.Since(began)) }
 
+// lately is when somebody last looked at the clock that is set.
+var lately atomic.Pointer[time.Time]
+
+// present is now, with a date that is right to a second even if the clock is set. It costs what instant does.
+func present() time.Time {
+	if anchor := lately.Load(); anchor != nil {
+		if since := time.Since(*anchor); since < time.Second {
+			return anchor.Add(since)
+		}
+	}
+	now := time.Now()
+	lately.Store(&now)
+	return now
+}
+
 // elapsed is a moment as nanoseconds since the process began, for atomics, and after is the way back.
 func elapsed(at time.Time) int64 { return int64(at.Sub(began)) }
 

@@ -77,6 +77,7 @@ func (h *head) field(buffer []byte, line span, limits *Limits) *Error {
 		name:  span{line.start, line.start + uint32(colon)},
 		value: span{line.start + uint32(begin), line.start + uint32(end)},
 		id:    id,
+		plain: begin == colon+2 && text[colon+1] == ' ' && end == len(text),
 	}
 	h.Header.fields = append(h.Header.fields, f)
 	h.Header.present |= 1 << id

@@ -13,6 +13,8 @@ type received struct {
 	name, value span
 	id          nameID
 	gone        bool
+	// plain says that its line is spelt as it would be written here, so that it can be copied as a whole.
+	plain bool
 }
 
 // added is a field that somebody set here. Its value is a string, or bytes that lie in the header.

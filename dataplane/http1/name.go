@@ -1,5 +1,7 @@
 package http1
 
+import "net/textproto"
+
 // nameID is a field name that somebody looks for often, or that means something here; 0 is every other.
 type nameID uint8
 
@@ -82,36 +84,62 @@ var (
 	notInTrailers = setOf(nameConnection, nameContentLength, nameTransferEncoding, nameHost, nameTrailer, nameTE, nameUpgrade)
 )
 
-// longestKnownName is the length of proxy-authorization.
-const longestKnownName = 19
+// spelling is a known name as most people write it, and in lower case.
+type spelling struct {
+	canonical, lower string
+	id               nameID
+}
 
-// namesByLength narrows the search down to a few candidates.
-var namesByLength = groupNames()
+// nameTable finds the one known name that a name may be, by its length and its ends.
+type nameTable struct {
+	factor uint32
+	places [256]spelling
+}
 
-func groupNames() (groups [longestKnownName + 1][]nameID) {
-	for id := nameHost; id < nameCount; id++ {
-		n := len(knownNames[id])
-		groups[n] = append(groups[n], id)
+var names = makeNames()
+
+// makeNames looks for a factor with which no two known names have the same place.
+func makeNames() *nameTable {
+next:
+	for factor := uint32(1); ; factor += 2 {
+		t := &nameTable{factor: factor}
+		for id := nameHost; id < nameCount; id++ {
+			name := knownNames[id]
+			at := &t.places[placeOf(factor, name)]
+			if at.id != otherName {
+				continue next
+			}
+			*at = spelling{textproto.CanonicalMIMEHeaderKey(name), name, id}
+		}
+		return t
 	}
-	return groups
+}
+
+// placeOf is the same for a name in any case.
+func placeOf[T []byte | string](factor uint32, name T) uint8 {
+	n := uint32(len(name))
+	ends := uint32(name[0]|0x20)<<16 | uint32(name[n/2]|0x20)<<8 | uint32(name[n-1]|0x20)
+	return uint8((ends + n<<24) * factor >> 24)
 }
 
 // identify finds the id of a name.
 func identify[T []byte | string](name T) nameID {
-	if len(name) > longestKnownName {
+	if len(name) == 0 {
 		return otherName
 	}
-next:
-	for _, id := range namesByLength[len(name)] {
-		known := knownNames[id]
-		// Backwards, since names of one length differ at their ends more than at their beginnings. No byte of a known name
-		// is met by another byte of a token than its own upper case.
-		for i := len(name) - 1; i >= 0; i-- {
-			if name[i]|0x20 != known[i] {
-				continue next
-			}
-		}
-		return id
+	known := &names.places[placeOf(names.factor, name)]
+	// One comparison of memory does for most, or two.
+	if known.canonical == string(name) || known.lower == string(name) {
+		return known.id
 	}
-	return otherName
+	if len(known.lower) != len(name) {
+		return otherName
+	}
+	for i := range len(name) {
+		// What is known is valid, so that a control character must not be taken for the hyphen from which one bit parts it.
+		if c := name[i]; c != known.lower[i] && (c|0x20 != known.lower[i] || c < 'A') {
+			return otherName
+		}
+	}
+	return known.id
 }

@@ -139,8 +139,8 @@ func (p *Pool) dial(call *Call, now time.Time) (*carrier, *Failure) {
 }
 
 // put keeps a connection for the next exchange.
-func (p *Pool) put(c *carrier) {
-	c.idleSince = instant()
+func (p *Pool) put(c *carrier, now time.Time) {
+	c.idleSince = now
 	p.mu.Lock()
 	if p.closed || len(p.idle) >= p.config.MaxIdle {
 		p.mu.Unlock()

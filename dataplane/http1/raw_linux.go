@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package http1
 
 import (
@@ -26,7 +28,7 @@ const hot = 250 * time.Millisecond
 // readSocket reads what has arrived into the buffer. It tells whether nothing had.
 func (s *stream) readSocket(fd uintptr) (empty bool, err error) {
 	for {
-		n, err := syscall.Read(int(fd), s.in[s.w:])
+		n, err := receive(fd, s.in[s.w:])
 		switch {
 		case n > 0:
 			s.w += n
@@ -34,13 +36,13 @@ func (s *stream) readSocket(fd uintptr) (empty bool, err error) {
 			s.full = s.w == len(s.in)
 			s.emptied = !s.full
 			return false, nil
-		case n == 0:
+		case err == 0:
 			return false, errEnd
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
 			return true, nil
 		default:
-			return false, os.NewSyscallError("read", err)
+			return false, os.NewSyscallError("recvfrom", err)
 		}
 	}
 }
@@ -90,22 +92,34 @@ func (c *carrier) onReadable(fd uintptr) bool {
 
 // writeSocket writes what is pending. What the socket does not take at once, the usual way writes.
 func (c *carrier) writeSocket(fd uintptr) (all bool) {
-	for len(c.out) > 0 {
-		n, err := syscall.Write(int(fd), c.out)
+	rest := sendAll(fd, c.out)
+	c.out = c.out[:copy(c.out, rest)]
+	c.rawReader.written = len(rest) == 0
+	return c.rawReader.written
+}
+
+// writeDirect writes what the socket takes at once, if a callback holds the socket, and returns the rest. It needs no deadline, since
+// it never waits.
+func (s *stream) writeDirect(p []byte) (rest []byte) {
+	if !s.rawHeld || s.severed.Load() != nil {
+		return p
+	}
+	return sendAll(s.rawFD, p)
+}
+
+// sendAll writes what the socket takes at once, and returns the rest. Why there is one, the usual way finds out.
+func sendAll(fd uintptr, p []byte) (rest []byte) {
+	for len(p) > 0 {
+		n, err := send(fd, p)
 		if err == syscall.EINTR {
 			continue
 		}
-		if err != nil || n <= 0 {
-			return false
+		if err != 0 || n <= 0 {
+			break
 		}
-		if n < len(c.out) {
-			c.out = c.out[:copy(c.out, c.out[n:])]
-			return false
-		}
-		c.out = c.out[:0]
+		p = p[n:]
 	}
-	c.rawReader.written = true
-	return true
+	return p
 }
 
 // serveHot serves requests for as long as each arrives whole, soon, and with nothing behind it that would have to be read
@@ -154,7 +168,10 @@ func (c *connection) onRequest(fd uintptr) bool {
 	}
 	c.idle.Store(false)
 	emptied := c.emptied
-	if !c.serveWhole() || !emptied || c.server.draining.Load() {
+	c.rawFD, c.rawHeld = fd, true
+	whole := c.serveWhole()
+	c.rawHeld = false
+	if !whole || !emptied || c.server.draining.Load() {
 		return true
 	}
 	c.r, c.w, c.floor = 0, 0, 0
@@ -173,7 +190,7 @@ func (c *connection) serveWhole() (next bool) {
 		return false
 	}
 	r.Header.head = c.takeHead(r.line)
-	x.Started = time.Now()
+	x.Started = present()
 	c.requests++
 	c.openBody(x)
 	c.handle(x)

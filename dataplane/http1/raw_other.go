@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || !(amd64 || arm64)
 
 package http1
 
@@ -12,3 +12,6 @@ func (c *carrier) sendAndFill(time.Time) (done bool, err error) { return false, 
 
 // serveHot leaves all to the usual way.
 func (c *connection) serveHot() {}
+
+// writeDirect leaves all to the usual way.
+func (s *stream) writeDirect(p []byte) (rest []byte) { return p }

@@ -16,6 +16,11 @@ type Response struct {
 	Header *Header
 	// Body is its content.
 	Body Body
+	// Arrived is when the head had arrived.
+	Arrived time.Time
+
+	// received is how much of the connection had arrived by then.
+	received int64
 
 	head    responseHead
 	carrier *carrier
@@ -72,7 +77,15 @@ func (r *Response) Release() {
 		return
 	}
 	c.shrink()
-	c.pool.put(c)
+	c.pool.put(c, r.ended())
+}
+
+// ended is when the response did, to the time that passing it on took.
+func (r *Response) ended() time.Time {
+	if r.received == r.carrier.received {
+		return r.Arrived // all of it arrived with the head
+	}
+	return instant()
 }
 
 // contradicts tells of a response that can have no body and announces one. Nobody knows whether it follows.
@@ -119,6 +132,7 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 		failure = c.await(call, until, waits, rest)
 	}
 	if failure == nil {
+		r.Arrived, r.received = instant(), c.received
 		c.openBody(call)
 		return r, nil
 	}

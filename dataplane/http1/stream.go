@@ -60,8 +60,10 @@ type stream struct {
 	full     bool // the last read filled the buffer
 	emptied  bool // the last read left nothing in the socket
 
-	// Of the goroutine that writes.
+	// Of the goroutine that writes. While rawHeld, a callback of raw holds the socket rawFD for it.
 	out        []byte
+	rawFD      uintptr
+	rawHeld    bool
 	armedWrite time.Time
 	patience   time.Duration // how long a write may take; bytes beyond it at perSecond
 	perSecond  int
@@ -268,6 +270,9 @@ func (s *stream) flush(more []byte) error {
 // write writes all of p. A peer that takes nothing for as long as the patience is has gone, and one that takes less than the
 // least rate too. TLS cannot go on after a deadline, so there the whole has one.
 func (s *stream) write(p []byte) error {
+	if p = s.writeDirect(p); len(p) == 0 {
+		return nil
+	}
 	allowance := time.Duration(len(p)/s.perSecond) * time.Second
 	if s.tls {
 		s.armWrite(instant(), s.patience+allowance)

@@ -7,12 +7,21 @@ import (
 
 // appendField writes a field line, and refuses what would not be one.
 func appendField[T []byte | string](out []byte, name string, value T) ([]byte, error) {
-	if name == "" || !all(name, tokenByte) || !all(value, valueByte) {
+	if name == "" || !all(name, tokenByte) {
 		return out, ErrInvalidField
 	}
+	return appendNamed(out, name, value)
+}
+
+// appendNamed is appendField for a name that is valid.
+func appendNamed[T []byte | string](out []byte, name string, value T) ([]byte, error) {
 	out = append(out, name...)
 	out = append(out, ": "...)
+	begin := len(out)
 	out = append(out, value...)
+	if !validValue(out[begin:]) {
+		return out, ErrInvalidField
+	}
 	return append(out, "\r\n"...), nil
 }
 
@@ -21,32 +30,50 @@ func (h *Header) appendTo(out []byte, without nameSet) ([]byte, error) {
 	if h == nil {
 		return out, nil
 	}
-	for i := range h.fields {
-		f := &h.fields[i]
-		if f.gone || without.has(f.id) {
-			continue
-		}
-		out = append(out, h.bytes(f.name)...)
-		out = append(out, ": "...)
-		out = append(out, h.bytes(f.value)...)
-		out = append(out, "\r\n"...)
-	}
+	out = h.appendReceived(out, without)
 	var err error
 	for i := range h.own {
 		a := &h.own[i]
-		if without.has(a.id) {
+		switch {
+		case without.has(a.id):
 			continue
-		}
-		if a.bytes.end > a.bytes.start {
-			out, err = appendField(out, a.name, h.kept[a.bytes.start:a.bytes.end])
-		} else {
-			out, err = appendField(out, a.name, a.value)
+		case a.id == otherName && (a.name == "" || !all(a.name, tokenByte)):
+			return out, ErrInvalidField
+		case a.bytes.end > a.bytes.start:
+			out, err = appendNamed(out, a.name, h.kept[a.bytes.start:a.bytes.end])
+		default:
+			out, err = appendNamed(out, a.name, a.value)
 		}
 		if err != nil {
 			return out, err
 		}
 	}
 	return out, nil
+}
+
+// appendReceived writes the fields that arrived. Lines that lie behind each other are copied at once.
+func (h *Header) appendReceived(out []byte, without nameSet) []byte {
+	var lines span
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.gone || without.has(f.id) {
+			continue
+		}
+		if f.plain && f.name.start == lines.end {
+			lines.end = f.value.end + 2
+			continue
+		}
+		out = append(out, h.bytes(lines)...)
+		if lines = (span{f.name.start, f.value.end + 2}); f.plain {
+			continue
+		}
+		lines = span{}
+		out = append(out, h.bytes(f.name)...)
+		out = append(out, ": "...)
+		out = append(out, h.bytes(f.value)...)
+		out = append(out, "\r\n"...)
+	}
+	return append(out, h.bytes(lines)...)
 }
 
 // appendStatusLine writes a status line (RFC 9112, section 4). The gateway speaks HTTP/1.1, whatever the client speaks.

@@ -32,7 +32,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 	stale := 0
 	for x.began, x.tried = x.Started, 1; ; x.tried++ {
 		response, failed, failure := x.try()
-		known := x.report(failed, failure, time.Since(x.began))
+		known := x.report(failed, failure, tookOf(&response, x.began))
 		if failure == upstream.FailureNone {
 			x.permit.Settle(known)
 			return response, plugin.Continue()
@@ -115,6 +115,14 @@ func (x *exchange) prepare() {
 	if perTry > 0 && x.length >= 0 && x.length <= longestRepeat {
 		x.call.HeaderTimeout = min(perTry, timeouts.ResponseHeader)
 	}
+}
+
+// tookOf is how long a try took that ended now, if there is no response that knows better.
+func tookOf(response *upstream.Response, began time.Time) time.Duration {
+	if own := response.HTTP1(); own != nil {
+		return own.Arrived.Sub(began)
+	}
+	return time.Since(began)
 }
 
 // Alive implements http1.Downstream for the exchange's client.

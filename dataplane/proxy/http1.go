@@ -53,10 +53,9 @@ func (e *engine) Refuse(in *http1.Exchange, err *http1.Error) {
 func (x *exchange) readHTTP1(in *http1.Exchange) {
 	request := &in.Request
 	x.Started = in.Started
-	x.question = question{
-		header: &request.Header, method: request.Method(), host: request.Host(), asked: request.Path(),
-		protocol: protocols[request.Minor()&1], upgrade: request.Upgrade(), length: request.ContentLength(),
-	}
+	// Field by field, since the exchange is empty; a question made at once would be made beside it and copied.
+	x.header, x.method, x.host, x.asked = &request.Header, request.Method(), request.Host(), request.Path()
+	x.protocol, x.upgrade, x.length = protocols[request.Minor()&1], request.Upgrade(), request.ContentLength()
 	if x.length != 0 {
 		x.body = (*ownBody)(&in.Body)
 		in.Body.DropTrailers(isForHeadersOnly)

@@ -6,7 +6,7 @@ import (
 )
 
 // The form of an API key: "tg_", 43 random characters of base62 (256 bits) and 6 of the CRC-32 (IEEE) of these, so that
-// scanners of leaked secrets find keys, and noise is refused without hashing.
+// scanners of leaked secrets find keys, and whoever presents something else can be told so.
 const (
 	// APIKeyAlphabet is base62: digits, then upper, then lower case.
 	APIKeyAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -27,7 +27,7 @@ func FormatAPIKey(random string) (key, id string) {
 }
 
 // ParseAPIKey says whether text has the form of a key, its checksum included, and which id it bears; the key need not exist.
-// It allocates nothing, for it runs on every request.
+// It allocates nothing, for it runs on the requests of those who guess.
 func ParseAPIKey(text string) (id string, ok bool) {
 	if len(text) != apiKeyLength || !strings.HasPrefix(text, apiKeyPrefix) {
 		return "", false

@@ -13,6 +13,7 @@ import (
 var version = "development"
 
 func main() {
+	stayWakeful()
 	ctx, stop := untilSignal(context.Background())
 	err := dispatch(ctx, os.Args[1:])
 	stop()

@@ -214,6 +214,7 @@ func (p *parts) run(stopping context.Context) error {
 	})
 	group.Go(func() error { return p.memory.Run(leading) }) // a successor has one of its own
 	group.Go(func() error { return p.monitor.Run(ctx) })
+	group.Go(func() error { return paceCollector(ctx) })
 	group.Go(func() error { return p.lead(leading, stopping) })
 	group.Go(func() error { return p.onSignal(leading, stopping) })
 	group.Go(func() error {

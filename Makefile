@@ -51,9 +51,10 @@ LDFLAGS = -X main.version=$(VERSION)
 bin/tidegate bin/tidegate-controlplane: admin-ui/dist/index.html $(GO_SOURCES)
 	@echo "building $@"
 	(cd controlplane && go build -tags console -ldflags '$(LDFLAGS)' -o ../$@ ./cmd/$(notdir $@))
-bin/tidegate-agent: $(GO_SOURCES)
+# The profile tells the compiler what requests need; it saves some 2 % of a request.
+bin/tidegate-agent: $(GO_SOURCES) dataplane/cmd/tidegate-agent/agent.pgo
 	@echo "building $@"
-	(cd dataplane && go build -ldflags '$(LDFLAGS)' -o ../$@ ./cmd/tidegate-agent)
+	(cd dataplane && go build -pgo=cmd/tidegate-agent/agent.pgo -ldflags '$(LDFLAGS)' -o ../$@ ./cmd/tidegate-agent)
 bin/tidegate-demo: $(shell find e2e -name '*.go' 2>/dev/null) $(GO_SOURCES)
 	@echo "building $@"
 	(cd e2e && go build -o ../$@ ./cmd/demo)
@@ -102,6 +103,10 @@ BENCH ?= .
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks, with allocations
 	./.ci/modules proto dataplane controlplane -- go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: profile
+profile: ## Record anew the profile by which the agent is compiled
+	(cd dataplane && go test -run '^$$' -bench Exchange/ -benchtime 4s -cpuprofile cmd/tidegate-agent/agent.pgo -o ../.bin/proxy.test ./proxy)
 
 # All peers take some 25 minutes on a quiet machine, and Caddy and Traefik some to build. QUICK=1 leaves these out.
 QUICK ?=

@@ -106,7 +106,7 @@ bench-go: ## Run the Go benchmarks, with allocations
 
 .PHONY: profile
 profile: ## Record anew the profile by which the agent is compiled
-	(cd dataplane && go test -run '^$$' -bench Exchange/ -benchtime 4s -cpuprofile cmd/tidegate-agent/agent.pgo -o ../.bin/proxy.test ./proxy)
+	(cd dataplane && go test -trimpath -run '^$$' -bench Exchange/ -benchtime 4s -cpuprofile cmd/tidegate-agent/agent.pgo -o ../.bin/proxy.test ./proxy)
 
 # All peers take some 25 minutes on a quiet machine, and Caddy and Traefik some to build. QUICK=1 leaves these out.
 QUICK ?=

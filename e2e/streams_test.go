@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,5 +101,56 @@ func converse(w http.ResponseWriter) {
 			return
 		}
 		_, _ = both.WriteString("you said " + line)
+	}
+}
+
+// One revision after the other under load costs no request, and the agent keeps nothing of those that are gone.
+func TestRevisionsCostNoRequestAndNoMemory(t *testing.T) {
+	t.Parallel()
+	revisions := 60
+	if full() {
+		revisions = 10_000
+	}
+	s := harness.Start(t, harness.Options{Agents: 1})
+	up := harness.NewUpstream(t, "up")
+	agent := s.Ready.Agents[0]
+	publish := func(i int) {
+		change := fmt.Sprintf(`{"strategy": "immediate", "resources": [
+			{"name": "up", "service": {"url": %q, "timeouts": {"idle": "%dms"}}},
+			{"name": "all", "route": {"service": "up", "match": {"paths": ["/**"]}, "timeouts": {"total": "%dms"}}}]}`, up.URL, 600_000+i, 60_000+i)
+		var published struct {
+			Published struct{ Revision float64 }
+		}
+		if r := s.Admin(http.MethodPost, "/v1/fleets/default:apply", jsonText(change), &published); r.Status != http.StatusOK {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+		harness.Eventually(t, 30*time.Second, fmt.Sprintf("revision %d serves", i), func() error {
+			serving, err := metric(agent.Ops, "tidegate_agent_stable_revision")
+			if err == nil && serving < published.Published.Revision || published.Published.Revision == 0 {
+				return fmt.Errorf("%v serves, not %v", serving, published.Published.Revision)
+			}
+			return err
+		})
+	}
+	publish(0)
+	load := harness.StartLoad(t, 300, []string{agent.Proxy + "/x"})
+	// The least of many looks: what waits for the next collection counts for nothing.
+	before, after := math.Inf(1), math.Inf(1)
+	for i := 1; i <= revisions; i++ {
+		publish(i)
+		now, err := metric(agent.Ops, "go_memstats_heap_alloc_bytes")
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case i <= revisions/3:
+			before = min(before, now)
+		case i > revisions*2/3:
+			after = min(after, now)
+		}
+	}
+	t.Logf("%d revisions: %s; the least heap was %.1f MiB in the first third of them and %.1f MiB in the last", revisions, load.Describe(), before/mebibyte, after/mebibyte)
+	only200(t, "while revisions changed", load)
+	if after > before*1.5+4*mebibyte {
+		t.Errorf("the heap grew from %.1f to %.1f MiB", before/mebibyte, after/mebibyte)
 	}
 }

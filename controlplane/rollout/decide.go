@@ -52,6 +52,8 @@ type decision struct {
 	// closely: every verdict is to have its interval. looked is what judge said.
 	closely bool
 	looked  []Verdict
+	// judging is the look that looked came from; nil: nothing was compared.
+	judging *judging
 }
 
 func newDecision(now time.Time, state State) *decision {

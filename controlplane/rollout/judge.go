@@ -55,6 +55,7 @@ func (d *decision) judge() (record []Verdict, why string) {
 		return nil, "" // the strategy was validated; without a test nothing is judged
 	}
 	j := newJudging(d, test)
+	d.judging = j
 	var worst Verdict
 	for _, c := range j.comparisons() {
 		verdict := j.compare(c)

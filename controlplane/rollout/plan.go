@@ -50,6 +50,8 @@ type Step struct {
 	OnInconclusive string
 	// Approval: a person must let it begin.
 	Approval bool
+	// EarlyPass: it may end before Bake is over, if the candidate is shown to be no worse.
+	EarlyPass bool
 	// Shadow: the candidate serves nothing; it decides beside this share of the requests, in parts per million. 0: no such step.
 	ShadowPPM int32
 	// OnDifference says what happens when it decides otherwise for more than MaxDifference of the samples, from 0 to 1.
@@ -144,6 +146,7 @@ func stepOf(step *configv1.Step) (Step, error) {
 		Agents: int(step.GetAgents()), AgentsPercent: step.GetAgentsPercent(), SharePPM: ppmOf(step.GetTrafficPercent()),
 		Bake: bake, Maximum: max(longest, bake), MinimumSamples: int64(step.GetMinimumSamples()),
 		OnInconclusive: step.GetOnInconclusive(), Approval: step.GetApproval(), Labels: step.GetAgentLabels(),
+		EarlyPass: step.GetEarlyPass(),
 	}, nil
 }
 

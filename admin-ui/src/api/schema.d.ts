@@ -2616,6 +2616,11 @@ export interface components {
             approval?: boolean;
             /** @description How long it is watched at least. */
             bake?: string;
+            /**
+             * @description The step may end before its bake time is over, once minimum_samples were seen and the candidate is shown to be within the
+             *     tolerance. It needs some 1,000 bad requests for a tolerance of 1.1, and is never so in a step without a control. Default: no.
+             */
+            early_pass?: boolean;
             /** @description How long it may take to see them. Default: bake. */
             maximum_duration?: string;
             /**

@@ -52,6 +52,8 @@ type decision struct {
 	// closely: every verdict is to have its interval. looked is what judge said.
 	closely bool
 	looked  []Verdict
+	// only are the metrics that are judged; nil: all.
+	only map[string]bool
 	// judging is the look that looked came from; nil: nothing was compared.
 	judging *judging
 }

@@ -56,8 +56,10 @@ func (d *decision) judge() (record []Verdict, why string) {
 	}
 	j := newJudging(d, test)
 	d.judging = j
-	var worst Verdict
 	for _, c := range j.comparisons() {
+		if d.only != nil && !d.only[c.metric] {
+			continue
+		}
 		verdict := j.compare(c)
 		if worth := d.worthRecording(verdict); worth || d.closely {
 			j.bound(&verdict)
@@ -66,11 +68,18 @@ func (d *decision) judge() (record []Verdict, why string) {
 			}
 		}
 		d.looked = append(d.looked, verdict)
+	}
+	return record, d.worst().Explanation
+}
+
+// worst is the failed comparison of this look that failed most clearly; the zero value if none has.
+func (d *decision) worst() (worst Verdict) {
+	for _, verdict := range d.looked {
 		if verdict.Verdict == evidence.Fail.String() && (worst.Verdict == "" || margin(verdict) > margin(worst)) {
 			worst = verdict
 		}
 	}
-	return record, worst.Explanation
+	return worst
 }
 
 func margin(v Verdict) float64 { return v.LogPeak - v.LogThreshold }
@@ -143,13 +152,8 @@ func (j *judging) add(c comparison, share int32, more arms) {
 // takeAloneFromTotals leaves only what has a control in the totals: whatever goes wrong on a route that stable lacks would
 // count against the candidate alone.
 func (j *judging) takeAloneFromTotals() {
-	for c, shares := range maps.Clone(j.counts) {
-		if !j.alone[c.route] {
-			continue
-		}
-		for share, count := range shares {
-			j.add(comparison{"", c.metric}, share, arms{-count.candidate, -count.control})
-		}
+	for _, sum := range j.NewRoutes {
+		j.add(comparison{"", sum.Metric}, sum.SharePPM, arms{-sum.Candidate, -sum.Control})
 	}
 }
 

@@ -110,14 +110,29 @@ func gatesOf(list []*configv1.Gate) []Gate {
 	for _, gate := range list {
 		read := Gate{Name: gate.GetName(), DryRun: gate.GetDryRun(), Required: gate.GetRequired()}
 		if o := gate.GetObjective(); o != nil {
-			read.Objective = &Objective{Metric: o.GetMetric(), Route: o.GetRoute(), Share: o.GetMaxPercent() / 100, Minimum: defaultObjectiveMinimum}
-			if o.MinimumRequests != nil {
-				read.Objective.Minimum = uint64(o.GetMinimumRequests())
-			}
+			objective := objectiveOf(o)
+			read.Objective = &objective
 		}
 		gates = append(gates, read)
 	}
 	return gates
+}
+
+func objectiveOf(o *configv1.ObjectiveGate) Objective {
+	objective := Objective{Metric: o.GetMetric(), Route: o.GetRoute(), Share: o.GetMaxPercent() / 100, Minimum: defaultObjectiveMinimum}
+	if o.MinimumRequests != nil {
+		objective.Minimum = uint64(o.GetMinimumRequests())
+	}
+	return objective
+}
+
+// ObjectivesOf reads objectives as a strategy's gates have them.
+func ObjectivesOf(list []*configv1.ObjectiveGate) []Objective {
+	var objectives []Objective
+	for _, o := range list {
+		objectives = append(objectives, objectiveOf(o))
+	}
+	return objectives
 }
 
 // shadowOf is the step before the first: with its agents, and no traffic.

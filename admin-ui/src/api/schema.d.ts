@@ -2638,7 +2638,8 @@ export interface components {
             bake?: string;
             /**
              * @description The step may end before its bake time is over, once minimum_samples were seen and the candidate is shown to be within the
-             *     tolerance. It needs some 1,000 bad requests for a tolerance of 1.1, and is never so in a step without a control. Default: no.
+             *     tolerance: of a candidate that changes nothing it takes thousands of bad requests. Never so in a step without a control.
+             *     Default: no.
              */
             early_pass?: boolean;
             /** @description How long it may take to see them. Default: bake. */

@@ -99,7 +99,7 @@ func falseAlarmCases() []fleetCase {
 }
 
 // zones is a whole rollout over ten agents, of which each is worse than the one
-// before: 0.05 % to 1 % bad.
+// before: 0.0125 % to 0.24 % bad.
 func zones() simulation.Fleet {
 	return simulation.Fleet{
 		Agents: agents(10, 200, func(i int) float64 { return 0.0005 * float64(1+2*i) / 4 }),

@@ -576,7 +576,8 @@ type Step struct {
 	// hold the candidate from a step before keep it.
 	AgentLabels map[string]string `protobuf:"bytes,9,rep,name=agent_labels,json=agentLabels,proto3" json:"agent_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The step may end before its bake time is over, once minimum_samples were seen and the candidate is shown to be within the
-	// tolerance. It needs some 1,000 bad requests for a tolerance of 1.1, and is never so in a step without a control. Default: no.
+	// tolerance: of a candidate that changes nothing it takes thousands of bad requests. Never so in a step without a control.
+	// Default: no.
 	EarlyPass     bool `protobuf:"varint,11,opt,name=early_pass,json=earlyPass,proto3" json:"early_pass,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

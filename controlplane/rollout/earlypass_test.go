@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,4 +162,25 @@ func TestAnEqualCandidatePassesEarlyInTheEnd(t *testing.T) {
 	if few > 0 || many < runs/2 {
 		t.Errorf("after 300 bad requests a comparison %d of %d passed, after 15,000 %d", few, runs, many)
 	}
+}
+
+// On the way through Postgres: a step of an hour ends when the candidate is shown to be no worse, and the history says why.
+func TestAStepPassesEarly(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.goes(f.controller("a").Run)
+	f.join("edge-1")
+	f.ends(f.publish("orders", "/orders", quick()), rollout.Completed)
+	f.alter(func(a *playedAgent) { a.candidateBad, a.controlBad = 5, 20 })
+	id := f.publish("orders", "/v2/orders", &configv1.Strategy{Steps: []*configv1.Step{
+		{Agents: 1, TrafficPercent: 50, Bake: "1h", EarlyPass: true},
+		{AgentsPercent: 100, TrafficPercent: 100},
+	}})
+	detail := f.ends(id, rollout.Completed)
+	for _, event := range detail.Events {
+		if strings.Contains(event.Message, "passed early, after ") && strings.Contains(event.Message, "of 1h0m0s: shown to be no worse in 5xx: upper end ") {
+			return
+		}
+	}
+	t.Errorf("the history does not say that it passed early: %+v", detail.Events)
 }

@@ -76,6 +76,9 @@ func (t Trial) Try(ended State, readings []Reading) Outcome {
 		looked := newDecision(m.at, m.state)
 		if last = t.look(looked); last.Verdict == evidence.Fail {
 			last.Moment, last.Step, last.After = m.kind, m.state.Rollout.Step, m.at.Sub(ended.Rollout.StartedAt)
+			if m.kind == MomentReading && last.Route != "" && !ended.expects(last.Route) {
+				last.Moment = MomentStep // the sums of routes are kept at the ends of steps alone
+			}
 			break
 		}
 		verdicts = looked.looked // with their peaks: what once failed stays failed, and who has a place keeps it

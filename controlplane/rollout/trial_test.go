@@ -114,6 +114,22 @@ func TestAGateIsTriedOnWhatWasKept(t *testing.T) {
 	}
 }
 
+// Of a route it is known in which step it failed, and no more.
+func TestAGateIsTriedOnARoute(t *testing.T) {
+	t.Parallel()
+	ended := endedRollout(t, rollout.Completed)
+	readings := readingsOf(ended)
+	for _, sum := range []rollout.Sum{ended.Sums[1], ended.Sums[3]} {
+		sum.Route = "orders"
+		ended.Sums = append(ended.Sums, sum)
+		readings[2].Sums = append(readings[2].Sums, rollout.ReadSum{Sum: sum})
+	}
+	trial := rollout.Trial{Objectives: []rollout.Objective{{Metric: "upstream_5xx", Route: "orders", Share: 0.01, Minimum: 100}}}
+	if got := trial.Try(ended, readings); got.Verdict != evidence.Fail || got.Route != "orders" || got.Moment != rollout.MomentStep || got.Step != 1 {
+		t.Errorf("the outcome is %+v", got)
+	}
+}
+
 func TestAGateIsNotTriedWithoutAControl(t *testing.T) {
 	t.Parallel()
 	first := endedRollout(t, rollout.Completed)

@@ -26,7 +26,7 @@ CREATE TABLE rollout_readings (
     number     integer     NOT NULL, -- from 1
     at         timestamptz NOT NULL,
     step       integer     NOT NULL,
-    requests   bigint      NOT NULL, -- in both arms
+    counted    bigint      NOT NULL, -- all totals together: whether anything has changed since
     PRIMARY KEY (rollout_id, number)
 );
 

@@ -201,7 +201,7 @@ func loadEvidence(ctx context.Context, tx *store.Tx, subject store.Rollout, stat
 	}
 	state.takeEvidence(evidence)
 	last, err := tx.LastReading(ctx, subject.ID)
-	state.Read = Reading{Number: int(last.Number), At: last.At, Requests: last.Requests}
+	state.Read = Reading{Number: int(last.Number), At: last.At, Counted: last.Counted}
 	return err
 }
 

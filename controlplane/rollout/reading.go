@@ -11,16 +11,16 @@ const (
 
 // reading is what is kept of the sums with a change, which is written anyway; nil: nothing.
 func (s State) reading(change Change) *Reading {
-	requests := s.countedRequests()
-	if change.Rollout.ID != s.Rollout.ID || requests == 0 {
+	counted := s.counted()
+	if change.Rollout.ID != s.Rollout.ID || counted == 0 {
 		return nil
 	}
 	ends := change.Rollout.Step != s.Rollout.Step || change.Ending != NoEnding
 	due := s.Read.At.Add(max(readEvery, change.Now.Sub(s.Rollout.StartedAt)/readFraction))
-	if !ends && (requests == s.Read.Requests || change.Now.Before(due)) {
+	if !ends && (counted == s.Read.Counted || change.Now.Before(due)) {
 		return nil
 	}
-	reading := &Reading{Number: s.Read.Number + 1, At: change.Now, Step: s.Rollout.Step, Requests: requests}
+	reading := &Reading{Number: s.Read.Number + 1, At: change.Now, Step: s.Rollout.Step, Counted: counted}
 	for _, sum := range s.Sums {
 		if ends || sum.Route == "" || s.expects(sum.Route) {
 			reading.Sums = append(reading.Sums, s.read(sum))
@@ -50,12 +50,12 @@ func (s State) expects(route string) bool {
 	return false
 }
 
-// countedRequests is how many requests were counted in both arms.
-func (s State) countedRequests() (requests int64) {
+// counted is what all totals come to together.
+func (s State) counted() (counted int64) {
 	for _, sum := range s.Sums {
-		if sum.Metric == metricRequests && sum.Route == "" {
-			requests += sum.Candidate + sum.Control
+		if sum.Route == "" {
+			counted += sum.Candidate + sum.Control
 		}
 	}
-	return requests
+	return counted
 }

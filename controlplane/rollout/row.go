@@ -102,7 +102,7 @@ func readingRow(reading *Reading) *store.Reading {
 	if reading == nil {
 		return nil
 	}
-	row := &store.Reading{Number: int32(reading.Number), At: reading.At, Step: int32(reading.Step), Requests: reading.Requests}
+	row := &store.Reading{Number: int32(reading.Number), At: reading.At, Step: int32(reading.Step), Counted: reading.Counted}
 	for _, sum := range reading.Sums {
 		row.Sums = append(row.Sums, store.ReadingSum{
 			Metric: sum.Metric, Route: sum.Route, SharePpm: sum.SharePPM, Candidate: sum.Candidate, Control: sum.Control,
@@ -115,7 +115,7 @@ func readingRow(reading *Reading) *store.Reading {
 func readingsOf(rows []store.Reading) []Reading {
 	readings := make([]Reading, len(rows))
 	for i, row := range rows {
-		readings[i] = Reading{Number: int(row.Number), At: row.At, Step: int(row.Step), Requests: row.Requests}
+		readings[i] = Reading{Number: int(row.Number), At: row.At, Step: int(row.Step), Counted: row.Counted}
 		for _, sum := range row.Sums {
 			readings[i].Sums = append(readings[i].Sums, ReadSum{
 				Sum:          Sum{Metric: sum.Metric, Route: sum.Route, SharePPM: sum.SharePpm, Candidate: sum.Candidate, Control: sum.Control},

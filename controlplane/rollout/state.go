@@ -133,8 +133,8 @@ type Reading struct {
 	Number int
 	At     time.Time
 	Step   int
-	// Requests that had been counted, in both arms.
-	Requests int64
+	// Counted is what all totals come to together: whether anything has changed since.
+	Counted int64
 	// Sums are the totals, and at the end of a step those of single routes.
 	Sums []ReadSum
 }

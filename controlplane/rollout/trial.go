@@ -65,7 +65,7 @@ func (t Trial) Try(ended State, readings []Reading) Outcome {
 	if ended.Rollout.StableRevision == 0 {
 		return Outcome{Difference: differenceNone, Explanation: "the first revision has nothing to be compared with"}
 	}
-	if ended.countedRequests() == 0 {
+	if ended.counted() == 0 {
 		return Outcome{Difference: differenceNone, Explanation: "nothing was compared: no request was given to one of two arms"}
 	}
 	moments := momentsOf(ended, readings)

@@ -217,7 +217,7 @@ func TestReadingsGrowFurtherApart(t *testing.T) {
 		if second < 60 {
 			inFirstMinute++
 		}
-		state.Read = rollout.Reading{Number: change.Reading.Number, At: change.Reading.At, Requests: change.Reading.Requests}
+		state.Read = rollout.Reading{Number: change.Reading.Number, At: change.Reading.At, Counted: change.Reading.Counted}
 	}
 	if readings < 300 || readings > 700 || inFirstMinute < 59 {
 		t.Errorf("%d readings in a week, %d of them in the first minute", readings, inFirstMinute)
@@ -238,8 +238,8 @@ func TestReadingsKeepWhatChanged(t *testing.T) {
 	sum := func(metric string, candidate int64) store.ReadingSum {
 		return store.ReadingSum{Metric: metric, SharePpm: 100_000, Candidate: candidate, Control: 9}
 	}
-	save(store.Reading{Number: 1, At: goldenNow, Requests: 10, Sums: []store.ReadingSum{sum("requests", 1), sum("upstream_5xx", 0)}})
-	save(store.Reading{Number: 2, At: goldenNow, Step: 1, Requests: 11, Sums: []store.ReadingSum{sum("requests", 2), sum("upstream_5xx", 0)}})
+	save(store.Reading{Number: 1, At: goldenNow, Counted: 10, Sums: []store.ReadingSum{sum("requests", 1), sum("upstream_5xx", 0)}})
+	save(store.Reading{Number: 2, At: goldenNow, Step: 1, Counted: 11, Sums: []store.ReadingSum{sum("requests", 2), sum("upstream_5xx", 0)}})
 	f.change(func(ctx context.Context, tx *store.Tx) error {
 		readings, err := tx.Readings(ctx, id)
 		if err != nil {
@@ -249,7 +249,7 @@ func TestReadingsKeepWhatChanged(t *testing.T) {
 			t.Errorf("kept is %s, want %s", got, want)
 		}
 		last, err := tx.LastReading(ctx, id)
-		if err == nil && (last.Number != 2 || last.Requests != 11) {
+		if err == nil && (last.Number != 2 || last.Counted != 11) {
 			t.Errorf("the last reading is %+v", last)
 		}
 		return err

@@ -15,9 +15,9 @@ type Reading struct {
 	Number int32
 	At     time.Time
 	Step   int32
-	// Requests that were counted, in both arms.
-	Requests int64
-	Sums     []ReadingSum
+	// Counted is what all totals come to together: whether anything has changed since.
+	Counted int64
+	Sums    []ReadingSum
 }
 
 // ReadingSum is one sum of a reading. Of a total, New… are the requests on routes that only the candidate has.
@@ -37,7 +37,7 @@ func (tx *Tx) LastReading(ctx context.Context, rolloutID int64) (Reading, error)
 	case err != nil:
 		return Reading{}, fmt.Errorf("reading when rollout %d was read last: %w", rolloutID, err)
 	}
-	return Reading{Number: row.Number, At: row.At, Requests: row.Requests}, nil
+	return Reading{Number: row.Number, At: row.At, Counted: row.Counted}, nil
 }
 
 // Readings returns all readings of a rollout, in their order. Each holds the sums that had changed since the one before.
@@ -67,7 +67,7 @@ func (tx *Tx) Readings(ctx context.Context, rolloutID int64) ([]Reading, error) 
 // saveReading keeps what changed since the reading before.
 func (tx *Tx) saveReading(ctx context.Context, rolloutID int64, reading Reading) error {
 	err := tx.queries.InsertReading(ctx, queries.InsertReadingParams{
-		RolloutID: rolloutID, Number: reading.Number, At: reading.At, Step: reading.Step, Requests: reading.Requests,
+		RolloutID: rolloutID, Number: reading.Number, At: reading.At, Step: reading.Step, Counted: reading.Counted,
 	})
 	if err != nil {
 		return fmt.Errorf("keeping reading %d of rollout %d: %w", reading.Number, rolloutID, translate(err))

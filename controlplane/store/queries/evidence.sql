@@ -54,10 +54,10 @@ ORDER BY c.rollout_id, c.route
 ON CONFLICT (rollout_id, route) DO UPDATE SET bad = r.bad + EXCLUDED.bad;
 
 -- name: GetLastReading :one
-SELECT number, at, requests FROM rollout_readings WHERE rollout_id = $1 ORDER BY number DESC LIMIT 1;
+SELECT number, at, counted FROM rollout_readings WHERE rollout_id = $1 ORDER BY number DESC LIMIT 1;
 
 -- name: InsertReading :exec
-INSERT INTO rollout_readings (rollout_id, number, at, step, requests) VALUES (@rollout_id, @number, @at, @step, @requests);
+INSERT INTO rollout_readings (rollout_id, number, at, step, counted) VALUES (@rollout_id, @number, @at, @step, @counted);
 
 -- name: InsertReadingSums :exec
 -- Only what changed since it was last kept.

@@ -31,24 +31,24 @@ func (q *Queries) AddRouteTotals(ctx context.Context, arg AddRouteTotalsParams) 
 }
 
 const getLastReading = `-- name: GetLastReading :one
-SELECT number, at, requests FROM rollout_readings WHERE rollout_id = $1 ORDER BY number DESC LIMIT 1
+SELECT number, at, counted FROM rollout_readings WHERE rollout_id = $1 ORDER BY number DESC LIMIT 1
 `
 
 type GetLastReadingRow struct {
-	Number   int32
-	At       time.Time
-	Requests int64
+	Number  int32
+	At      time.Time
+	Counted int64
 }
 
 func (q *Queries) GetLastReading(ctx context.Context, rolloutID int64) (GetLastReadingRow, error) {
 	row := q.db.QueryRow(ctx, getLastReading, rolloutID)
 	var i GetLastReadingRow
-	err := row.Scan(&i.Number, &i.At, &i.Requests)
+	err := row.Scan(&i.Number, &i.At, &i.Counted)
 	return i, err
 }
 
 const insertReading = `-- name: InsertReading :exec
-INSERT INTO rollout_readings (rollout_id, number, at, step, requests) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO rollout_readings (rollout_id, number, at, step, counted) VALUES ($1, $2, $3, $4, $5)
 `
 
 type InsertReadingParams struct {
@@ -56,7 +56,7 @@ type InsertReadingParams struct {
 	Number    int32
 	At        time.Time
 	Step      int32
-	Requests  int64
+	Counted   int64
 }
 
 func (q *Queries) InsertReading(ctx context.Context, arg InsertReadingParams) error {
@@ -65,7 +65,7 @@ func (q *Queries) InsertReading(ctx context.Context, arg InsertReadingParams) er
 		arg.Number,
 		arg.At,
 		arg.Step,
-		arg.Requests,
+		arg.Counted,
 	)
 	return err
 }

@@ -322,7 +322,7 @@ type RolloutReading struct {
 	Number    int32
 	At        time.Time
 	Step      int32
-	Requests  int64
+	Counted   int64
 }
 
 type RolloutReadingSum struct {

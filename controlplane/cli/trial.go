@@ -54,7 +54,7 @@ let go on what was rolled back? Nothing is changed. What is not said is what eac
 }
 
 func (o trialOptions) request(command *cobra.Command) (*adminv1.TryGateRequest, error) {
-	request := &adminv1.TryGateRequest{Since: strconv.FormatInt(int64(o.since/time.Second), 10) + "s"}
+	request := &adminv1.TryGateRequest{Since: o.since.Truncate(time.Second).String()}
 	if o.since < time.Second || o.limit < 1 {
 		return nil, usage("--since must be a second at least, and --limit one")
 	}

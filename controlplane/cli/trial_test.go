@@ -42,7 +42,7 @@ func TestRolloutTryShowsWhatAGateWouldHaveDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	objective := sent.GetObjectives()[0]
-	if sent.GetComparison().GetTolerance() != 1.05 || sent.GetComparison().Alpha != nil || sent.GetSince() != "86400s" ||
+	if sent.GetComparison().GetTolerance() != 1.05 || sent.GetComparison().Alpha != nil || sent.GetSince() != "24h0m0s" ||
 		objective.GetRoute() != "orders" || objective.GetMetric() != "errors" || objective.GetMaxPercent() != 0.5 {
 		t.Errorf("asked %v", &sent)
 	}

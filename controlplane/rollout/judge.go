@@ -62,7 +62,9 @@ func (d *decision) judge() (record []Verdict, why string) {
 		}
 		verdict := j.compare(c)
 		if worth := d.worthRecording(verdict); worth || d.closely {
-			j.bound(&verdict)
+			if !d.roughly {
+				j.bound(&verdict)
+			}
 			if worth {
 				record = append(record, verdict)
 			}

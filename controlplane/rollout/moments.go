@@ -37,16 +37,21 @@ func momentsByReading(ended State, readings []Reading) []moment {
 	sums := map[sumKey]ReadSum{}
 	moments := make([]moment, 0, len(readings)+1)
 	for _, reading := range readings {
+		routes := false
 		for _, sum := range reading.Sums {
 			if known[sum.Route] {
 				sum.InStable = inStable[sum.Route]
 				sums[sumKey{sum.Metric, sum.Route, sum.SharePPM}] = sum
 			}
+			routes = routes || sum.Route != "" && !ended.expects(sum.Route)
 		}
 		state := ended
 		state.Rollout = atStep(ended.Rollout, reading.Step)
 		state.Sums, state.NewRoutes = nil, nil
 		for _, sum := range sums {
+			if !routes && sum.Route != "" && !ended.expects(sum.Route) {
+				continue // nothing is new of routes, so they need not be judged again
+			}
 			state.Sums = append(state.Sums, sum.Sum)
 			if sum.NewCandidate != 0 || sum.NewControl != 0 {
 				state.NewRoutes = append(state.NewRoutes, Sum{

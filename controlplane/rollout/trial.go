@@ -81,10 +81,25 @@ func (t Trial) Try(ended State, readings []Reading) Outcome {
 			}
 			break
 		}
-		verdicts = looked.looked // with their peaks: what once failed stays failed, and who has a place keeps it
+		verdicts = after(verdicts, looked.looked) // with their peaks: what once failed stays failed, and who has a place keeps it
 	}
 	last.Moments = len(moments)
 	return last.beside(ended.Rollout)
+}
+
+// after is what is known of each comparison when some of them were looked at again.
+func after(known, looked []Verdict) []Verdict {
+	again := make(map[comparison]bool, len(looked))
+	for _, verdict := range looked {
+		again[comparison{verdict.Route, verdict.Metric}] = true
+	}
+	all := slices.Clone(looked)
+	for _, verdict := range known {
+		if !again[comparison{verdict.Route, verdict.Metric}] {
+			all = append(all, verdict)
+		}
+	}
+	return all
 }
 
 // planOf is a strategy with this gate for all others. Its steps have no time of their own: whoever has ended has baked.
@@ -108,6 +123,7 @@ func (t Trial) planOf(had Plan) Plan {
 func (t Trial) look(d *decision) Outcome {
 	outcome := Outcome{CandidateRequests: d.allCandidateRequests()}
 	if t.Compares {
+		d.roughly = true
 		if len(t.Metrics) > 0 {
 			d.only = map[string]bool{}
 			for _, metric := range t.Metrics {

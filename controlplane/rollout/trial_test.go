@@ -264,3 +264,41 @@ func TestObjectivesOfATrialAreThoseOfAStrategy(t *testing.T) {
 		t.Errorf("objectives are %+v", got)
 	}
 }
+
+// A rollout of a week with a hundred routes on which something went wrong.
+func BenchmarkTry(b *testing.B) {
+	plan, err := rollout.PlanOf(rollout.Shipped(rollout.DefaultStrategy), false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ended := rollout.State{Plan: plan, Rollout: rollout.Rollout{
+		ID: 1, Revision: 5, StableRevision: 4, State: rollout.Completed, Step: 1, JudgedAgents: 10, JudgedRoutes: 100, StartedAt: goldenNow, EndAt: goldenNow.Add(time.Hour),
+	}}
+	metrics := []string{"requests", "upstream_5xx", "gateway.no_route", "slower.p50", "slower.p95", "slower.p99"}
+	for route := range 101 {
+		name := ""
+		if route > 0 {
+			name = fmt.Sprint("route-", route)
+		}
+		for _, metric := range metrics {
+			ended.Sums = append(ended.Sums, rollout.Sum{Metric: metric, Route: name, SharePPM: 500_000, Candidate: 100_000, Control: 100_000, InStable: true})
+		}
+	}
+	var readings []rollout.Reading
+	for number := range 650 {
+		reading := rollout.Reading{Number: number + 1, Step: 1, At: goldenNow.Add(time.Duration(number) * time.Second)}
+		for _, sum := range ended.Sums {
+			if sum.Route == "" || number%300 == 0 {
+				sum.Candidate, sum.Control = int64(100*number), int64(100*number)
+				reading.Sums = append(reading.Sums, rollout.ReadSum{Sum: sum})
+			}
+		}
+		readings = append(readings, reading)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := (rollout.Trial{Compares: true}).Try(ended, readings); got.Verdict != evidence.Pass {
+			b.Fatalf("%+v", got)
+		}
+	}
+}

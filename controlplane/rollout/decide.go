@@ -49,6 +49,8 @@ type decision struct {
 	byID    map[string]*Agent
 	names   map[string]bool
 	members map[string]bool
+	// said is what was said last of each comparison; nil until somebody asks.
+	said map[comparison]*Verdict
 	// closely: every verdict is to have its interval; roughly: none is. looked is what judge said.
 	closely, roughly bool
 	looked           []Verdict

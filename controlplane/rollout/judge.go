@@ -97,13 +97,15 @@ func (d *decision) worthRecording(verdict Verdict) bool {
 	return same != verdict && d.now.Sub(known.At).Abs() >= recordEvery
 }
 
+// recorded is what was said last of a comparison; nil: nothing.
 func (d *decision) recorded(route, metric string) *Verdict {
-	for i := range d.Verdicts {
-		if d.Verdicts[i].Route == route && d.Verdicts[i].Metric == metric {
-			return &d.Verdicts[i]
+	if d.said == nil {
+		d.said = make(map[comparison]*Verdict, len(d.Verdicts))
+		for i := range d.Verdicts {
+			d.said[comparison{d.Verdicts[i].Route, d.Verdicts[i].Metric}] = &d.Verdicts[i]
 		}
 	}
-	return nil
+	return d.said[comparison{route, metric}]
 }
 
 // judging is one look at the sums.

@@ -200,7 +200,7 @@ func TestReadingsGrowFurtherApart(t *testing.T) {
 	state.Rollout.Step, state.Rollout.Version = 0, 1
 	state.Rollout.StartedAt, state.Rollout.StepAt, state.Rollout.ServingAt = goldenNow, goldenNow, goldenNow
 	readings, inFirstMinute := 0, 0
-	for second := range 7 * 24 * 3600 {
+	for second := 0; second < 7*24*3600; second += 1 + second/1000 {
 		now := goldenNow.Add(time.Duration(second) * time.Second)
 		state.Sums[0].Candidate++
 		change, err := state.Fold(now, []rollout.Action{rollout.RecordVerdicts{}})

@@ -65,6 +65,7 @@ func methods() map[string]method {
 		adminv1.RolloutService_ListRollouts_FullMethodName:   reads(),
 		adminv1.RolloutService_GetRollout_FullMethodName:     reads(),
 		adminv1.RolloutService_WatchRollout_FullMethodName:   reads(),
+		adminv1.RolloutService_TryGate_FullMethodName:        carriesMuch(reads()),
 		adminv1.RolloutService_PauseRollout_FullMethodName:   writes(identity.Publisher, "rollout.pause", "rollouts"),
 		adminv1.RolloutService_ResumeRollout_FullMethodName:  writes(identity.Publisher, "rollout.resume", "rollouts"),
 		adminv1.RolloutService_PromoteRollout_FullMethodName: writes(identity.Publisher, "rollout.promote", "rollouts"),

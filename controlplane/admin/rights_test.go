@@ -65,7 +65,7 @@ func TestRolesMayWhatTheTableSays(t *testing.T) {
 		"ListTokens": true, "CreateToken": true, "RevokeToken": true, "ListAuditEvents": true,
 	}
 	viewers := map[string]bool{
-		"ValidateChangeSet": true, "DiffChangeSet": true, "QueryTelemetry": true, "Explain": true,
+		"ValidateChangeSet": true, "DiffChangeSet": true, "QueryTelemetry": true, "Explain": true, "TryGate": true,
 		"CreateSession": true, "DeleteSession": true,
 	}
 	everyOperation(t, s, func(method, path, id string) {

@@ -15,7 +15,7 @@ import (
 
 func (a *app) rolloutCommand() *cobra.Command {
 	return group("rollout", "See how revisions reach traffic, and steer them",
-		a.rolloutListCommand(), a.rolloutWatchCommand(), a.rolloutWaitCommand(),
+		a.rolloutListCommand(), a.rolloutWatchCommand(), a.rolloutWaitCommand(), a.rolloutTryCommand(),
 		a.steerCommand("pause", "Stop the clock of the step; both dials stay where they are, the gates go on judging"),
 		a.steerCommand("resume", "Let a paused rollout go on"),
 		a.promoteCommand(),

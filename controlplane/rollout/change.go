@@ -36,6 +36,8 @@ type Change struct {
 	Verdicts []Verdict
 	Events   []Event
 	Answers  []Answer
+	// Reading is what the sums had come to; nil: it is not kept this time.
+	Reading *Reading
 }
 
 // Event is one thing that happened, kept for ever.
@@ -60,6 +62,7 @@ func (s State) Fold(now time.Time, actions []Action) (Change, error) {
 			return Change{}, fmt.Errorf("rollout %d: %s: %w", change.Rollout.ID, action, err)
 		}
 	}
+	change.Reading = s.reading(change)
 	return change, nil
 }
 

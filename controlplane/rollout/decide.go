@@ -49,9 +49,15 @@ type decision struct {
 	byID    map[string]*Agent
 	names   map[string]bool
 	members map[string]bool
-	// closely: every verdict is to have its interval. looked is what judge said.
-	closely bool
-	looked  []Verdict
+	// said is what was said last of each comparison; nil until somebody asks.
+	said map[comparison]*Verdict
+	// closely: every verdict is to have its interval; roughly: none is. looked is what judge said.
+	closely, roughly bool
+	looked           []Verdict
+	// only are the metrics that are judged; nil: all.
+	only map[string]bool
+	// judging is the look that looked came from; nil: nothing was compared.
+	judging *judging
 }
 
 func newDecision(now time.Time, state State) *decision {

@@ -123,6 +123,9 @@ func detailOf(ctx context.Context, tx *store.Tx, row store.Rollout) (Detail, err
 	if state.Plan, err = planOf(row); err != nil {
 		return Detail{}, err
 	}
+	if state.Rollout.Expected, err = expectedOf(row); err != nil {
+		return Detail{}, err
+	}
 	if err := loadParts(ctx, tx, row, nil, &state); err != nil {
 		return Detail{}, err
 	}

@@ -21,7 +21,7 @@ import (
 // fleet is a fleet on a real Postgres, with agents that are played by the test: they acknowledge what they should serve, and
 // count requests for the arm that a coin chose.
 type fleet struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	watcher *store.Watcher
 	service *rollout.Service
@@ -42,12 +42,12 @@ type playedAgent struct {
 	requests, candidateBad, controlBad int64
 }
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t testing.TB) *fleet {
 	t.Helper()
 	return newFleetOn(t, storetest.Open(t))
 }
 
-func newFleetOn(t *testing.T, s *store.Store) *fleet {
+func newFleetOn(t testing.TB, s *store.Store) *fleet {
 	t.Helper()
 	f := &fleet{t: t, store: s, Fleet: storetest.Fleet(t, s, "default")}
 	f.watcher = store.NewWatcher(s, slog.New(slog.DiscardHandler))

@@ -196,10 +196,15 @@ func (in *inputLine) read(s *rollout.State) {
 			Actor: in.value("by", "ada"), Reason: in.value("reason", ""),
 		})
 	case "sum":
-		s.Sums = append(s.Sums, rollout.Sum{
+		sum := rollout.Sum{
 			Metric: in.word(0), Route: in.value("route", ""), SharePPM: in.share(s.Rollout.SharePPM),
 			Candidate: in.number64("candidate", 0), Control: in.number64("control", 0), InStable: in.value("in_stable", "yes") == "yes",
-		})
+		}
+		s.Sums = append(s.Sums, sum)
+		if !sum.InStable {
+			sum.Route = ""
+			s.NewRoutes = append(s.NewRoutes, sum)
+		}
 	case "verdict":
 		s.Verdicts = append(s.Verdicts, rollout.Verdict{
 			Metric: in.word(0), Route: in.value("route", ""), Verdict: "inconclusive", At: in.age("age", 10*time.Second),

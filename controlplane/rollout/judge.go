@@ -55,21 +55,33 @@ func (d *decision) judge() (record []Verdict, why string) {
 		return nil, "" // the strategy was validated; without a test nothing is judged
 	}
 	j := newJudging(d, test)
-	var worst Verdict
+	d.judging = j
 	for _, c := range j.comparisons() {
+		if d.only != nil && !d.only[c.metric] {
+			continue
+		}
 		verdict := j.compare(c)
 		if worth := d.worthRecording(verdict); worth || d.closely {
-			j.bound(&verdict)
+			if !d.roughly {
+				j.bound(&verdict)
+			}
 			if worth {
 				record = append(record, verdict)
 			}
 		}
 		d.looked = append(d.looked, verdict)
+	}
+	return record, d.worst().Explanation
+}
+
+// worst is the failed comparison of this look that failed most clearly; the zero value if none has.
+func (d *decision) worst() (worst Verdict) {
+	for _, verdict := range d.looked {
 		if verdict.Verdict == evidence.Fail.String() && (worst.Verdict == "" || margin(verdict) > margin(worst)) {
 			worst = verdict
 		}
 	}
-	return record, worst.Explanation
+	return worst
 }
 
 func margin(v Verdict) float64 { return v.LogPeak - v.LogThreshold }
@@ -85,13 +97,15 @@ func (d *decision) worthRecording(verdict Verdict) bool {
 	return same != verdict && d.now.Sub(known.At).Abs() >= recordEvery
 }
 
+// recorded is what was said last of a comparison; nil: nothing.
 func (d *decision) recorded(route, metric string) *Verdict {
-	for i := range d.Verdicts {
-		if d.Verdicts[i].Route == route && d.Verdicts[i].Metric == metric {
-			return &d.Verdicts[i]
+	if d.said == nil {
+		d.said = make(map[comparison]*Verdict, len(d.Verdicts))
+		for i := range d.Verdicts {
+			d.said[comparison{d.Verdicts[i].Route, d.Verdicts[i].Metric}] = &d.Verdicts[i]
 		}
 	}
-	return nil
+	return d.said[comparison{route, metric}]
 }
 
 // judging is one look at the sums.
@@ -142,13 +156,8 @@ func (j *judging) add(c comparison, share int32, more arms) {
 // takeAloneFromTotals leaves only what has a control in the totals: whatever goes wrong on a route that stable lacks would
 // count against the candidate alone.
 func (j *judging) takeAloneFromTotals() {
-	for c, shares := range maps.Clone(j.counts) {
-		if !j.alone[c.route] {
-			continue
-		}
-		for share, count := range shares {
-			j.add(comparison{"", c.metric}, share, arms{-count.candidate, -count.control})
-		}
+	for _, sum := range j.NewRoutes {
+		j.add(comparison{"", sum.Metric}, sum.SharePPM, arms{-sum.Candidate, -sum.Control})
 	}
 }
 

@@ -50,6 +50,8 @@ type Step struct {
 	OnInconclusive string
 	// Approval: a person must let it begin.
 	Approval bool
+	// EarlyPass: it may end before Bake is over, if the candidate is shown to be no worse.
+	EarlyPass bool
 	// Shadow: the candidate serves nothing; it decides beside this share of the requests, in parts per million. 0: no such step.
 	ShadowPPM int32
 	// OnDifference says what happens when it decides otherwise for more than MaxDifference of the samples, from 0 to 1.
@@ -108,14 +110,29 @@ func gatesOf(list []*configv1.Gate) []Gate {
 	for _, gate := range list {
 		read := Gate{Name: gate.GetName(), DryRun: gate.GetDryRun(), Required: gate.GetRequired()}
 		if o := gate.GetObjective(); o != nil {
-			read.Objective = &Objective{Metric: o.GetMetric(), Route: o.GetRoute(), Share: o.GetMaxPercent() / 100, Minimum: defaultObjectiveMinimum}
-			if o.MinimumRequests != nil {
-				read.Objective.Minimum = uint64(o.GetMinimumRequests())
-			}
+			objective := objectiveOf(o)
+			read.Objective = &objective
 		}
 		gates = append(gates, read)
 	}
 	return gates
+}
+
+func objectiveOf(o *configv1.ObjectiveGate) Objective {
+	objective := Objective{Metric: o.GetMetric(), Route: o.GetRoute(), Share: o.GetMaxPercent() / 100, Minimum: defaultObjectiveMinimum}
+	if o.MinimumRequests != nil {
+		objective.Minimum = uint64(o.GetMinimumRequests())
+	}
+	return objective
+}
+
+// ObjectivesOf reads objectives as a strategy's gates have them.
+func ObjectivesOf(list []*configv1.ObjectiveGate) []Objective {
+	var objectives []Objective
+	for _, o := range list {
+		objectives = append(objectives, objectiveOf(o))
+	}
+	return objectives
 }
 
 // shadowOf is the step before the first: with its agents, and no traffic.
@@ -144,6 +161,7 @@ func stepOf(step *configv1.Step) (Step, error) {
 		Agents: int(step.GetAgents()), AgentsPercent: step.GetAgentsPercent(), SharePPM: ppmOf(step.GetTrafficPercent()),
 		Bake: bake, Maximum: max(longest, bake), MinimumSamples: int64(step.GetMinimumSamples()),
 		OnInconclusive: step.GetOnInconclusive(), Approval: step.GetApproval(), Labels: step.GetAgentLabels(),
+		EarlyPass: step.GetEarlyPass(),
 	}, nil
 }
 

@@ -175,19 +175,34 @@ func loadParts(ctx context.Context, tx *store.Tx, subject store.Rollout, open []
 	if err != nil {
 		return err
 	}
-	sums, err := tx.Evidence(ctx, subject)
-	if err != nil {
+	if err := loadEvidence(ctx, tx, subject, state); err != nil {
 		return err
 	}
 	verdicts, err := tx.RolloutVerdicts(ctx, subject.ID)
 	if err != nil {
 		return err
 	}
-	state.take(agents, members, requests, sums, verdicts)
+	state.take(agents, members, requests, verdicts)
 	if err := loadGates(ctx, tx, subject.ID, state); err != nil {
 		return err
 	}
 	return loadShadow(ctx, tx, subject.ID, state)
+}
+
+// loadEvidence reads the sums that matter, whatever the number of routes.
+func loadEvidence(ctx context.Context, tx *store.Tx, subject store.Rollout, state *State) error {
+	var named []string
+	for _, expected := range state.Rollout.Expected {
+		named = append(named, expected.Route)
+	}
+	evidence, err := tx.Evidence(ctx, subject, named, maxJudgedRoutes)
+	if err != nil {
+		return err
+	}
+	state.takeEvidence(evidence)
+	last, err := tx.LastReading(ctx, subject.ID)
+	state.Read = Reading{Number: int(last.Number), At: last.At, Counted: last.Counted}
+	return err
 }
 
 // differencesShown is how many differences of a shadow are read.

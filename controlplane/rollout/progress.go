@@ -29,7 +29,7 @@ func (d *decision) progress() []Action {
 	}
 	step := d.step()
 	if d.now.Before(d.Rollout.ServingAt.Add(step.Bake)) {
-		return nil
+		return d.passEarly()
 	}
 	awaited := d.awaited()
 	if awaited != "" && d.now.Before(d.deadline()) {

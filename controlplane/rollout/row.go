@@ -52,7 +52,7 @@ func pointerTo(t time.Time) *time.Time {
 
 // take translates what belongs to a rollout.
 func (s *State) take(agents []store.RolloutAgent, members []store.CohortMember, requests []store.RolloutCommand,
-	sums []store.EvidenceSum, verdicts []store.RolloutVerdict,
+	verdicts []store.RolloutVerdict,
 ) {
 	for _, a := range agents {
 		s.Agents = append(s.Agents, Agent{
@@ -72,12 +72,6 @@ func (s *State) take(agents []store.RolloutAgent, members []store.CohortMember, 
 			ID: c.ID, RolloutID: c.RolloutID, Command: Command(c.Command), Actor: c.Actor, Reason: c.Reason,
 		})
 	}
-	for _, sum := range sums {
-		s.Sums = append(s.Sums, Sum{
-			Metric: sum.Metric, Route: sum.Route, SharePPM: sum.SharePpm,
-			Candidate: sum.Candidate, Control: sum.Control, InStable: sum.InStable,
-		})
-	}
 	for _, v := range verdicts {
 		s.Verdicts = append(s.Verdicts, Verdict{
 			Metric: v.Metric, Route: v.Route, CandidateBad: v.CandidateBad, CandidateTotal: v.CandidateTotal,
@@ -88,8 +82,52 @@ func (s *State) take(agents []store.RolloutAgent, members []store.CohortMember, 
 	}
 }
 
+// takeEvidence translates what was read of the sums.
+func (s *State) takeEvidence(evidence store.Evidence) {
+	s.Sums, s.NewRoutes = sumsOf(evidence.Sums), sumsOf(evidence.NewRoutes)
+}
+
+func sumsOf(rows []store.EvidenceSum) []Sum {
+	sums := make([]Sum, len(rows))
+	for i, row := range rows {
+		sums[i] = Sum{
+			Metric: row.Metric, Route: row.Route, SharePPM: row.SharePpm,
+			Candidate: row.Candidate, Control: row.Control, InStable: row.InStable,
+		}
+	}
+	return sums
+}
+
+func readingRow(reading *Reading) *store.Reading {
+	if reading == nil {
+		return nil
+	}
+	row := &store.Reading{Number: int32(reading.Number), At: reading.At, Step: int32(reading.Step), Counted: reading.Counted}
+	for _, sum := range reading.Sums {
+		row.Sums = append(row.Sums, store.ReadingSum{
+			Metric: sum.Metric, Route: sum.Route, SharePpm: sum.SharePPM, Candidate: sum.Candidate, Control: sum.Control,
+			NewCandidate: sum.NewCandidate, NewControl: sum.NewControl,
+		})
+	}
+	return row
+}
+
+func readingsOf(rows []store.Reading) []Reading {
+	readings := make([]Reading, len(rows))
+	for i, row := range rows {
+		readings[i] = Reading{Number: int(row.Number), At: row.At, Step: int(row.Step), Counted: row.Counted}
+		for _, sum := range row.Sums {
+			readings[i].Sums = append(readings[i].Sums, ReadSum{
+				Sum:          Sum{Metric: sum.Metric, Route: sum.Route, SharePPM: sum.SharePpm, Candidate: sum.Candidate, Control: sum.Control},
+				NewCandidate: sum.NewCandidate, NewControl: sum.NewControl,
+			})
+		}
+	}
+	return readings
+}
+
 func partsOf(change Change) store.RolloutParts {
-	parts := store.RolloutParts{Answers: map[int64]string{}}
+	parts := store.RolloutParts{Answers: map[int64]string{}, Reading: readingRow(change.Reading)}
 	for _, m := range change.Members {
 		parts.Members = append(parts.Members, store.CohortMember{
 			AgentID: m.AgentID, Name: m.Name, Step: int32(m.Step), BootID: m.BootID, LostSince: pointerTo(m.LostSince),

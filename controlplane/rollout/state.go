@@ -127,6 +127,24 @@ type Sum struct {
 	InStable bool
 }
 
+// Reading is what the sums had come to at a moment. It is kept, so that a gate can be tried on the rollout when it has ended.
+type Reading struct {
+	// Number counts from 1; 0: there is none.
+	Number int
+	At     time.Time
+	Step   int
+	// Counted is what all totals come to together: whether anything has changed since.
+	Counted int64
+	// Sums are the totals, and at the end of a step those of single routes.
+	Sums []ReadSum
+}
+
+// ReadSum is one sum of a reading. Of a total, NewCandidate and NewControl are what came from routes that only the candidate has.
+type ReadSum struct {
+	Sum
+	NewCandidate, NewControl int64
+}
+
 // Verdict is what the judge said last of one comparison, and the counts that it had read. Logarithms are natural; RatioUpper
 // is 0 while nothing bounds the ratio.
 type Verdict struct {
@@ -208,7 +226,11 @@ type State struct {
 	Members []Member
 	// Requests of people, in the order in which they came, for Rollout and Waiting.
 	Requests []Request
-	Sums     []Sum
+	// Sums are the totals, and of single routes those that matter. NewRoutes are those of all routes together that only the
+	// candidate has, without a route.
+	Sums, NewRoutes []Sum
+	// Read is when the sums were last kept, without them.
+	Read Reading
 	// Shadow is what the candidate decided beside live requests.
 	Shadow Shadow
 	// Answers are what external gates said last.

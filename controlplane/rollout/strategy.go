@@ -144,7 +144,22 @@ func Validate(strategy *configv1.Strategy) ([]configv1.FieldViolation, error) {
 	for i, step := range full.GetSteps() {
 		violations = append(violations, checkTimes(fmt.Sprintf("steps[%d].", i), step.GetBake(), step.GetMaximumDuration())...)
 	}
-	return violations, nil
+	return append(violations, checkEarlyPass(full)...), nil
+}
+
+// checkEarlyPass finds steps that could never pass early, because the candidate gets everything and nothing is left to compare with.
+func checkEarlyPass(full *configv1.Strategy) []configv1.FieldViolation {
+	var violations []configv1.FieldViolation
+	last := len(AsTaken(full, false).GetSteps()) - 1
+	for i, step := range full.GetSteps() {
+		if step.GetEarlyPass() && (i == last || step.GetTrafficPercent() == 100 && full.GetHoldbackPercent() == 0) {
+			violations = append(violations, configv1.FieldViolation{
+				Field: fmt.Sprintf("steps[%d].early_pass", i), Rule: "step.early_pass",
+				Message: "is for steps that leave some traffic on stable: without a control nothing can be shown",
+			})
+		}
+	}
+	return violations
 }
 
 func checkGates(gates []*configv1.Gate) []configv1.FieldViolation {

@@ -63,6 +63,7 @@ func TestStrategiesThatMakeNoSense(t *testing.T) {
 		"maximum below the bake": {step(func(s *configv1.Step) { s.MaximumDuration = "9s" }), "steps[0].maximum_duration"},
 		"unknown outcome":        {step(func(s *configv1.Step) { s.OnInconclusive = "shrug" }), "steps[0].on_inconclusive"},
 		"too much held back":     {holdback, "holdback_percent"},
+		"nothing to pass by":     {&configv1.Strategy{Steps: []*configv1.Step{{AgentsPercent: 100, TrafficPercent: 100, EarlyPass: true}}}, "steps[0].early_pass"},
 	} {
 		violations, err := rollout.Validate(test.spec)
 		if err != nil || len(violations) == 0 || violations[0].Field != test.field {

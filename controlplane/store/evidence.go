@@ -17,19 +17,76 @@ type EvidenceSum struct {
 	InStable bool
 }
 
-// Evidence returns the sums of a rollout: the totals, and of single routes those on which any request was bad.
-func (tx *Tx) Evidence(ctx context.Context, rollout Rollout) ([]EvidenceSum, error) {
+// Evidence is what is read of a rollout's sums: however many routes there are, those of the ones that matter.
+type Evidence struct {
+	// Sums are the totals, and those of single routes.
+	Sums []EvidenceSum
+	// NewRoutes are the sums of all routes together that only the candidate has. Their route is empty.
+	NewRoutes []EvidenceSum
+}
+
+// Evidence returns the sums of a rollout: the totals, and of single routes those that were judged before, those that are named, and
+// with the most bad requests so many that the control could serve, and so many that only the candidate has.
+func (tx *Tx) Evidence(ctx context.Context, rollout Rollout, named []string, most int) (Evidence, error) {
 	rows, err := tx.queries.ListEvidence(ctx, queries.ListEvidenceParams{
-		FleetID: rollout.FleetID, RolloutID: rollout.ID, Stable: rollout.StableRevision,
+		FleetID: rollout.FleetID, RolloutID: rollout.ID, Stable: rollout.StableRevision, Candidate: rollout.Revision,
+		Most: int32(most), Named: append([]string{}, named...),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the evidence of rollout %d: %w", rollout.ID, translate(err))
+		return Evidence{}, fmt.Errorf("reading the evidence of rollout %d: %w", rollout.ID, translate(err))
 	}
-	sums := make([]EvidenceSum, len(rows))
-	for i, row := range rows {
-		sums[i] = EvidenceSum(row)
+	fresh, err := tx.queries.SumEvidenceOfNewRoutes(ctx, queries.SumEvidenceOfNewRoutesParams{
+		FleetID: rollout.FleetID, RolloutID: rollout.ID, Stable: rollout.StableRevision, Candidate: rollout.Revision,
+	})
+	if err != nil {
+		return Evidence{}, fmt.Errorf("adding up the evidence of the new routes of rollout %d: %w", rollout.ID, translate(err))
 	}
-	return sums, nil
+	var read Evidence
+	for _, row := range rows {
+		read.Sums = append(read.Sums, EvidenceSum(row))
+	}
+	for _, row := range fresh {
+		read.NewRoutes = append(read.NewRoutes, EvidenceSum{
+			Metric: row.Metric, SharePpm: row.SharePpm, Candidate: row.Candidate, Control: row.Control,
+		})
+	}
+	return read, nil
+}
+
+// ranks says whether the requests that a metric counts make a route matter. Slower than the median or than p95 is every busy one.
+func ranks(metric string) bool {
+	switch metric {
+	case "requests", "slower.p50", "slower.p95":
+		return false
+	}
+	return true
+}
+
+// addRouteTotals counts the bad requests of single routes, by which Evidence chooses.
+func (tx *Tx) addRouteTotals(ctx context.Context, sums map[EvidenceKey]EvidenceArms) error {
+	type route struct {
+		rollout int64
+		name    string
+	}
+	bad := map[route]int64{}
+	for key, arms := range sums {
+		if key.Route != "" && ranks(key.Metric) {
+			bad[route{key.RolloutID, key.Route}] += arms.Candidate + arms.Control
+		}
+	}
+	var p queries.AddRouteTotalsParams
+	for of, requests := range bad {
+		if requests > 0 {
+			p.Rollouts, p.Routes, p.Bad = append(p.Rollouts, of.rollout), append(p.Routes, of.name), append(p.Bad, requests)
+		}
+	}
+	if len(p.Bad) == 0 {
+		return nil
+	}
+	if err := tx.queries.AddRouteTotals(ctx, p); err != nil {
+		return fmt.Errorf("adding the bad requests of %d routes: %w", len(p.Bad), translate(err))
+	}
+	return nil
 }
 
 // RolloutVerdict is what the judge said last of one comparison, and the counts that it had read. Logarithms are natural;

@@ -122,6 +122,18 @@ func (tx *Tx) Rollouts(ctx context.Context, fleetID int64, filter RolloutFilter,
 	return rolloutsOf(rows), nil
 }
 
+// EndedRollouts lists up to limit rollouts of a fleet that had begun and ended within the last time, the newest first; before as
+// that of RolloutFilter.
+func (tx *Tx) EndedRollouts(ctx context.Context, fleetID int64, within time.Duration, before int64, limit int) ([]Rollout, error) {
+	rows, err := tx.queries.ListEndedRollouts(ctx, queries.ListEndedRolloutsParams{
+		FleetID: fleetID, Seconds: within.Seconds(), Before: before, PageSize: int32(limit),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing ended rollouts: %w", translate(err))
+	}
+	return rolloutsOf(rows), nil
+}
+
 // OpenRollouts returns the active rollout of a fleet and the queued one, in this order, as far as there are any.
 func (tx *Tx) OpenRollouts(ctx context.Context, fleetID int64) ([]Rollout, error) {
 	rows, err := tx.queries.ListOpenRollouts(ctx, fleetID)

@@ -39,6 +39,8 @@ type RolloutParts struct {
 	Events   []RolloutEvent
 	// Answers deal with commands: by id, the result.
 	Answers map[int64]string
+	// Reading is what the sums had come to; nil: it is not kept this time.
+	Reading *Reading
 }
 
 // SaveRolloutParts writes what belongs to a rollout. Call it after SaveRollout in the same transaction, which fences it.
@@ -54,6 +56,11 @@ func (tx *Tx) SaveRolloutParts(ctx context.Context, rolloutID int64, parts Rollo
 	for _, event := range parts.Events {
 		event.RolloutID = rolloutID
 		if err := tx.addRolloutEvent(ctx, event); err != nil {
+			return err
+		}
+	}
+	if parts.Reading != nil {
+		if err := tx.saveReading(ctx, rolloutID, *parts.Reading); err != nil {
 			return err
 		}
 	}

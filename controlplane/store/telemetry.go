@@ -148,7 +148,7 @@ func (tx *Tx) AddEvidenceSums(ctx context.Context, sums map[EvidenceKey]Evidence
 	if err := tx.queries.AddEvidenceSums(ctx, p); err != nil {
 		return fmt.Errorf("adding %d sums of evidence: %w", len(sums), translate(err))
 	}
-	return nil
+	return tx.addRouteTotals(ctx, sums)
 }
 
 // TrafficOf counts the requests of a fleet's last time: those of each of the routes, and all.

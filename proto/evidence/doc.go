@@ -81,10 +81,25 @@
 //
 // # The interval
 //
-// The same construction with every other ratio in the place of t gives a
-// confidence sequence for r, valid at all times at once: see [Test.Interval].
-// When its upper end is below t the candidate has been shown to be no worse
-// before the bake time is over.
+// The tolerance is one ratio among all. Of any ratio q it can be asked whether the candidate is worse than q, against alternatives
+// q·m above it, and also whether it is better, against alternatives q/m below:
+//
+//	B(q) = mean over m of  ∏ (p(q/m)/p(q))^k_c · ((1−p(q/m))/(1−p(q)))^k_s.
+//
+// Where the true ratio is q or more at all times, the factor of a batch falls with k_c and has an expectation of at most 1, so B(q) is
+// a supermartingale as E is, and P(B(q) ever reaches 1/α) ≤ α. The ratios that neither question has ruled out are a confidence
+// sequence: an interval, because both mixtures are monotone in q, that at all times at once holds the true ratio with probability
+// 1−2α ([Test.Interval]).
+//
+// # Passing early
+//
+// The interval ends below the tolerance exactly when B(t) ≥ 1/α ([Test.ShowsNoWorse]): then the candidate has been shown to be within
+// the tolerance, and a step need not wait for the end of its bake time. A candidate that is worse gets as far as that, whenever it is
+// looked at, with a probability of at most α. Where several comparisons must all agree, α is not divided: if the candidate is worse
+// by one of them, all agree at most as often as that one errs (an intersection-union test). Where one is enough to fail, it is.
+//
+// It takes long. At a ratio of 1, B(t) grows by the relative entropy of the coins p(1) and p(t) with each bad request, which for t = 1.1 is
+// 0.0011 at a share of one half, and 0.0004 at a tenth.
 //
 // # Who calls what
 //
@@ -102,6 +117,14 @@
 //   - Michael Lindon, Chris Sanden and Vaché Shirikian, "Rapid Regression
 //     Detection in Software Deployments through Sequential Testing", KDD 2022.
 //   - Jean Ville, "Étude critique de la notion de collectif", 1939.
+//   - Herbert Robbins, "Statistical Methods Related to the Law of the Iterated
+//     Logarithm", Annals of Mathematical Statistics 41, 1970: mixtures.
+//   - Steven Howard, Aaditya Ramdas, Jon McAuliffe and Jasjeet Sekhon,
+//     "Time-uniform, Nonparametric, Nonasymptotic Confidence Sequences", Annals of
+//     Statistics 49, 2021.
+//   - Roger Berger, "Multiparameter Hypothesis Testing and Acceptance Sampling",
+//     Technometrics 24, 1982: intersection-union tests.
 //
-// The command in cmd/simulate prints false alarms and power for many cases.
+// The command in cmd/simulate prints false alarms and power for many cases; its
+// tables stand in docs/statistics.md.
 package evidence

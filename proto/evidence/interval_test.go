@@ -147,3 +147,66 @@ func BenchmarkJudge(b *testing.B) {
 		_ = test.Judge(tally, 0, evidence.Terms{Alpha: 0.001, MinimumRequests: 200})
 	}
 }
+
+// The probability that a candidate at the tolerance is ever shown to be no worse is computed, not sampled, as that of a false alarm
+// is.
+func TestProbabilityOfEverShowingTooMuchIsAtMostAlpha(t *testing.T) {
+	t.Parallel()
+	const alpha, steps = 0.05, 600
+	test := newTest(t, evidence.Config{})
+	for _, share := range []uint32{10_000, 100_000, 500_000, 950_000} {
+		p := candidateProbability(share, test.Tolerance())
+		alive := []float64{1} // alive[k]: not yet shown, k bad ones in the candidate
+		shown := 0.0
+		for n := 1; n <= steps; n++ {
+			next := make([]float64, n+1)
+			for k, mass := range alive {
+				next[k] += mass * (1 - p)
+				next[k+1] += mass * p
+			}
+			for k, mass := range next {
+				// The fewer are the candidate's, the more is shown: above the first that is not shown, none is.
+				if !test.ShowsNoWorse(evidence.Tally{{SharePPM: share, Candidate: evidence.Arm{Bad: uint64(k)}, Control: evidence.Arm{Bad: uint64(n - k)}}}, alpha) {
+					break
+				}
+				shown += mass
+				next[k] = 0
+			}
+			alive = next
+		}
+		if shown > alpha {
+			t.Errorf("share %d ppm: shown with probability %v, more than %v", share, shown, alpha)
+		}
+		if share > 10_000 && shown < alpha/100 {
+			t.Errorf("share %d ppm: shown with probability %v: the trial says nothing", share, shown)
+		}
+	}
+}
+
+func TestShowsNoWorseAgreesWithTheInterval(t *testing.T) {
+	t.Parallel()
+	const alpha = 0.01
+	test := newTest(t, evidence.Config{})
+	shown := 0
+	for candidateBad := uint64(0); candidateBad < 200; candidateBad++ {
+		tally := evidence.Tally{
+			{SharePPM: 100_000, Candidate: evidence.Arm{Bad: candidateBad / 10}, Control: evidence.Arm{Bad: 100}},
+			{SharePPM: 500_000, Candidate: evidence.Arm{Bad: candidateBad}, Control: evidence.Arm{Bad: 150}},
+		}
+		shows := test.ShowsNoWorse(tally, alpha)
+		if shows {
+			shown++
+		}
+		if upper := test.Interval(tally, alpha).Upper; shows != (upper < test.Tolerance()) {
+			t.Errorf("%d bad: shows %v, the interval ends at %v", candidateBad, shows, upper)
+		}
+	}
+	if shown == 0 || shown == 200 {
+		t.Errorf("%d of 200 cases are shown: the trial says nothing", shown)
+	}
+	for _, level := range []float64{0, 1, -1, math.NaN()} {
+		if test.ShowsNoWorse(evidence.Tally{{SharePPM: 500_000, Control: evidence.Arm{Bad: 1e6}}}, level) {
+			t.Errorf("a level of %v shows something", level)
+		}
+	}
+}

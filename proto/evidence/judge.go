@@ -60,12 +60,22 @@ func (t *Test) Judge(tally Tally, peak float64, terms Terms) Decision {
 	return d
 }
 
+// ShowsNoWorse says whether the tally shows the ratio to be below the tolerance: whether the upper end of [Test.Interval] is. Of a
+// candidate that is worse, at whatever time in the rollout it is asked and however often, it ever says so with a probability of at
+// most alpha. It is never true without a bad request in the control, or for an alpha outside (0, 1).
+//
+// Asked of several comparisons, of which all must say so, it needs no division of alpha: a candidate that is worse by one of them
+// is caught by that one.
+func (t *Test) ShowsNoWorse(tally Tally, alpha float64) bool {
+	return logEvidenceBelow(tally, t.tolerance) >= LogThreshold(alpha)
+}
+
 func (t *Test) decide(tally Tally, d Decision, terms Terms) (Verdict, Cause) {
 	enough := d.Candidate.Requests >= terms.MinimumRequests && d.Control.Requests >= terms.MinimumRequests
 	switch {
 	case d.LogPeak >= d.LogThreshold:
 		return Fail, EvidenceReached
-	case enough && logEvidenceBelow(tally, t.tolerance) >= d.LogThreshold:
+	case enough && t.ShowsNoWorse(tally, terms.Alpha):
 		return Pass, ShownNoWorse
 	case !terms.BakeOver:
 		return Inconclusive, Baking

@@ -700,6 +700,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fleets/{fleet}/rollouts:try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what a gate would have done to rollouts that have ended, by trying it on the evidence that was kept of them. It changes
+         *     nothing.
+         */
+        post: operations["TryGate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/fleets/{fleet}/routes": {
         parameters: {
             query?: never;
@@ -2616,6 +2636,12 @@ export interface components {
             approval?: boolean;
             /** @description How long it is watched at least. */
             bake?: string;
+            /**
+             * @description The step may end before its bake time is over, once minimum_samples were seen and the candidate is shown to be within the
+             *     tolerance: of a candidate that changes nothing it takes thousands of bad requests. Never so in a step without a control.
+             *     Default: no.
+             */
+            early_pass?: boolean;
             /** @description How long it may take to see them. Default: bake. */
             maximum_duration?: string;
             /**
@@ -2802,6 +2828,72 @@ export interface components {
             role?: "admin" | "publisher" | "viewer";
             /** @description How long it lives. Default 90 days. */
             ttl?: string;
+        };
+        /** @description TriedComparison is a comparison of candidate and control as it is tried. What is absent is what each rollout had. */
+        TriedComparison: {
+            /** Format: double */
+            alpha?: number;
+            /**
+             * @description Only these: "upstream_5xx", "gateway." and a reason, "slower." and a quantile, or "errors", by which routes are judged that only
+             *     the candidate has. Default: all.
+             */
+            metrics?: string[];
+            /** Format: double */
+            tolerance?: number;
+        };
+        /** @description TriedRollout is what happened to a rollout, and what this gate alone would have done. */
+        TriedRollout: {
+            after?: string;
+            /** Format: int64 */
+            candidate_requests?: string;
+            /**
+             * @description What that changes: "taken_back" (it went through, and would not have), "kept" (it was rolled back, and this gate had not failed by
+             *     then), or "none".
+             */
+            difference?: string;
+            /** Format: date-time */
+            end_time?: string;
+            explanation?: string;
+            /** @description What failed: "comparison" or "objective", and of what. */
+            gate?: string;
+            id?: string;
+            message?: string;
+            metric?: string;
+            /**
+             * @description How exactly that is known: "reading" (it lies between two moments at which the sums were kept), "step" (within that step), or
+             *     "end" (only of the sums at the end).
+             */
+            moment?: string;
+            /**
+             * Format: int32
+             * @description At how many moments the gate was tried.
+             */
+            moments?: number;
+            reason?: string;
+            /** Format: int32 */
+            revision?: number;
+            route?: string;
+            /** Format: date-time */
+            start_time?: string;
+            /** @description How it really ended, and why. */
+            state?: string;
+            /**
+             * Format: int32
+             * @description When it failed: in which step, from 0; how long after the rollout began; and after how many candidate requests.
+             */
+            step?: number;
+            /**
+             * @description "fail": the gate would have taken it back. "pass": it would have let it through. "inconclusive": too little was seen, or the
+             *     rollout ended before the gate had said anything.
+             */
+            verdict?: string;
+        };
+        TryGateResponse: {
+            /** @description What cannot be known from what is kept, in words. */
+            caveats?: string[];
+            next_page_token?: string;
+            /** @description The newest first. */
+            rollouts?: components["schemas"]["TriedRollout"][];
         };
         /** @description UpstreamTls shapes TLS to an upstream. */
         UpstreamTls: {
@@ -5034,6 +5126,52 @@ export interface operations {
                         error?: components["schemas"]["Problem"];
                         result?: components["schemas"]["Rollout"];
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    TryGate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The comparison to try; absent: none is. */
+                    comparison?: components["schemas"]["TriedComparison"];
+                    objectives?: components["schemas"]["ObjectiveGate"][];
+                    /**
+                     * Format: int32
+                     * @description Default 100.
+                     */
+                    page_size?: number;
+                    page_token?: string;
+                    /** @description How far back a rollout may have ended. Default 168h. */
+                    since?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TryGateResponse"];
                 };
             };
             default: components["responses"]["Problem"];

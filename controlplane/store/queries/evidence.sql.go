@@ -7,26 +7,148 @@ package queries
 
 import (
 	"context"
+	"time"
 )
 
+const addRouteTotals = `-- name: AddRouteTotals :exec
+INSERT INTO rollout_routes AS r (rollout_id, route, bad)
+SELECT c.rollout_id, c.route, c.bad
+FROM (SELECT unnest($1::bigint[]) AS rollout_id, unnest($2::text[]) AS route, unnest($3::bigint[]) AS bad) c
+ORDER BY c.rollout_id, c.route
+ON CONFLICT (rollout_id, route) DO UPDATE SET bad = r.bad + EXCLUDED.bad
+`
+
+type AddRouteTotalsParams struct {
+	Rollouts []int64
+	Routes   []string
+	Bad      []int64
+}
+
+// In the order of the key, as AddEvidenceSums.
+func (q *Queries) AddRouteTotals(ctx context.Context, arg AddRouteTotalsParams) error {
+	_, err := q.db.Exec(ctx, addRouteTotals, arg.Rollouts, arg.Routes, arg.Bad)
+	return err
+}
+
+const getLastReading = `-- name: GetLastReading :one
+SELECT number, at, counted FROM rollout_readings WHERE rollout_id = $1 ORDER BY number DESC LIMIT 1
+`
+
+type GetLastReadingRow struct {
+	Number  int32
+	At      time.Time
+	Counted int64
+}
+
+func (q *Queries) GetLastReading(ctx context.Context, rolloutID int64) (GetLastReadingRow, error) {
+	row := q.db.QueryRow(ctx, getLastReading, rolloutID)
+	var i GetLastReadingRow
+	err := row.Scan(&i.Number, &i.At, &i.Counted)
+	return i, err
+}
+
+const insertReading = `-- name: InsertReading :exec
+INSERT INTO rollout_readings (rollout_id, number, at, step, counted) VALUES ($1, $2, $3, $4, $5)
+`
+
+type InsertReadingParams struct {
+	RolloutID int64
+	Number    int32
+	At        time.Time
+	Step      int32
+	Counted   int64
+}
+
+func (q *Queries) InsertReading(ctx context.Context, arg InsertReadingParams) error {
+	_, err := q.db.Exec(ctx, insertReading,
+		arg.RolloutID,
+		arg.Number,
+		arg.At,
+		arg.Step,
+		arg.Counted,
+	)
+	return err
+}
+
+const insertReadingSums = `-- name: InsertReadingSums :exec
+INSERT INTO rollout_reading_sums (rollout_id, number, metric, route, share_ppm, candidate, control, new_candidate, new_control)
+SELECT $1, $2, s.metric, s.route, s.share_ppm, s.candidate, s.control, s.new_candidate, s.new_control
+FROM (SELECT unnest($3::text[]) AS metric, unnest($4::text[]) AS route, unnest($5::integer[]) AS share_ppm,
+             unnest($6::bigint[]) AS candidate, unnest($7::bigint[]) AS control,
+             unnest($8::bigint[]) AS new_candidate, unnest($9::bigint[]) AS new_control) s
+WHERE NOT EXISTS (
+    SELECT FROM (
+        SELECT b.candidate, b.control FROM rollout_reading_sums b
+        WHERE b.rollout_id = $1 AND b.metric = s.metric AND b.route = s.route AND b.share_ppm = s.share_ppm
+        ORDER BY b.number DESC LIMIT 1) kept
+    WHERE kept.candidate = s.candidate AND kept.control = s.control)
+`
+
+type InsertReadingSumsParams struct {
+	RolloutID     int64
+	Number        int32
+	Metrics       []string
+	Routes        []string
+	SharesPpm     []int32
+	Candidates    []int64
+	Controls      []int64
+	NewCandidates []int64
+	NewControls   []int64
+}
+
+// Only what changed since it was last kept.
+func (q *Queries) InsertReadingSums(ctx context.Context, arg InsertReadingSumsParams) error {
+	_, err := q.db.Exec(ctx, insertReadingSums,
+		arg.RolloutID,
+		arg.Number,
+		arg.Metrics,
+		arg.Routes,
+		arg.SharesPpm,
+		arg.Candidates,
+		arg.Controls,
+		arg.NewCandidates,
+		arg.NewControls,
+	)
+	return err
+}
+
 const listEvidence = `-- name: ListEvidence :many
+WITH fresh AS MATERIALIZED (
+    SELECT DISTINCT v.name FROM resource_versions v
+    WHERE v.fleet_id = $2 AND v.kind = 2 AND v.valid_from > $3::bigint AND v.valid_from <= $4::bigint
+      AND NOT EXISTS (
+        SELECT FROM resource_versions s
+        WHERE s.fleet_id = v.fleet_id AND s.kind = 2 AND s.name = v.name
+          AND s.valid_from <= $3::bigint AND (s.valid_until IS NULL OR s.valid_until > $3::bigint))
+), chosen AS MATERIALIZED (
+    (SELECT r.route FROM rollout_routes r
+     WHERE r.rollout_id = $1 AND NOT EXISTS (SELECT FROM fresh f WHERE f.name = r.route)
+     ORDER BY r.bad DESC, r.route LIMIT $5)
+    UNION
+    (SELECT r.route FROM rollout_routes r
+     WHERE r.rollout_id = $1 AND EXISTS (SELECT FROM fresh f WHERE f.name = r.route)
+     ORDER BY r.bad DESC, r.route LIMIT $5)
+    UNION
+    SELECT judged.route FROM rollout_verdicts judged WHERE judged.rollout_id = $1 AND judged.metric <> 'errors'
+    UNION
+    SELECT unnest($6::text[])
+    UNION
+    SELECT ''
+)
 SELECT e.metric, e.route, e.share_ppm, e.candidate, e.control,
-       (e.route = '' OR EXISTS (
-            SELECT FROM resource_versions v
-            WHERE v.fleet_id = $1 AND v.kind = 2 AND v.name = e.route
-              AND v.valid_from <= $2::bigint AND (v.valid_until IS NULL OR v.valid_until > $2::bigint)))::boolean AS in_stable
-FROM rollout_evidence e
-WHERE e.rollout_id = $3
-  AND (e.route = '' OR e.metric <> 'requests' OR EXISTS (
-        SELECT FROM rollout_evidence b
-        WHERE b.rollout_id = e.rollout_id AND b.route = e.route AND b.metric <> 'requests' AND b.candidate + b.control > 0))
+       (NOT EXISTS (SELECT FROM fresh f WHERE f.name = e.route))::boolean AS in_stable
+FROM chosen c
+JOIN rollout_evidence e ON e.rollout_id = $1 AND e.route = c.route
 ORDER BY e.metric, e.route, e.share_ppm
 `
 
 type ListEvidenceParams struct {
+	RolloutID int64
 	FleetID   int64
 	Stable    int64
-	RolloutID int64
+	Candidate int64
+	Most      int32
+	Named     []string
 }
 
 type ListEvidenceRow struct {
@@ -38,9 +160,18 @@ type ListEvidenceRow struct {
 	InStable  bool
 }
 
-// The totals, and of single routes only those on which anything went wrong. in_stable: the control could serve it.
+// The totals, and of single routes those that matter: those that were judged before, those that are named, and with the most bad
+// requests so many of those that the control could serve, and so many of those that only the candidate has. However many routes
+// there are, no more than that is read of the sums; of the others, one narrow row for each on which anything went wrong.
 func (q *Queries) ListEvidence(ctx context.Context, arg ListEvidenceParams) ([]ListEvidenceRow, error) {
-	rows, err := q.db.Query(ctx, listEvidence, arg.FleetID, arg.Stable, arg.RolloutID)
+	rows, err := q.db.Query(ctx, listEvidence,
+		arg.RolloutID,
+		arg.FleetID,
+		arg.Stable,
+		arg.Candidate,
+		arg.Most,
+		arg.Named,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +187,82 @@ func (q *Queries) ListEvidence(ctx context.Context, arg ListEvidenceParams) ([]L
 			&i.Control,
 			&i.InStable,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listReadingSums = `-- name: ListReadingSums :many
+SELECT number, metric, route, share_ppm, candidate, control, new_candidate, new_control
+FROM rollout_reading_sums WHERE rollout_id = $1
+ORDER BY number
+`
+
+type ListReadingSumsRow struct {
+	Number       int32
+	Metric       string
+	Route        string
+	SharePpm     int32
+	Candidate    int64
+	Control      int64
+	NewCandidate int64
+	NewControl   int64
+}
+
+func (q *Queries) ListReadingSums(ctx context.Context, rolloutID int64) ([]ListReadingSumsRow, error) {
+	rows, err := q.db.Query(ctx, listReadingSums, rolloutID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListReadingSumsRow{}
+	for rows.Next() {
+		var i ListReadingSumsRow
+		if err := rows.Scan(
+			&i.Number,
+			&i.Metric,
+			&i.Route,
+			&i.SharePpm,
+			&i.Candidate,
+			&i.Control,
+			&i.NewCandidate,
+			&i.NewControl,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listReadings = `-- name: ListReadings :many
+SELECT number, at, step FROM rollout_readings WHERE rollout_id = $1 ORDER BY number
+`
+
+type ListReadingsRow struct {
+	Number int32
+	At     time.Time
+	Step   int32
+}
+
+func (q *Queries) ListReadings(ctx context.Context, rolloutID int64) ([]ListReadingsRow, error) {
+	rows, err := q.db.Query(ctx, listReadings, rolloutID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListReadingsRow{}
+	for rows.Next() {
+		var i ListReadingsRow
+		if err := rows.Scan(&i.Number, &i.At, &i.Step); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -154,4 +361,64 @@ func (q *Queries) SaveVerdict(ctx context.Context, arg SaveVerdictParams) error 
 		arg.Explanation,
 	)
 	return err
+}
+
+const sumEvidenceOfNewRoutes = `-- name: SumEvidenceOfNewRoutes :many
+SELECT e.metric, e.share_ppm, sum(e.candidate)::bigint AS candidate, sum(e.control)::bigint AS control
+FROM (
+    SELECT DISTINCT v.name FROM resource_versions v
+    WHERE v.fleet_id = $1 AND v.kind = 2 AND v.valid_from > $2::bigint AND v.valid_from <= $3::bigint
+      AND NOT EXISTS (
+        SELECT FROM resource_versions s
+        WHERE s.fleet_id = v.fleet_id AND s.kind = 2 AND s.name = v.name
+          AND s.valid_from <= $2::bigint AND (s.valid_until IS NULL OR s.valid_until > $2::bigint))
+) fresh
+JOIN rollout_evidence e ON e.rollout_id = $4 AND e.route = fresh.name
+GROUP BY e.metric, e.share_ppm
+ORDER BY e.metric, e.share_ppm
+`
+
+type SumEvidenceOfNewRoutesParams struct {
+	FleetID   int64
+	Stable    int64
+	Candidate int64
+	RolloutID int64
+}
+
+type SumEvidenceOfNewRoutesRow struct {
+	Metric    string
+	SharePpm  int32
+	Candidate int64
+	Control   int64
+}
+
+// Of all routes together that only the candidate has.
+func (q *Queries) SumEvidenceOfNewRoutes(ctx context.Context, arg SumEvidenceOfNewRoutesParams) ([]SumEvidenceOfNewRoutesRow, error) {
+	rows, err := q.db.Query(ctx, sumEvidenceOfNewRoutes,
+		arg.FleetID,
+		arg.Stable,
+		arg.Candidate,
+		arg.RolloutID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SumEvidenceOfNewRoutesRow{}
+	for rows.Next() {
+		var i SumEvidenceOfNewRoutesRow
+		if err := rows.Scan(
+			&i.Metric,
+			&i.SharePpm,
+			&i.Candidate,
+			&i.Control,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -317,6 +317,32 @@ type RolloutMember struct {
 	LostSince *time.Time
 }
 
+type RolloutReading struct {
+	RolloutID int64
+	Number    int32
+	At        time.Time
+	Step      int32
+	Counted   int64
+}
+
+type RolloutReadingSum struct {
+	RolloutID    int64
+	Metric       string
+	Route        string
+	SharePpm     int32
+	Number       int32
+	Candidate    int64
+	Control      int64
+	NewCandidate int64
+	NewControl   int64
+}
+
+type RolloutRoute struct {
+	RolloutID int64
+	Route     string
+	Bad       int64
+}
+
 type RolloutShadow struct {
 	RolloutID         int64
 	StableRoute       string

@@ -30,6 +30,14 @@ WHERE fleet_id = @fleet_id
 ORDER BY id DESC
 LIMIT @page_size;
 
+-- name: ListEndedRollouts :many
+-- Those that had begun, and ended within the last so many seconds.
+SELECT * FROM rollouts
+WHERE fleet_id = @fleet_id AND started_at IS NOT NULL AND ended_at > clock_timestamp() - make_interval(secs => @seconds::float8)
+  AND (@before::bigint = 0 OR id < @before)
+ORDER BY id DESC
+LIMIT @page_size;
+
 -- name: SaveRollout :one
 -- Compare-and-set, and only by who leads at this very moment: a leader that was frozen and thaws changes nothing.
 UPDATE rollouts r SET

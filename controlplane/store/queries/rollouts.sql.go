@@ -178,6 +178,79 @@ func (q *Queries) InsertRolloutEvent(ctx context.Context, arg InsertRolloutEvent
 	return err
 }
 
+const listEndedRollouts = `-- name: ListEndedRollouts :many
+SELECT id, fleet_id, revision, stable_revision, strategy, spec, state, reason, author, step, candidate_agents, candidate_share_ppm, version, fence, created_at, started_at, step_at, serving_at, paused_at, dials_at, dials_epoch, dials_generation, promoted, extensions, base_requests, judged_agents, judged_routes, clock_offset_ms, ended_at, expectations, supersede FROM rollouts
+WHERE fleet_id = $1 AND started_at IS NOT NULL AND ended_at > clock_timestamp() - make_interval(secs => $2::float8)
+  AND ($3::bigint = 0 OR id < $3)
+ORDER BY id DESC
+LIMIT $4
+`
+
+type ListEndedRolloutsParams struct {
+	FleetID  int64
+	Seconds  float64
+	Before   int64
+	PageSize int32
+}
+
+// Those that had begun, and ended within the last so many seconds.
+func (q *Queries) ListEndedRollouts(ctx context.Context, arg ListEndedRolloutsParams) ([]Rollout, error) {
+	rows, err := q.db.Query(ctx, listEndedRollouts,
+		arg.FleetID,
+		arg.Seconds,
+		arg.Before,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Rollout{}
+	for rows.Next() {
+		var i Rollout
+		if err := rows.Scan(
+			&i.ID,
+			&i.FleetID,
+			&i.Revision,
+			&i.StableRevision,
+			&i.Strategy,
+			&i.Spec,
+			&i.State,
+			&i.Reason,
+			&i.Author,
+			&i.Step,
+			&i.CandidateAgents,
+			&i.CandidateSharePpm,
+			&i.Version,
+			&i.Fence,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.StepAt,
+			&i.ServingAt,
+			&i.PausedAt,
+			&i.DialsAt,
+			&i.DialsEpoch,
+			&i.DialsGeneration,
+			&i.Promoted,
+			&i.Extensions,
+			&i.BaseRequests,
+			&i.JudgedAgents,
+			&i.JudgedRoutes,
+			&i.ClockOffsetMs,
+			&i.EndedAt,
+			&i.Expectations,
+			&i.Supersede,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listFleetsWithOpenRollouts = `-- name: ListFleetsWithOpenRollouts :many
 SELECT DISTINCT fleet_id FROM rollouts
 WHERE state IN ('queued', 'running', 'paused', 'awaiting_approval', 'held')

@@ -6,7 +6,7 @@ import (
 	"tidegate.dev/proto/evidence"
 )
 
-// EarlyPass is a candidate that is no worse, and the wait until that is shown.
+// EarlyPass is the wait until a candidate is shown to be no worse, if it ever is.
 type EarlyPass struct {
 	SharePPM uint32
 	// Ratio of the candidate's rate of bad requests to the control's.
@@ -30,8 +30,7 @@ func (p EarlyPass) Run(test *evidence.Test, rng *rand.Rand) int {
 		if bad%p.LookEvery != 0 {
 			continue
 		}
-		d := test.Judge(evidence.Tally{batch}, 0, evidence.Terms{Alpha: p.Alpha})
-		if d.Cause == evidence.ShownNoWorse {
+		if test.ShowsNoWorse(evidence.Tally{batch}, p.Alpha) {
 			return bad
 		}
 	}

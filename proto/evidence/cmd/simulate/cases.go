@@ -13,6 +13,9 @@ type powerCase struct {
 	reference  string
 }
 
+// referenceMultiples are the alternatives that the reference figures were found with.
+func referenceMultiples() []float64 { return []float64{1.5, 2, 3, 5, 10, 20, 50, 200, 1000} }
+
 // powerCases begin with five whose reference figures are known: alpha 1 %
 // shared by 40 comparisons, a look every 0.1 s.
 func powerCases() []powerCase {
@@ -53,6 +56,8 @@ type fleetCase struct {
 	fleet      simulation.Fleet
 	tolerances []float64
 	fewer      int // divides the number of runs of a costly case
+	// reference figures, by tolerance.
+	reference map[float64]string
 }
 
 func agents(number int, requestsPerSecond float64, badShare func(agent int) float64) []simulation.Agent {
@@ -84,17 +89,17 @@ func falseAlarmCases() []fleetCase {
 	pooled := badZone()
 	pooled.Method = simulation.CountsAdded
 	return []fleetCase{
-		{"one comparison, 600 s", alone, both, 1},
-		{"one comparison, bursts of single clients", bursts, both, 1},
-		{"10 unequal agents, 4 steps, bursts, 40 comparisons, guards and judge", unequal, both, 1},
-		{"one bad zone holds the candidate, nine healthy agents", badZone(), both, 1},
-		{"wrong on purpose: arm fixed by client, counted by request", byClient, both, 5},
-		{"wrong on purpose: counts added up over agents", pooled, []float64{evidence.DefaultTolerance}, 5},
+		{"one comparison, 600 s, 1,200 looks", alone, both, 1, map[float64]string{1: "9 of 1,500"}},
+		{"one comparison, bursts of single clients", bursts, both, 1, map[float64]string{evidence.DefaultTolerance: "0 of 1,000"}},
+		{"10 unequal agents, 4 steps, bursts, 40 comparisons, guards and judge", unequal, both, 1, nil},
+		{"one bad zone holds the candidate, nine healthy agents", badZone(), both, 1, nil},
+		{"wrong on purpose: arm fixed by client, counted by request", byClient, both, 5, map[float64]string{evidence.DefaultTolerance: "464 of 1,000"}},
+		{"wrong on purpose: counts added up over agents", pooled, []float64{evidence.DefaultTolerance}, 5, map[float64]string{evidence.DefaultTolerance: "200 of 200"}},
 	}
 }
 
 // zones is a whole rollout over ten agents, of which each is worse than the one
-// before: 0.05 % to 1 % bad.
+// before: 0.0125 % to 0.24 % bad.
 func zones() simulation.Fleet {
 	return simulation.Fleet{
 		Agents: agents(10, 200, func(i int) float64 { return 0.0005 * float64(1+2*i) / 4 }),
@@ -136,22 +141,25 @@ func fleetPowerCases() []fleetCase {
 		}
 	}
 	return []fleetCase{
-		{"1 agent × 2,000/s, 2 % bad, 10 % share, 1 report/s", build(1, 2000, 100_000, 20, 1), nil, 1},
-		{"10 agents × 200/s, 2 % bad, 10 % share, 1 report/s", build(10, 200, 100_000, 20, 1), nil, 1},
-		{"10 agents × 200/s, 2 % bad, 10 % share, 5 reports/s", build(10, 200, 100_000, 20, 5), nil, 1},
-		{"100 agents × 2,000/s, all bad, 1 % share, 1 report/s", build(100, 2000, 10_000, 1000, 1), nil, 10},
-		{"1,000 agents × 100/s, all bad, 1 % share, 1 report/s", build(1000, 100, 10_000, 1000, 1), nil, 50},
+		{"1 agent × 2,000/s, 2 % bad, 10 % share, 1 report/s", build(1, 2000, 100_000, 20, 1), nil, 1, nil},
+		{"10 agents × 200/s, 2 % bad, 10 % share, 1 report/s", build(10, 200, 100_000, 20, 1), nil, 1, nil},
+		{"10 agents × 200/s, 2 % bad, 10 % share, 5 reports/s", build(10, 200, 100_000, 20, 5), nil, 1, nil},
+		{"1 agent × 2,000/s, all bad, 1 % share, 1 report/s", build(1, 2000, 10_000, 1000, 1), nil, 1, nil},
+		{"100 agents × 2,000/s, all bad, 1 % share, 1 report/s", build(100, 2000, 10_000, 1000, 1), nil, 10, nil},
+		{"1,000 agents × 100/s, all bad, 1 % share, 1 report/s", build(1000, 100, 10_000, 1000, 1), nil, 50, nil},
 	}
 }
 
-// earlyPassCases look after every 20 bad requests.
+// earlyPassCases look after every 20 bad requests. A ratio of the tolerance is the sharpest trial of the guarantee.
 func earlyPassCases() []simulation.EarlyPass {
 	var cases []simulation.EarlyPass
 	for _, share := range []uint32{100_000, 500_000} {
-		for _, ratio := range []float64{1, 0.8, 0.5} {
-			cases = append(cases, simulation.EarlyPass{
-				SharePPM: share, Ratio: ratio, Alpha: 0.01 / 40, LookEvery: 20, Limit: 200_000,
-			})
+		for _, ratio := range []float64{0.5, 0.8, 1, evidence.DefaultTolerance, 1.2} {
+			limit := 200_000
+			if ratio > 1 {
+				limit = 20_000
+			}
+			cases = append(cases, simulation.EarlyPass{SharePPM: share, Ratio: ratio, Alpha: 0.01, LookEvery: 20, Limit: limit})
 		}
 	}
 	return cases

@@ -2,8 +2,9 @@
 // requests a bad candidate costs until it is found, and how often a harmless one
 // is taken back, for many cases, some of them wrong on purpose.
 //
-//	go run ./evidence/cmd/simulate            a few minutes
-//	go run ./evidence/cmd/simulate -runs 10000 -only false-alarms
+//	go run ./evidence/cmd/simulate -quick            seconds
+//	go run ./evidence/cmd/simulate                   a minute
+//	go run ./evidence/cmd/simulate -runs 10000       what docs/statistics.md shows
 package main
 
 import (
@@ -50,10 +51,11 @@ func (s settings) test(tolerance float64) (*evidence.Test, error) {
 func parse(args []string, stderr io.Writer) (settings, error) {
 	s := settings{progress: stderr}
 	var multiples string
-	var quiet bool
+	var quiet, quick bool
 	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&s.runs, "runs", 1000, "simulated rollouts for each case")
+	flags.BoolVar(&quick, "quick", false, "a tenth of the runs, for a first look")
 	flags.Uint64Var(&s.seed, "seed", 1, "seed of all chance: the same seed prints the same tables")
 	flags.Float64Var(&s.tolerance, "tolerance", evidence.DefaultTolerance, "accepted ratio of the candidate's bad requests to the control's")
 	flags.StringVar(&multiples, "multiples", "", "multiples of the tolerance to look for, separated by commas (default: the product's)")
@@ -62,6 +64,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.BoolVar(&quiet, "quiet", false, "no progress on standard error")
 	if err := flags.Parse(args); err != nil {
 		return settings{}, err
+	}
+	if quick {
+		s.runs = max(1, s.runs/10)
 	}
 	if quiet {
 		s.progress = io.Discard

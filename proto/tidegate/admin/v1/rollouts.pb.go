@@ -1411,6 +1411,409 @@ func (x *AbortRolloutRequest) GetReason() string {
 	return ""
 }
 
+type TryGateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// The comparison to try; absent: none is.
+	Comparison *TriedComparison    `protobuf:"bytes,2,opt,name=comparison,proto3" json:"comparison,omitempty"`
+	Objectives []*v1.ObjectiveGate `protobuf:"bytes,3,rep,name=objectives,proto3" json:"objectives,omitempty"`
+	// How far back a rollout may have ended. Default 168h.
+	Since string `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Default 100.
+	PageSize      int32  `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TryGateRequest) Reset() {
+	*x = TryGateRequest{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TryGateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TryGateRequest) ProtoMessage() {}
+
+func (x *TryGateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TryGateRequest.ProtoReflect.Descriptor instead.
+func (*TryGateRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *TryGateRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *TryGateRequest) GetComparison() *TriedComparison {
+	if x != nil {
+		return x.Comparison
+	}
+	return nil
+}
+
+func (x *TryGateRequest) GetObjectives() []*v1.ObjectiveGate {
+	if x != nil {
+		return x.Objectives
+	}
+	return nil
+}
+
+func (x *TryGateRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *TryGateRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *TryGateRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// TriedComparison is a comparison of candidate and control as it is tried. What is absent is what each rollout had.
+type TriedComparison struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Tolerance *float64               `protobuf:"fixed64,1,opt,name=tolerance,proto3,oneof" json:"tolerance,omitempty"`
+	Alpha     *float64               `protobuf:"fixed64,2,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
+	// Only these: "upstream_5xx", "gateway." and a reason, "slower." and a quantile, or "errors", by which routes are judged that only
+	// the candidate has. Default: all.
+	Metrics       []string `protobuf:"bytes,3,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriedComparison) Reset() {
+	*x = TriedComparison{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriedComparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriedComparison) ProtoMessage() {}
+
+func (x *TriedComparison) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriedComparison.ProtoReflect.Descriptor instead.
+func (*TriedComparison) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TriedComparison) GetTolerance() float64 {
+	if x != nil && x.Tolerance != nil {
+		return *x.Tolerance
+	}
+	return 0
+}
+
+func (x *TriedComparison) GetAlpha() float64 {
+	if x != nil && x.Alpha != nil {
+		return *x.Alpha
+	}
+	return 0
+}
+
+func (x *TriedComparison) GetMetrics() []string {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+type TryGateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first.
+	Rollouts      []*TriedRollout `protobuf:"bytes,1,rep,name=rollouts,proto3" json:"rollouts,omitempty"`
+	NextPageToken string          `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What cannot be known from what is kept, in words.
+	Caveats       []string `protobuf:"bytes,3,rep,name=caveats,proto3" json:"caveats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TryGateResponse) Reset() {
+	*x = TryGateResponse{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TryGateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TryGateResponse) ProtoMessage() {}
+
+func (x *TryGateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TryGateResponse.ProtoReflect.Descriptor instead.
+func (*TryGateResponse) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TryGateResponse) GetRollouts() []*TriedRollout {
+	if x != nil {
+		return x.Rollouts
+	}
+	return nil
+}
+
+func (x *TryGateResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *TryGateResponse) GetCaveats() []string {
+	if x != nil {
+		return x.Caveats
+	}
+	return nil
+}
+
+// TriedRollout is what happened to a rollout, and what this gate alone would have done.
+type TriedRollout struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Revision int32                  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	Message  string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// How it really ended, and why.
+	State     string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	Reason    string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// "fail": the gate would have taken it back. "pass": it would have let it through. "inconclusive": too little was seen, or the
+	// rollout ended before the gate had said anything.
+	Verdict string `protobuf:"bytes,8,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// What that changes: "taken_back" (it went through, and would not have), "kept" (it was rolled back, and this gate had not failed by
+	// then), or "none".
+	Difference string `protobuf:"bytes,9,opt,name=difference,proto3" json:"difference,omitempty"`
+	// What failed: "comparison" or "objective", and of what.
+	Gate        string `protobuf:"bytes,10,opt,name=gate,proto3" json:"gate,omitempty"`
+	Metric      string `protobuf:"bytes,11,opt,name=metric,proto3" json:"metric,omitempty"`
+	Route       string `protobuf:"bytes,12,opt,name=route,proto3" json:"route,omitempty"`
+	Explanation string `protobuf:"bytes,13,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	// When it failed: in which step, from 0; how long after the rollout began; and after how many candidate requests.
+	Step              int32  `protobuf:"varint,14,opt,name=step,proto3" json:"step,omitempty"`
+	After             string `protobuf:"bytes,15,opt,name=after,proto3" json:"after,omitempty"`
+	CandidateRequests int64  `protobuf:"varint,16,opt,name=candidate_requests,json=candidateRequests,proto3" json:"candidate_requests,omitempty"`
+	// How exactly that is known: "reading" (it lies between two moments at which the sums were kept), "step" (within that step), or
+	// "end" (only of the sums at the end).
+	Moment string `protobuf:"bytes,17,opt,name=moment,proto3" json:"moment,omitempty"`
+	// At how many moments the gate was tried.
+	Moments       int32 `protobuf:"varint,18,opt,name=moments,proto3" json:"moments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriedRollout) Reset() {
+	*x = TriedRollout{}
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriedRollout) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriedRollout) ProtoMessage() {}
+
+func (x *TriedRollout) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriedRollout.ProtoReflect.Descriptor instead.
+func (*TriedRollout) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *TriedRollout) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetRevision() int32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *TriedRollout) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *TriedRollout) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *TriedRollout) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetDifference() string {
+	if x != nil {
+		return x.Difference
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetGate() string {
+	if x != nil {
+		return x.Gate
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetExplanation() string {
+	if x != nil {
+		return x.Explanation
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *TriedRollout) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetCandidateRequests() int64 {
+	if x != nil {
+		return x.CandidateRequests
+	}
+	return 0
+}
+
+func (x *TriedRollout) GetMoment() string {
+	if x != nil {
+		return x.Moment
+	}
+	return ""
+}
+
+func (x *TriedRollout) GetMoments() int32 {
+	if x != nil {
+		return x.Moments
+	}
+	return 0
+}
+
 type ListStrategiesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -1420,7 +1823,7 @@ type ListStrategiesRequest struct {
 
 func (x *ListStrategiesRequest) Reset() {
 	*x = ListStrategiesRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1835,7 @@ func (x *ListStrategiesRequest) String() string {
 func (*ListStrategiesRequest) ProtoMessage() {}
 
 func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1848,7 @@ func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesRequest.ProtoReflect.Descriptor instead.
 func (*ListStrategiesRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListStrategiesRequest) GetFleet() string {
@@ -1464,7 +1867,7 @@ type ListStrategiesResponse struct {
 
 func (x *ListStrategiesResponse) Reset() {
 	*x = ListStrategiesResponse{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1879,7 @@ func (x *ListStrategiesResponse) String() string {
 func (*ListStrategiesResponse) ProtoMessage() {}
 
 func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[18]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1892,7 @@ func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStrategiesResponse.ProtoReflect.Descriptor instead.
 func (*ListStrategiesResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{18}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListStrategiesResponse) GetStrategies() []*Strategy {
@@ -1509,7 +1912,7 @@ type GetStrategyRequest struct {
 
 func (x *GetStrategyRequest) Reset() {
 	*x = GetStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1924,7 @@ func (x *GetStrategyRequest) String() string {
 func (*GetStrategyRequest) ProtoMessage() {}
 
 func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[19]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1937,7 @@ func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStrategyRequest.ProtoReflect.Descriptor instead.
 func (*GetStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{19}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetStrategyRequest) GetFleet() string {
@@ -1562,7 +1965,7 @@ type UpsertStrategyRequest struct {
 
 func (x *UpsertStrategyRequest) Reset() {
 	*x = UpsertStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1977,7 @@ func (x *UpsertStrategyRequest) String() string {
 func (*UpsertStrategyRequest) ProtoMessage() {}
 
 func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[20]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1990,7 @@ func (x *UpsertStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertStrategyRequest.ProtoReflect.Descriptor instead.
 func (*UpsertStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{20}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpsertStrategyRequest) GetFleet() string {
@@ -1621,7 +2024,7 @@ type DeleteStrategyRequest struct {
 
 func (x *DeleteStrategyRequest) Reset() {
 	*x = DeleteStrategyRequest{}
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +2036,7 @@ func (x *DeleteStrategyRequest) String() string {
 func (*DeleteStrategyRequest) ProtoMessage() {}
 
 func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[21]
+	mi := &file_tidegate_admin_v1_rollouts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +2049,7 @@ func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStrategyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{21}
+	return file_tidegate_admin_v1_rollouts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteStrategyRequest) GetFleet() string {
@@ -1786,7 +2189,54 @@ const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\x13AbortRolloutRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"-\n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\x95\x03\n" +
+	"\x0eTryGateRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12B\n" +
+	"\n" +
+	"comparison\x18\x02 \x01(\v2\".tidegate.admin.v1.TriedComparisonR\n" +
+	"comparison\x12K\n" +
+	"\n" +
+	"objectives\x18\x03 \x03(\v2!.tidegate.config.v1.ObjectiveGateB\b\xbaH\x05\x92\x01\x02\x10\x10R\n" +
+	"objectives\x12\x1f\n" +
+	"\x05since\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x05since\x12&\n" +
+	"\tpage_size\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken:t\xbaHq\x1ao\n" +
+	"\x12try_gate.something\x12%give a comparison, objectives or both\x1a2has(this.comparison) || this.objectives.size() > 0\"\x87\x02\n" +
+	"\x0fTriedComparison\x12:\n" +
+	"\ttolerance\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\xf0?H\x00R\ttolerance\x88\x01\x01\x122\n" +
+	"\x05alpha\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x05alpha\x88\x01\x01\x12l\n" +
+	"\ametrics\x18\x03 \x03(\tBR\xbaHO\x92\x01L\x10 \"HrF2D^(errors|upstream_5xx|gateway\\.[a-z][a-z0-9_]*|slower\\.p(50|95|99))$R\ametricsB\f\n" +
+	"\n" +
+	"_toleranceB\b\n" +
+	"\x06_alpha\"\x90\x01\n" +
+	"\x0fTryGateResponse\x12;\n" +
+	"\brollouts\x18\x01 \x03(\v2\x1f.tidegate.admin.v1.TriedRolloutR\brollouts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x18\n" +
+	"\acaveats\x18\x03 \x03(\tR\acaveats\"\x9d\x04\n" +
+	"\fTriedRollout\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x129\n" +
+	"\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x18\n" +
+	"\averdict\x18\b \x01(\tR\averdict\x12\x1e\n" +
+	"\n" +
+	"difference\x18\t \x01(\tR\n" +
+	"difference\x12\x12\n" +
+	"\x04gate\x18\n" +
+	" \x01(\tR\x04gate\x12\x16\n" +
+	"\x06metric\x18\v \x01(\tR\x06metric\x12\x14\n" +
+	"\x05route\x18\f \x01(\tR\x05route\x12 \n" +
+	"\vexplanation\x18\r \x01(\tR\vexplanation\x12\x12\n" +
+	"\x04step\x18\x0e \x01(\x05R\x04step\x12\x14\n" +
+	"\x05after\x18\x0f \x01(\tR\x05after\x12-\n" +
+	"\x12candidate_requests\x18\x10 \x01(\x03R\x11candidateRequests\x12\x16\n" +
+	"\x06moment\x18\x11 \x01(\tR\x06moment\x12\x18\n" +
+	"\amoments\x18\x12 \x01(\x05R\amoments\"-\n" +
 	"\x15ListStrategiesRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\"U\n" +
 	"\x16ListStrategiesResponse\x12;\n" +
@@ -1802,12 +2252,13 @@ const file_tidegate_admin_v1_rollouts_proto_rawDesc = "" +
 	"\bstrategy\x18\x03 \x01(\v2\x1b.tidegate.admin.v1.StrategyB\x06\xbaH\x03\xc8\x01\x01R\bstrategy\"A\n" +
 	"\x15DeleteStrategyRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name2\xcf\b\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name2\xcd\t\n" +
 	"\x0eRolloutService\x12\x84\x01\n" +
 	"\fListRollouts\x12&.tidegate.admin.v1.ListRolloutsRequest\x1a'.tidegate.admin.v1.ListRolloutsResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/fleets/{fleet}/rollouts\x12x\n" +
 	"\n" +
 	"GetRollout\x12$.tidegate.admin.v1.GetRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/fleets/{fleet}/rollouts/{id}\x12\x84\x01\n" +
-	"\fWatchRollout\x12&.tidegate.admin.v1.WatchRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\".\x82\xd3\xe4\x93\x02(\x12&/v1/fleets/{fleet}/rollouts/{id}:watch0\x01\x12\x85\x01\n" +
+	"\fWatchRollout\x12&.tidegate.admin.v1.WatchRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\".\x82\xd3\xe4\x93\x02(\x12&/v1/fleets/{fleet}/rollouts/{id}:watch0\x01\x12|\n" +
+	"\aTryGate\x12!.tidegate.admin.v1.TryGateRequest\x1a\".tidegate.admin.v1.TryGateResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/fleets/{fleet}/rollouts:try\x12\x85\x01\n" +
 	"\fPauseRollout\x12&.tidegate.admin.v1.PauseRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/fleets/{fleet}/rollouts/{id}:pause\x12\x88\x01\n" +
 	"\rResumeRollout\x12'.tidegate.admin.v1.ResumeRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/fleets/{fleet}/rollouts/{id}:resume\x12\x8b\x01\n" +
 	"\x0ePromoteRollout\x12(.tidegate.admin.v1.PromoteRolloutRequest\x1a\x1a.tidegate.admin.v1.Rollout\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/fleets/{fleet}/rollouts/{id}:promote\x12\x8b\x01\n" +
@@ -1831,7 +2282,7 @@ func file_tidegate_admin_v1_rollouts_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_rollouts_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tidegate_admin_v1_rollouts_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_tidegate_admin_v1_rollouts_proto_goTypes = []any{
 	(*Strategy)(nil),               // 0: tidegate.admin.v1.Strategy
 	(*Rollout)(nil),                // 1: tidegate.admin.v1.Rollout
@@ -1850,66 +2301,78 @@ var file_tidegate_admin_v1_rollouts_proto_goTypes = []any{
 	(*PromoteRolloutRequest)(nil),  // 14: tidegate.admin.v1.PromoteRolloutRequest
 	(*ApproveRolloutRequest)(nil),  // 15: tidegate.admin.v1.ApproveRolloutRequest
 	(*AbortRolloutRequest)(nil),    // 16: tidegate.admin.v1.AbortRolloutRequest
-	(*ListStrategiesRequest)(nil),  // 17: tidegate.admin.v1.ListStrategiesRequest
-	(*ListStrategiesResponse)(nil), // 18: tidegate.admin.v1.ListStrategiesResponse
-	(*GetStrategyRequest)(nil),     // 19: tidegate.admin.v1.GetStrategyRequest
-	(*UpsertStrategyRequest)(nil),  // 20: tidegate.admin.v1.UpsertStrategyRequest
-	(*DeleteStrategyRequest)(nil),  // 21: tidegate.admin.v1.DeleteStrategyRequest
-	(*v1.Strategy)(nil),            // 22: tidegate.config.v1.Strategy
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(*v1.Expectation)(nil),         // 24: tidegate.config.v1.Expectation
-	(*emptypb.Empty)(nil),          // 25: google.protobuf.Empty
+	(*TryGateRequest)(nil),         // 17: tidegate.admin.v1.TryGateRequest
+	(*TriedComparison)(nil),        // 18: tidegate.admin.v1.TriedComparison
+	(*TryGateResponse)(nil),        // 19: tidegate.admin.v1.TryGateResponse
+	(*TriedRollout)(nil),           // 20: tidegate.admin.v1.TriedRollout
+	(*ListStrategiesRequest)(nil),  // 21: tidegate.admin.v1.ListStrategiesRequest
+	(*ListStrategiesResponse)(nil), // 22: tidegate.admin.v1.ListStrategiesResponse
+	(*GetStrategyRequest)(nil),     // 23: tidegate.admin.v1.GetStrategyRequest
+	(*UpsertStrategyRequest)(nil),  // 24: tidegate.admin.v1.UpsertStrategyRequest
+	(*DeleteStrategyRequest)(nil),  // 25: tidegate.admin.v1.DeleteStrategyRequest
+	(*v1.Strategy)(nil),            // 26: tidegate.config.v1.Strategy
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*v1.Expectation)(nil),         // 28: tidegate.config.v1.Expectation
+	(*v1.ObjectiveGate)(nil),       // 29: tidegate.config.v1.ObjectiveGate
+	(*emptypb.Empty)(nil),          // 30: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_rollouts_proto_depIdxs = []int32{
-	22, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
-	22, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
-	23, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
-	23, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
-	23, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
+	26, // 0: tidegate.admin.v1.Strategy.spec:type_name -> tidegate.config.v1.Strategy
+	26, // 1: tidegate.admin.v1.Rollout.spec:type_name -> tidegate.config.v1.Strategy
+	27, // 2: tidegate.admin.v1.Rollout.create_time:type_name -> google.protobuf.Timestamp
+	27, // 3: tidegate.admin.v1.Rollout.step_time:type_name -> google.protobuf.Timestamp
+	27, // 4: tidegate.admin.v1.Rollout.end_time:type_name -> google.protobuf.Timestamp
 	5,  // 5: tidegate.admin.v1.Rollout.agents:type_name -> tidegate.admin.v1.RolloutAgent
 	6,  // 6: tidegate.admin.v1.Rollout.evidence:type_name -> tidegate.admin.v1.Evidence
 	7,  // 7: tidegate.admin.v1.Rollout.events:type_name -> tidegate.admin.v1.RolloutEvent
-	23, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
-	23, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
+	27, // 8: tidegate.admin.v1.Rollout.bake_end_time:type_name -> google.protobuf.Timestamp
+	27, // 9: tidegate.admin.v1.Rollout.deadline_time:type_name -> google.protobuf.Timestamp
 	3,  // 10: tidegate.admin.v1.Rollout.shadow:type_name -> tidegate.admin.v1.ShadowResult
-	24, // 11: tidegate.admin.v1.Rollout.expectations:type_name -> tidegate.config.v1.Expectation
+	28, // 11: tidegate.admin.v1.Rollout.expectations:type_name -> tidegate.config.v1.Expectation
 	2,  // 12: tidegate.admin.v1.Rollout.gates:type_name -> tidegate.admin.v1.GateResult
-	23, // 13: tidegate.admin.v1.GateResult.time:type_name -> google.protobuf.Timestamp
+	27, // 13: tidegate.admin.v1.GateResult.time:type_name -> google.protobuf.Timestamp
 	4,  // 14: tidegate.admin.v1.ShadowResult.differences:type_name -> tidegate.admin.v1.ShadowDifference
-	24, // 15: tidegate.admin.v1.ShadowResult.proposals:type_name -> tidegate.config.v1.Expectation
-	23, // 16: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
+	28, // 15: tidegate.admin.v1.ShadowResult.proposals:type_name -> tidegate.config.v1.Expectation
+	27, // 16: tidegate.admin.v1.RolloutEvent.time:type_name -> google.protobuf.Timestamp
 	1,  // 17: tidegate.admin.v1.ListRolloutsResponse.rollouts:type_name -> tidegate.admin.v1.Rollout
-	0,  // 18: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
-	0,  // 19: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
-	8,  // 20: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
-	10, // 21: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
-	11, // 22: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
-	12, // 23: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
-	13, // 24: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
-	14, // 25: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
-	15, // 26: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
-	16, // 27: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
-	17, // 28: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
-	19, // 29: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
-	20, // 30: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
-	21, // 31: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
-	9,  // 32: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
-	1,  // 33: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 34: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 35: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 36: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 37: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 38: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
-	1,  // 39: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
-	18, // 40: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
-	0,  // 41: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
-	0,  // 42: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
-	25, // 43: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
-	32, // [32:44] is the sub-list for method output_type
-	20, // [20:32] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	18, // 18: tidegate.admin.v1.TryGateRequest.comparison:type_name -> tidegate.admin.v1.TriedComparison
+	29, // 19: tidegate.admin.v1.TryGateRequest.objectives:type_name -> tidegate.config.v1.ObjectiveGate
+	20, // 20: tidegate.admin.v1.TryGateResponse.rollouts:type_name -> tidegate.admin.v1.TriedRollout
+	27, // 21: tidegate.admin.v1.TriedRollout.start_time:type_name -> google.protobuf.Timestamp
+	27, // 22: tidegate.admin.v1.TriedRollout.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 23: tidegate.admin.v1.ListStrategiesResponse.strategies:type_name -> tidegate.admin.v1.Strategy
+	0,  // 24: tidegate.admin.v1.UpsertStrategyRequest.strategy:type_name -> tidegate.admin.v1.Strategy
+	8,  // 25: tidegate.admin.v1.RolloutService.ListRollouts:input_type -> tidegate.admin.v1.ListRolloutsRequest
+	10, // 26: tidegate.admin.v1.RolloutService.GetRollout:input_type -> tidegate.admin.v1.GetRolloutRequest
+	11, // 27: tidegate.admin.v1.RolloutService.WatchRollout:input_type -> tidegate.admin.v1.WatchRolloutRequest
+	17, // 28: tidegate.admin.v1.RolloutService.TryGate:input_type -> tidegate.admin.v1.TryGateRequest
+	12, // 29: tidegate.admin.v1.RolloutService.PauseRollout:input_type -> tidegate.admin.v1.PauseRolloutRequest
+	13, // 30: tidegate.admin.v1.RolloutService.ResumeRollout:input_type -> tidegate.admin.v1.ResumeRolloutRequest
+	14, // 31: tidegate.admin.v1.RolloutService.PromoteRollout:input_type -> tidegate.admin.v1.PromoteRolloutRequest
+	15, // 32: tidegate.admin.v1.RolloutService.ApproveRollout:input_type -> tidegate.admin.v1.ApproveRolloutRequest
+	16, // 33: tidegate.admin.v1.RolloutService.AbortRollout:input_type -> tidegate.admin.v1.AbortRolloutRequest
+	21, // 34: tidegate.admin.v1.StrategyService.ListStrategies:input_type -> tidegate.admin.v1.ListStrategiesRequest
+	23, // 35: tidegate.admin.v1.StrategyService.GetStrategy:input_type -> tidegate.admin.v1.GetStrategyRequest
+	24, // 36: tidegate.admin.v1.StrategyService.UpsertStrategy:input_type -> tidegate.admin.v1.UpsertStrategyRequest
+	25, // 37: tidegate.admin.v1.StrategyService.DeleteStrategy:input_type -> tidegate.admin.v1.DeleteStrategyRequest
+	9,  // 38: tidegate.admin.v1.RolloutService.ListRollouts:output_type -> tidegate.admin.v1.ListRolloutsResponse
+	1,  // 39: tidegate.admin.v1.RolloutService.GetRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 40: tidegate.admin.v1.RolloutService.WatchRollout:output_type -> tidegate.admin.v1.Rollout
+	19, // 41: tidegate.admin.v1.RolloutService.TryGate:output_type -> tidegate.admin.v1.TryGateResponse
+	1,  // 42: tidegate.admin.v1.RolloutService.PauseRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 43: tidegate.admin.v1.RolloutService.ResumeRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 44: tidegate.admin.v1.RolloutService.PromoteRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 45: tidegate.admin.v1.RolloutService.ApproveRollout:output_type -> tidegate.admin.v1.Rollout
+	1,  // 46: tidegate.admin.v1.RolloutService.AbortRollout:output_type -> tidegate.admin.v1.Rollout
+	22, // 47: tidegate.admin.v1.StrategyService.ListStrategies:output_type -> tidegate.admin.v1.ListStrategiesResponse
+	0,  // 48: tidegate.admin.v1.StrategyService.GetStrategy:output_type -> tidegate.admin.v1.Strategy
+	0,  // 49: tidegate.admin.v1.StrategyService.UpsertStrategy:output_type -> tidegate.admin.v1.Strategy
+	30, // 50: tidegate.admin.v1.StrategyService.DeleteStrategy:output_type -> google.protobuf.Empty
+	38, // [38:51] is the sub-list for method output_type
+	25, // [25:38] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_rollouts_proto_init() }
@@ -1917,13 +2380,14 @@ func file_tidegate_admin_v1_rollouts_proto_init() {
 	if File_tidegate_admin_v1_rollouts_proto != nil {
 		return
 	}
+	file_tidegate_admin_v1_rollouts_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_rollouts_proto_rawDesc), len(file_tidegate_admin_v1_rollouts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

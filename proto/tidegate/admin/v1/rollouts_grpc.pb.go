@@ -23,6 +23,7 @@ const (
 	RolloutService_ListRollouts_FullMethodName   = "/tidegate.admin.v1.RolloutService/ListRollouts"
 	RolloutService_GetRollout_FullMethodName     = "/tidegate.admin.v1.RolloutService/GetRollout"
 	RolloutService_WatchRollout_FullMethodName   = "/tidegate.admin.v1.RolloutService/WatchRollout"
+	RolloutService_TryGate_FullMethodName        = "/tidegate.admin.v1.RolloutService/TryGate"
 	RolloutService_PauseRollout_FullMethodName   = "/tidegate.admin.v1.RolloutService/PauseRollout"
 	RolloutService_ResumeRollout_FullMethodName  = "/tidegate.admin.v1.RolloutService/ResumeRollout"
 	RolloutService_PromoteRollout_FullMethodName = "/tidegate.admin.v1.RolloutService/PromoteRollout"
@@ -42,6 +43,9 @@ type RolloutServiceClient interface {
 	GetRollout(ctx context.Context, in *GetRolloutRequest, opts ...grpc.CallOption) (*Rollout, error)
 	// Sends the rollout whenever it changes, until it has ended.
 	WatchRollout(ctx context.Context, in *WatchRolloutRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Rollout], error)
+	// Says what a gate would have done to rollouts that have ended, by trying it on the evidence that was kept of them. It changes
+	// nothing.
+	TryGate(ctx context.Context, in *TryGateRequest, opts ...grpc.CallOption) (*TryGateResponse, error)
 	// Stops the clock of the step; both dials stay where they are. The gates go on judging.
 	PauseRollout(ctx context.Context, in *PauseRolloutRequest, opts ...grpc.CallOption) (*Rollout, error)
 	ResumeRollout(ctx context.Context, in *ResumeRolloutRequest, opts ...grpc.CallOption) (*Rollout, error)
@@ -99,6 +103,16 @@ func (c *rolloutServiceClient) WatchRollout(ctx context.Context, in *WatchRollou
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RolloutService_WatchRolloutClient = grpc.ServerStreamingClient[Rollout]
+
+func (c *rolloutServiceClient) TryGate(ctx context.Context, in *TryGateRequest, opts ...grpc.CallOption) (*TryGateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TryGateResponse)
+	err := c.cc.Invoke(ctx, RolloutService_TryGate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *rolloutServiceClient) PauseRollout(ctx context.Context, in *PauseRolloutRequest, opts ...grpc.CallOption) (*Rollout, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -162,6 +176,9 @@ type RolloutServiceServer interface {
 	GetRollout(context.Context, *GetRolloutRequest) (*Rollout, error)
 	// Sends the rollout whenever it changes, until it has ended.
 	WatchRollout(*WatchRolloutRequest, grpc.ServerStreamingServer[Rollout]) error
+	// Says what a gate would have done to rollouts that have ended, by trying it on the evidence that was kept of them. It changes
+	// nothing.
+	TryGate(context.Context, *TryGateRequest) (*TryGateResponse, error)
 	// Stops the clock of the step; both dials stay where they are. The gates go on judging.
 	PauseRollout(context.Context, *PauseRolloutRequest) (*Rollout, error)
 	ResumeRollout(context.Context, *ResumeRolloutRequest) (*Rollout, error)
@@ -189,6 +206,9 @@ func (UnimplementedRolloutServiceServer) GetRollout(context.Context, *GetRollout
 }
 func (UnimplementedRolloutServiceServer) WatchRollout(*WatchRolloutRequest, grpc.ServerStreamingServer[Rollout]) error {
 	return status.Error(codes.Unimplemented, "method WatchRollout not implemented")
+}
+func (UnimplementedRolloutServiceServer) TryGate(context.Context, *TryGateRequest) (*TryGateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TryGate not implemented")
 }
 func (UnimplementedRolloutServiceServer) PauseRollout(context.Context, *PauseRolloutRequest) (*Rollout, error) {
 	return nil, status.Error(codes.Unimplemented, "method PauseRollout not implemented")
@@ -272,6 +292,24 @@ func _RolloutService_WatchRollout_Handler(srv interface{}, stream grpc.ServerStr
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RolloutService_WatchRolloutServer = grpc.ServerStreamingServer[Rollout]
+
+func _RolloutService_TryGate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TryGateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RolloutServiceServer).TryGate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RolloutService_TryGate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RolloutServiceServer).TryGate(ctx, req.(*TryGateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _RolloutService_PauseRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PauseRolloutRequest)
@@ -377,6 +415,10 @@ var RolloutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRollout",
 			Handler:    _RolloutService_GetRollout_Handler,
+		},
+		{
+			MethodName: "TryGate",
+			Handler:    _RolloutService_TryGate_Handler,
 		},
 		{
 			MethodName: "PauseRollout",

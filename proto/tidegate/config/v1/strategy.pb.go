@@ -574,7 +574,11 @@ type Step struct {
 	Approval bool `protobuf:"varint,8,opt,name=approval,proto3" json:"approval,omitempty"`
 	// Only agents with all of these labels join in this step; shares and counts are of them. So a region can go first. Agents that
 	// hold the candidate from a step before keep it.
-	AgentLabels   map[string]string `protobuf:"bytes,9,rep,name=agent_labels,json=agentLabels,proto3" json:"agent_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	AgentLabels map[string]string `protobuf:"bytes,9,rep,name=agent_labels,json=agentLabels,proto3" json:"agent_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The step may end before its bake time is over, once minimum_samples were seen and the candidate is shown to be within the
+	// tolerance: of a candidate that changes nothing it takes thousands of bad requests. Never so in a step without a control.
+	// Default: no.
+	EarlyPass     bool `protobuf:"varint,11,opt,name=early_pass,json=earlyPass,proto3" json:"early_pass,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -672,6 +676,13 @@ func (x *Step) GetAgentLabels() map[string]string {
 	return nil
 }
 
+func (x *Step) GetEarlyPass() bool {
+	if x != nil {
+		return x.EarlyPass
+	}
+	return false
+}
+
 var File_tidegate_config_v1_strategy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
@@ -727,7 +738,7 @@ const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\ron_difference\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\bcontinueR\x04holdR\x04failR\fonDifference\x12M\n" +
 	"\x16max_difference_percent\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x14maxDifferencePercentB\x11\n" +
 	"\x0f_sample_percentB\x12\n" +
-	"\x10_minimum_samples\"\xcc\x05\n" +
+	"\x10_minimum_samples\"\xeb\x05\n" +
 	"\x04Step\x12!\n" +
 	"\x06agents\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x06agents\x12>\n" +
 	"\x0eagents_percent\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\ragentsPercent\x12@\n" +
@@ -737,7 +748,9 @@ const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\x10maximum_duration\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xe4\x1d\x01R\x0fmaximumDuration\x12N\n" +
 	"\x0fon_inconclusive\x18\a \x01(\tB%\xbaH\"r R\x00R\bcontinueR\x04holdR\x06extendR\x04failR\x0eonInconclusive\x12\x1a\n" +
 	"\bapproval\x18\b \x01(\bR\bapproval\x12f\n" +
-	"\fagent_labels\x18\t \x03(\v2).tidegate.config.v1.Step.AgentLabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x10\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80\x02R\vagentLabels\x1a>\n" +
+	"\fagent_labels\x18\t \x03(\v2).tidegate.config.v1.Step.AgentLabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x10\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80\x02R\vagentLabels\x12\x1d\n" +
+	"\n" +
+	"early_pass\x18\v \x01(\bR\tearlyPass\x1a>\n" +
 	"\x10AgentLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:t\xbaHq\x1ao\n" +

@@ -68,19 +68,19 @@ type HeldPorts struct {
 
 // HoldPorts finds so many different ports of 127.0.0.1 that nobody listens on, and holds them until Release or the process's end.
 func HoldPorts(count int) (*HeldPorts, error) {
-	first, last := heldRange()
+	last := lastHeld()
 	h := &HeldPorts{Ports: make([]int, 0, count), sockets: make([]net.PacketConn, 0, count)}
-	port := first + rand.IntN(last-first+1) //nolint:gosec // spreads those who ask at once; nothing secret
-	for tried := 0; tried <= last-first && len(h.Ports) < count; tried++ {
+	port := firstHeld + rand.IntN(last-firstHeld+1) //nolint:gosec // spreads those who ask at once; nothing secret
+	for tried := 0; tried <= last-firstHeld && len(h.Ports) < count; tried++ {
 		h.try(port)
 		if port++; port > last {
-			port = first
+			port = firstHeld
 		}
 	}
 	if len(h.Ports) == count {
 		return h, nil
 	}
-	return nil, errors.Join(fmt.Errorf("finding free ports: %d of %d between %d and %d", len(h.Ports), count, first, last), h.Release())
+	return nil, errors.Join(fmt.Errorf("finding free ports: %d of %d between %d and %d", len(h.Ports), count, firstHeld, last), h.Release())
 }
 
 // try holds a port if it is free.
@@ -107,21 +107,20 @@ func (h *HeldPorts) Release() error {
 	return errors.Join(failures...)
 }
 
-// heldRange is where ports are looked for: below those that the kernel gives away by itself, which begin at 32768 on Linux unless it
-// is told otherwise, and higher elsewhere.
-func heldRange() (first, last int) {
-	first, last = 10000, 32767
-	const narrow = 1000
+// firstHeld is where the ports begin that are looked for.
+const firstHeld = 10000
+
+// lastHeld is where they end: below those that the kernel gives away by itself, which begin at 32768 on Linux unless it is told
+// otherwise, and higher elsewhere.
+func lastHeld() int {
+	const usual, narrow = 32767, 1000
 	var lowest, highest int
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
-		return first, last
+		return usual
 	}
-	if n, err := fmt.Sscan(string(text), &lowest, &highest); n != 2 || err != nil {
-		return first, last
+	if n, err := fmt.Sscan(string(text), &lowest, &highest); n != 2 || err != nil || lowest <= firstHeld+narrow {
+		return usual
 	}
-	if lowest-1 >= first+narrow {
-		return first, min(last, lowest-1)
-	}
-	return first, last
+	return min(usual, lowest-1)
 }

@@ -104,6 +104,7 @@ func (a *Agent) watch(ctx context.Context, desired *agentv1.DesiredState) {
 	}
 	err := a.guard.Watch(guard.Candidate{
 		RolloutID: a.serving.rolloutID,
+		Root:      rootText(a.serving.candidate.reference),
 		Tolerance: desired.GetGuard().GetTolerance(),
 		Threshold: desired.GetGuard().GetThreshold(),
 		NewRoutes: newRoutes(a.serving.stable.snapshot.Content(), a.serving.candidate.snapshot.Content()),
@@ -152,6 +153,7 @@ func (a *Agent) onLook(ctx context.Context, now time.Time) (again time.Duration)
 		return a.config.GuardInterval
 	}
 	finding := a.guard.Look(now)
+	a.keepEvidence(ctx, now)
 	switch {
 	case finding != nil:
 		a.dropCandidate(ctx, finding)

@@ -100,6 +100,7 @@ type Agent struct {
 	journal   *journal.Journal
 	probation *probation
 	guard     *guard.Guard
+	evidence  *evidence
 	baseline  *telemetry.Baseline
 	link      *link
 	welcomed  bool
@@ -136,7 +137,7 @@ func New(config Config) *Agent {
 		heartbeat: time.Second,
 		away:      time.Now(),
 	}
-	a.probation = newProbation(config.StateDir)
+	a.probation, a.evidence = newProbation(config.StateDir), newEvidence(config.StateDir)
 	a.status.Store(&Status{})
 	return a
 }
@@ -153,6 +154,7 @@ func (a *Agent) Recover(ctx context.Context) error {
 	if err := a.openJournal(ctx); err != nil {
 		return err
 	}
+	a.recallEvidence(ctx)
 	a.resume(ctx)
 	a.publish()
 	return nil
@@ -192,8 +194,12 @@ func (a *Agent) Follow(ctx context.Context) error {
 	group.Go(func() error { return a.loop(ctx) })
 	group.Go(func() error { return a.compileAll(ctx) })
 	group.Go(func() error { return a.keepConnected(ctx) })
+	group.Go(func() error { return a.writeEvidence(ctx) })
 	err := group.Wait()
 	a.probation.end() // a process that ends in order has not died
+	if err := a.leaveEvidence(); err != nil {
+		a.log.WarnContext(ctx, "evidence", "error", err)
+	}
 	a.letGo()
 	return errors.Join(err, a.journal.Close())
 }

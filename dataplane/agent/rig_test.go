@@ -69,6 +69,24 @@ func (r *rig) start(t *testing.T) *process {
 
 func (r *rig) startIn(t *testing.T, dir string) *process {
 	t.Helper()
+	p, run := r.prepare(t, dir)
+	run()
+	return p
+}
+
+// startPreview serves as a successor does, and runs when its predecessor has let go.
+func (r *rig) startPreview(t *testing.T) (p *process, proceed func()) {
+	t.Helper()
+	p, run := r.prepare(t, r.dir)
+	if err := p.Preview(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p, run
+}
+
+// prepare makes a process that runs when it is told to.
+func (r *rig) prepare(t *testing.T, dir string) (_ *process, run func()) {
+	t.Helper()
 	store, err := identity.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +115,7 @@ func (r *rig) startIn(t *testing.T, dir string) *process {
 	p.Agent = agent.New(config)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
+	run = func() { go func() { ended <- p.Run(ctx) }() }
 	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -112,7 +130,7 @@ func (r *rig) startIn(t *testing.T, dir string) *process {
 		}
 	})
 	t.Cleanup(p.stop)
-	return p
+	return p, run
 }
 
 // installer is the proxy's part.

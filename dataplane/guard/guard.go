@@ -22,6 +22,9 @@ const maxRoutes = 256
 type Candidate struct {
 	// RolloutID names the rollout whose coin sends requests to the candidate.
 	RolloutID string
+	// Root names the candidate's content. Evidence that was kept is of a rollout and a content, since a number may come to mean
+	// another rollout after a restore from a backup.
+	Root string
 	// Tolerance is how many times the control's share of bad requests the candidate may have, from 1 to 100; 0: 1.1.
 	Tolerance float64
 	// Threshold is the evidence at which the comparison of one metric fails, above 1: one divided by its level. The totals
@@ -71,6 +74,7 @@ type Guard struct {
 	baseline *telemetry.Baseline
 
 	candidate Candidate
+	resting   bool
 	test      *evidence.Test
 	since     time.Time
 	seen      map[telemetry.CellKey]*reading
@@ -79,6 +83,9 @@ type Guard struct {
 	total  *scope
 	routes map[string]*scope
 	found  *Finding
+	// recalled is what a process before had seen, until the candidate that it is of is watched.
+	recalled *Memory
+	looks    uint64 // that counted anything
 }
 
 // reading is what a cell had counted when it was last read.
@@ -103,17 +110,22 @@ func (g *Guard) Watch(candidate Candidate, now time.Time) error {
 		g.seen, g.total, g.routes = make(map[telemetry.CellKey]*reading), newScope(""), make(map[string]*scope)
 		g.lines = g.baseline.Lines()
 	}
-	g.candidate, g.test = candidate, test
+	g.candidate, g.test, g.resting = candidate, test, false
+	g.restore(now)
 	return nil
 }
 
-// Rest ends the watch.
-func (g *Guard) Rest() { *g = Guard{counters: g.counters, baseline: g.baseline} }
+// Rest ends the watch. What was seen is kept until another rollout's candidate is watched: one that was suspended goes on where
+// it stood.
+func (g *Guard) Rest() { g.resting = true }
 
 // Look reads the counters and judges. It returns a finding when the candidate must go, and the same one ever after; nil:
 // nothing speaks against it, or nothing is watched.
 func (g *Guard) Look(now time.Time) *Finding {
-	if g.candidate.RolloutID == "" || g.found != nil {
+	if g.candidate.RolloutID == "" || g.resting {
+		return nil
+	}
+	if g.found != nil {
 		return g.found
 	}
 	g.counters.Each(g.count)
@@ -144,6 +156,7 @@ func (g *Guard) count(key telemetry.CellKey, requests uint64, buckets *[telemetr
 	if requests <= before.requests {
 		return
 	}
+	g.looks++
 	slower, _ := g.lines.Count(key, buckets, &before.buckets)
 	fresh := requests - before.requests
 	before.requests, before.buckets = requests, *buckets

@@ -1,8 +1,10 @@
 package guard_test
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -399,5 +401,45 @@ func TestWhatAChangeMeansToBringAboutIsNotHeldAgainstIt(t *testing.T) {
 				t.Errorf("finding %+v", finding)
 			}
 		})
+	}
+}
+
+func TestWhatIsRecalledIsWhatWasRemembered(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(100_000)
+	g := guard.New(traffic.counters, traffic.baseline)
+	watch(t, g, guard.Candidate{Root: "00"})
+	for range 500 {
+		traffic.request("orders", func(bool) (uint8, uint8) {
+			if traffic.fails(0.1) {
+				return 5, upstreamTimeout
+			}
+			return 2, noReason
+		})
+	}
+	if finding := g.Look(start); finding != nil {
+		t.Fatalf("finding %+v", finding)
+	}
+	memory, ok := g.Remember(start.Add(time.Minute))
+	if !ok || memory.Watched != time.Minute || len(memory.Routes) != 1 || memory.Total.Metrics["gateway.upstream_timeout"].LogPeak < 0 {
+		t.Fatalf("it remembers %+v", memory)
+	}
+	text, err := json.Marshal(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read guard.Memory
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	for name, root := range map[string]string{"of the same content": "00", "of another": "11"} {
+		nothing := telemetry.NewCounters([]string{""})
+		next := guard.New(nothing, telemetry.NewBaseline(nothing))
+		next.Recall(read, start)
+		watch(t, next, guard.Candidate{Root: root})
+		again, _ := next.Remember(start)
+		if same := reflect.DeepEqual(again.Total, memory.Total) && reflect.DeepEqual(again.Routes, memory.Routes); same != (root == "00") {
+			t.Errorf("%s: it recalls %+v of %+v", name, again, memory)
+		}
 	}
 }

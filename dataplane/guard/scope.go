@@ -59,12 +59,18 @@ func (s *scope) add(key telemetry.CellKey, metric string, requests uint64, slowe
 	}
 }
 
-func (s *scope) addBad(metric string, key telemetry.CellKey, requests uint64) {
+// comparison is that of a metric, which is made if need be.
+func (s *scope) comparison(metric string) *comparison {
 	c := s.metrics[metric]
 	if c == nil {
 		c = new(comparison)
 		s.metrics[metric] = c
 	}
+	return c
+}
+
+func (s *scope) addBad(metric string, key telemetry.CellKey, requests uint64) {
+	c := s.comparison(metric)
 	c.bad.Add(batch(key, evidence.Arm{Bad: requests}))
 	c.changed = true
 }

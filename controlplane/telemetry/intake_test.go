@@ -108,7 +108,12 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 		&agentv1.Cell{Arm: stable, Route: "orders", StatusClass: 5, Requests: 1000, SharePpm: 100_000}, // no rollout
 		&agentv1.Cell{Arm: candidate, RolloutId: "999999", StatusClass: 5, Requests: 1000, SharePpm: 100_000})
 	reports.send("boot", 2, slow)
-	reports.stored("boot", 2)
+	// Three hang, and two of them end later: they were counted before.
+	hangs, ended := cell(stable, 600_000, 0, "orders", "", 0), cell(stable, 600_000, 2, "orders", "", 6)
+	hangs.SlowerRunning, ended.CountedRunning = []uint64{3, 3, 1}, 2
+	reports.send("boot", 3, hangs)
+	reports.send("boot", 4, ended)
+	reports.stored("boot", 4)
 	foreign := i.connect(collector, outsider)
 	foreign.send("boot", 1, cell(candidate, 100_000, 5, "orders", "", 1000))
 	foreign.stored("boot", 1)
@@ -121,6 +126,10 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 		"requests  500000":         "5 0", "requests orders 500000": "5 0",
 		"slower.p50  500000": "5 0", "slower.p50 orders 500000": "5 0",
 		"slower.p95  500000": "2 0", "slower.p95 orders 500000": "2 0",
+		"requests  600000": "0 7", "requests orders 600000": "0 7",
+		"slower.p50  600000": "0 3", "slower.p50 orders 600000": "0 3",
+		"slower.p95  600000": "0 3", "slower.p95 orders 600000": "0 3",
+		"slower.p99  600000": "0 1", "slower.p99 orders 600000": "0 1",
 	}
 	if got := i.evidence(rollout); !maps.Equal(got, want) {
 		t.Errorf("the evidence is\n%v, want\n%v", got, want)
@@ -140,6 +149,8 @@ func TestReportsThatAreNoneEndTheStream(t *testing.T) {
 		"bucket 96":   {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Buckets: []uint32{96}, BucketCounts: []uint64{1}}}},
 		"slower":      {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, Slower: []uint64{2, 0, 0}}}},
 		"quantiles":   {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, Slower: []uint64{1, 0}}}},
+		"running":     {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, SlowerRunning: []uint64{1, 0}}}},
+		"ended":       {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1, CountedRunning: 2}}},
 		"huge":        {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Requests: 1 << 63}}},
 		"share":       {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{SharePpm: 1_000_001}}},
 		"class 6":     {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{StatusClass: 6}}},

@@ -57,6 +57,9 @@ func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTeleme
 }
 
 func (m *merged) addCount(fleetID int64, agentID string, cell *agentv1.Cell) {
+	if cell.GetRequests() == 0 {
+		return // it tells of requests that run
+	}
 	key := store.TelemetryKey{
 		FleetID: fleetID, AgentID: agentID, Revision: cell.GetRevision(), Arm: int16(cell.GetArm()),
 		Route: cell.GetRoute(), StatusClass: int16(cell.GetStatusClass()), Reason: cell.GetReason(),
@@ -83,21 +86,34 @@ func (m *merged) addEvidence(fleetID int64, agentID string, cell *agentv1.Cell) 
 		return
 	}
 	m.fleets[fleetID] = true
-	for _, metric := range metricsOf(cell) {
-		m.addBoth(rollout, metric, cell, cell.GetRequests())
+	m.addBoth(rollout, metricRequests, cell, requestsOf(cell))
+	if metric := metricOf(cell); metric != "" {
+		m.addBoth(rollout, metric, cell, int64(cell.GetRequests()))
 	}
-	for i, slower := range cell.GetSlower() {
-		if slower > 0 {
-			m.addBoth(rollout, metricSlower+quantiles[i], cell, slower)
+	for _, slower := range [][]uint64{cell.GetSlower(), cell.GetSlowerRunning()} {
+		for i, requests := range slower {
+			if requests > 0 {
+				m.addBoth(rollout, metricSlower+quantiles[i], cell, int64(requests))
+			}
 		}
 	}
 }
 
+// requestsOf is how many requests are new to the evidence. One that runs counts when it has become slow, which it is first by the
+// first of the quantiles, and then not again when it has ended.
+func requestsOf(cell *agentv1.Cell) int64 {
+	requests := int64(cell.GetRequests()) - int64(cell.GetCountedRunning())
+	if running := cell.GetSlowerRunning(); len(running) > 0 {
+		requests += int64(running[0])
+	}
+	return requests
+}
+
 // addBoth counts requests in total, and on their route.
-func (m *merged) addBoth(rollout int64, metric string, cell *agentv1.Cell, requests uint64) {
-	arms := store.EvidenceArms{Control: int64(requests)}
+func (m *merged) addBoth(rollout int64, metric string, cell *agentv1.Cell, requests int64) {
+	arms := store.EvidenceArms{Control: requests}
 	if cell.GetArm() == agentv1.Arm_ARM_CANDIDATE {
-		arms = store.EvidenceArms{Candidate: int64(requests)}
+		arms = store.EvidenceArms{Candidate: requests}
 	}
 	key := store.EvidenceKey{RolloutID: rollout, Metric: metric, SharePPM: int32(cell.GetSharePpm())}
 	m.addSum(key, arms)
@@ -152,14 +168,14 @@ func rolloutOf(cell *agentv1.Cell) int64 {
 	return rollout
 }
 
-// metricsOf are the metrics that requests of the cell count for.
-func metricsOf(cell *agentv1.Cell) []string {
+// metricOf is the metric by which requests of the cell were bad; empty for none.
+func metricOf(cell *agentv1.Cell) string {
 	switch {
 	case cell.GetReason() != "":
-		return []string{metricRequests, metricGateway + cell.GetReason()}
+		return metricGateway + cell.GetReason()
 	case cell.GetStatusClass() == 5:
-		return []string{metricRequests, metricUpstream5xx}
+		return metricUpstream5xx
 	default:
-		return []string{metricRequests}
+		return ""
 	}
 }

@@ -109,6 +109,14 @@ func checkCell(cell *agentv1.Cell) error {
 	if n := len(cell.GetSlower()); n != 0 && n != len(quantiles) {
 		return errors.New("it counts slow requests by other quantiles")
 	}
+	if n := len(cell.GetSlowerRunning()); n != 0 && n != len(quantiles) || cell.GetCountedRunning() > cell.GetRequests() {
+		return errors.New("it counts requests wrongly that run")
+	}
+	for _, slower := range cell.GetSlowerRunning() {
+		if slower > countLimit {
+			return errors.New("too many of its requests run")
+		}
+	}
 	for _, slower := range cell.GetSlower() {
 		if slower > cell.GetRequests() {
 			return errors.New("more of its requests are slow than there are")

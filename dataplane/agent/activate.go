@@ -143,6 +143,9 @@ func newRoutes(stable, candidate *revision.Content) map[string]bool {
 // lookShare is which part of a processor the guard may take: one over this.
 const lookShare = 25
 
+// sweepInterval is how often requests that run are looked at, so that those that hang are seen.
+const sweepInterval = 100 * time.Millisecond
+
 // onLook lets the guard judge, and ends a candidate that has been without a control plane for too long. It returns when to
 // look again: soon, since each look that comes later costs failed requests, but not so soon that looking is all it does.
 func (a *Agent) onLook(ctx context.Context, now time.Time) (again time.Duration) {
@@ -151,6 +154,10 @@ func (a *Agent) onLook(ctx context.Context, now time.Time) (again time.Duration)
 	}
 	if a.serving.candidate == nil {
 		return a.config.GuardInterval
+	}
+	if now.Sub(a.swept) >= sweepInterval {
+		a.swept = now
+		a.config.Counters.Sweep(a.baseline.Lines(), now)
 	}
 	finding := a.guard.Look(now)
 	a.keepEvidence(ctx, now)

@@ -101,6 +101,7 @@ type Agent struct {
 	probation *probation
 	guard     *guard.Guard
 	evidence  *evidence
+	swept     time.Time // when requests that run were last looked at
 	baseline  *telemetry.Baseline
 	link      *link
 	welcomed  bool

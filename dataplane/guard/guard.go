@@ -78,6 +78,7 @@ type Guard struct {
 	test      *evidence.Test
 	since     time.Time
 	seen      map[telemetry.CellKey]*reading
+	overdue   map[telemetry.CellKey]telemetry.Slower
 	// lines are those that were there before what is counted next.
 	lines  *telemetry.Lines
 	total  *scope
@@ -107,7 +108,8 @@ func (g *Guard) Watch(candidate Candidate, now time.Time) error {
 	}
 	if candidate.RolloutID != g.candidate.RolloutID {
 		g.since, g.found = now, nil
-		g.seen, g.total, g.routes = make(map[telemetry.CellKey]*reading), newScope(""), make(map[string]*scope)
+		g.seen, g.overdue = make(map[telemetry.CellKey]*reading), make(map[telemetry.CellKey]telemetry.Slower)
+		g.total, g.routes = newScope(""), make(map[string]*scope)
 		g.lines = g.baseline.Lines()
 	}
 	g.candidate, g.test, g.resting = candidate, test, false
@@ -129,6 +131,7 @@ func (g *Guard) Look(now time.Time) *Finding {
 		return g.found
 	}
 	g.counters.Each(g.count)
+	g.counters.EachOverdue(g.countOverdue)
 	g.lines = g.baseline.Lines()
 	if g.found = g.judge(g.total); g.found == nil {
 		for _, route := range g.routes {
@@ -171,6 +174,22 @@ func (g *Guard) count(key telemetry.CellKey, requests uint64, buckets *[telemetr
 	}
 	if route := g.route(key.Route); route != nil {
 		route.add(key, metric, fresh, slower)
+	}
+}
+
+// countOverdue adds the requests that became slow since the last look, and have not ended.
+func (g *Guard) countOverdue(key telemetry.CellKey, slower telemetry.Slower) {
+	fresh := slower.Since(g.overdue[key])
+	if key.RolloutID != g.candidate.RolloutID || fresh == (telemetry.Slower{}) {
+		return
+	}
+	g.looks++
+	g.overdue[key] = slower
+	if !g.candidate.NewRoutes[key.Route] {
+		g.total.addOverdue(key, fresh)
+	}
+	if route := g.route(key.Route); route != nil {
+		route.addOverdue(key, fresh)
 	}
 }
 

@@ -443,3 +443,39 @@ func TestWhatIsRecalledIsWhatWasRemembered(t *testing.T) {
 		}
 	}
 }
+
+func TestACandidateWhoseRequestsHangGoesBeforeTheyEnd(t *testing.T) {
+	t.Parallel()
+	traffic := newTraffic(100_000)
+	g := guard.New(traffic.counters, traffic.baseline)
+	watch(t, g, guard.Candidate{})
+	now := start
+	serve := func() {
+		for range 1000 {
+			traffic.timed("orders", func(bool) (uint8, uint8, time.Duration) { return 2, noReason, time.Millisecond })
+		}
+		traffic.baseline.Update(now)
+		if finding := g.Look(now); finding != nil {
+			t.Fatalf("finding %+v", finding)
+		}
+	}
+	serve()
+	now = now.Add(6 * time.Second)
+	serve()
+	var running [40]telemetry.Running
+	for i := range running {
+		traffic.candidate.Enter(&running[i], 1, "orders", now)
+	}
+	traffic.counters.Sweep(traffic.baseline.Lines(), now.Add(time.Millisecond))
+	if finding := g.Look(now); finding != nil {
+		t.Fatalf("requests that have just begun: %+v", finding)
+	}
+	traffic.counters.Sweep(traffic.baseline.Lines(), now.Add(time.Second))
+	finding := g.Look(now)
+	if finding == nil || !strings.HasPrefix(finding.Metric, "slower.") {
+		t.Fatalf("finding %+v", finding)
+	}
+	if arm := finding.Decision.Candidate; arm.Bad != uint64(len(running)) || arm.Bad > arm.Requests {
+		t.Errorf("it counts %+v", arm)
+	}
+}

@@ -46,12 +46,24 @@ const gatewayPrefix = "gateway."
 // slowerPrefix begins the metrics of requests that were slower than a quantile of stable's.
 const slowerPrefix = "slower."
 
-// add counts requests, which were bad by the metric unless that is empty.
+// add counts requests, which were bad by the metric unless that is empty. Those that have aged were counted before.
 func (s *scope) add(key telemetry.CellKey, metric string, requests uint64, slower telemetry.Slower) {
-	s.requests.Add(batch(key, evidence.Arm{Requests: requests}))
+	if !key.Aged {
+		s.requests.Add(batch(key, evidence.Arm{Requests: requests}))
+	}
 	if metric != "" {
 		s.addBad(metric, key, requests)
 	}
+	s.addSlower(key, slower)
+}
+
+// addOverdue counts requests that run still and are slow.
+func (s *scope) addOverdue(key telemetry.CellKey, slower telemetry.Slower) {
+	s.requests.Add(batch(key, evidence.Arm{Requests: slower[0]}))
+	s.addSlower(key, slower)
+}
+
+func (s *scope) addSlower(key telemetry.CellKey, slower telemetry.Slower) {
 	for i, n := range slower {
 		if n > 0 {
 			s.addBad(slowerPrefix+telemetry.Quantiles[i].Name, key, n)

@@ -11,6 +11,7 @@ import (
 	"tidegate.dev/dataplane/overload"
 	"tidegate.dev/dataplane/plugin"
 	"tidegate.dev/dataplane/snapshot"
+	"tidegate.dev/dataplane/telemetry"
 	"tidegate.dev/dataplane/upstream"
 )
 
@@ -25,7 +26,8 @@ const (
 type exchange struct {
 	// What keeps its memory: what policies see, and the header of an answer that the gateway makes.
 	plugin.Exchange
-	own http1.Header
+	own    http1.Header
+	ageing telemetry.Running
 
 	passing
 }
@@ -201,6 +203,7 @@ func (x *exchange) match() plugin.Verdict {
 	route, ok := x.snapshot.Match(x.Host, x.Method, x.Path, (*fields)(x), nil)
 	if ok {
 		x.Route, x.number = route.Name, route.Number
+		x.arm.Enter(&x.ageing, x.number, x.Route, x.Started)
 		x.choose(route)
 		return plugin.Continue()
 	}

@@ -18,6 +18,7 @@ func (x *exchange) record() {
 		if x.reason == plugin.ReasonClientClosed && !x.started {
 			class = 0
 		}
+		class |= x.arm.Leave(&x.ageing, took, x.reason == plugin.ReasonNone)
 		x.arm.Record(x.number, x.Route, class, uint8(x.reason), took)
 	}
 	if uses := x.proxy.uses; uses != nil && x.Caller.Key != "" {

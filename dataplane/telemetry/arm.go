@@ -16,6 +16,7 @@ type Arm struct {
 	counters *Counters
 	opening  uint64
 	pages    []page
+	running  *runningSet // nil: no coin chose the arm
 
 	// Guarded by mu: the making of pages and cells.
 	mu sync.Mutex

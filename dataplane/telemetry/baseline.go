@@ -199,9 +199,10 @@ func (d *durations) lines() (out [len(Quantiles)]uint8) {
 }
 
 // Count counts which requests of a cell, the difference of two readings, were slow. Of what the gateway answered by itself
-// nothing is: it has metrics of its own. known is false while there is nothing to hold them against.
+// nothing is: it has metrics of its own. Nor is what was counted while it ran. known is false while there is nothing to hold them
+// against.
 func (l *Lines) Count(key CellKey, buckets, before *[Buckets]uint64) (slower Slower, known bool) {
-	if key.Reason != "" || !l.warm[coin{key.RolloutID, key.SharePPM}] {
+	if key.Reason != "" || key.Aged || !l.warm[coin{key.RolloutID, key.SharePPM}] {
 		return slower, false
 	}
 	lines, known := l.routes[key.Route]

@@ -23,6 +23,8 @@ type CellKey struct {
 	StatusClass uint8
 	// Reason is why the gateway made the answer; empty when the upstream did.
 	Reason string
+	// Aged says that the requests were counted as slow, and so as requests, while they ran: [Counters.EachOverdue].
+	Aged bool
 	// Opening tells arms apart that were opened with the same ArmKey, one after the other: each counts from nothing.
 	Opening uint64
 }
@@ -70,6 +72,7 @@ func (c *Counters) Open(key ArmKey, routes int) *Arm {
 	arm := &Arm{ArmKey: key, counters: c, pages: make([]page, routes/pageSize+1)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	arm.watchRunning()
 	c.openings++
 	arm.opening = c.openings
 	c.arms = append(c.arms, arm)
@@ -93,7 +96,7 @@ func (c *Counters) Each(visit func(key CellKey, requests uint64, buckets *[Bucke
 func (c *Counters) key(arm *Arm, cell *cell) CellKey {
 	return CellKey{
 		Revision: arm.Revision, Arm: arm.Arm, RolloutID: arm.RolloutID, SharePPM: arm.SharePPM,
-		Route: cell.route, StatusClass: cell.class, Reason: c.reasons[cell.reason],
+		Route: cell.route, StatusClass: cell.class &^ agedClass, Reason: c.reasons[cell.reason], Aged: cell.class&agedClass != 0,
 		Opening: arm.opening,
 	}
 }

@@ -14,7 +14,7 @@ type metricKey struct {
 var armNames = [...]string{"", "stable", "candidate"}
 
 func (c *Counters) metricKey(arm *Arm, cell *cell) metricKey {
-	return metricKey{armNames[arm.Arm], cell.route, strconv.Itoa(int(cell.class)), c.reasons[cell.reason]}
+	return metricKey{armNames[arm.Arm], cell.route, strconv.Itoa(int(cell.class &^ agedClass)), c.reasons[cell.reason]}
 }
 
 // Collector shows counters to Prometheus: tidegate_requests_total by arm, route, status class and reason, and

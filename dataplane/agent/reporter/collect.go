@@ -25,6 +25,9 @@ type tally struct {
 	slower   telemetry.Slower
 	// timed says that slower was counted.
 	timed bool
+	// overdue are requests that run still and are slow, and aged those of requests that were counted so before.
+	overdue telemetry.Slower
+	aged    uint64
 }
 
 func (t *tally) add(requests uint64, buckets, before *[telemetry.Buckets]uint64) {
@@ -49,6 +52,7 @@ type collector struct {
 	bootID   string
 
 	last     map[telemetry.CellKey]*reading
+	overdue  map[telemetry.CellKey]overdueReading
 	round    uint64
 	pending  map[telemetry.CellKey]*tally // without the opening
 	keys     map[string]int64
@@ -62,7 +66,7 @@ type collector struct {
 func newCollector(c Config, now time.Time) *collector {
 	return &collector{
 		counters: c.Counters, uses: c.KeyUses, shadows: c.Shadows, baseline: c.Baseline, bootID: c.BootID, lines: c.Baseline.Lines(),
-		last: make(map[telemetry.CellKey]*reading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
+		last: make(map[telemetry.CellKey]*reading), overdue: make(map[telemetry.CellKey]overdueReading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
 		since: now,
 	}
 }
@@ -82,6 +86,7 @@ func (c *collector) collect(now time.Time) {
 			before.requests, before.buckets = requests, *buckets
 		}
 	})
+	c.collectOverdue()
 	maps.DeleteFunc(c.last, func(_ telemetry.CellKey, r *reading) bool { return r.round != c.round })
 	c.baseline.Update(now)
 	c.lines = c.baseline.Lines()
@@ -97,21 +102,56 @@ func (c *collector) collect(now time.Time) {
 
 func (c *collector) keep(key telemetry.CellKey, requests uint64, buckets, before *[telemetry.Buckets]uint64) {
 	slower, timed := c.lines.Count(key, buckets, before)
-	key.Opening = 0
-	sum := c.pending[key]
+	sum := c.sum(key)
 	if sum == nil {
-		if len(c.pending) >= mostPending {
-			c.lost++
-			return
-		}
-		sum = new(tally)
-		c.pending[key] = sum
+		return
 	}
 	sum.add(requests, buckets, before)
+	if key.Aged {
+		sum.aged += requests
+	}
 	sum.timed = sum.timed || timed
 	for i, n := range slower {
 		sum.slower[i] += n
 	}
+}
+
+// sum is what is pending of a cell; nil: there is no room for it.
+func (c *collector) sum(key telemetry.CellKey) *tally {
+	key.Opening, key.Aged = 0, false
+	sum := c.pending[key]
+	if sum == nil {
+		if len(c.pending) >= mostPending {
+			c.lost++
+			return nil
+		}
+		sum = new(tally)
+		c.pending[key] = sum
+	}
+	return sum
+}
+
+// overdueReading is which requests were slow while they ran when that was last read, and in which round that was.
+type overdueReading struct {
+	slower telemetry.Slower
+	round  uint64
+}
+
+// collectOverdue adds the requests that became slow since the last call, and have not ended.
+func (c *collector) collectOverdue() {
+	c.counters.EachOverdue(func(key telemetry.CellKey, slower telemetry.Slower) {
+		fresh := slower.Since(c.overdue[key].slower)
+		c.overdue[key] = overdueReading{slower, c.round}
+		if fresh == (telemetry.Slower{}) {
+			return
+		}
+		if sum := c.sum(key); sum != nil {
+			for i, n := range fresh {
+				sum.overdue[i] += n
+			}
+		}
+	})
+	maps.DeleteFunc(c.overdue, func(_ telemetry.CellKey, r overdueReading) bool { return r.round != c.round })
 }
 
 // cut makes reports of what is pending; none if there is nothing to tell.
@@ -170,6 +210,10 @@ func cellOf(key telemetry.CellKey, sum *tally) *agentv1.Cell {
 	if sum.timed {
 		cell.Slower = sum.slower[:]
 	}
+	if sum.overdue != (telemetry.Slower{}) {
+		cell.SlowerRunning = sum.overdue[:]
+	}
+	cell.CountedRunning = sum.aged
 	used := 0
 	for _, count := range sum.buckets {
 		if count > 0 {

@@ -253,9 +253,14 @@ type Cell struct {
 	BucketCounts []uint64 `protobuf:"varint,10,rep,packed,name=bucket_counts,json=bucketCounts,proto3" json:"bucket_counts,omitempty"`
 	// How many of the requests were slower than stable's p50, p95 and p99 of the minutes before (by a quarter and 5 ms at
 	// least); empty when that is not known.
-	Slower        []uint64 `protobuf:"varint,11,rep,packed,name=slower,proto3" json:"slower,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Slower []uint64 `protobuf:"varint,11,rep,packed,name=slower,proto3" json:"slower,omitempty"`
+	// How many requests became slower than these while they ran: they count as slow, and as requests, when their age crosses the
+	// line. They are not among requests before they have ended. Empty for none.
+	SlowerRunning []uint64 `protobuf:"varint,12,rep,packed,name=slower_running,json=slowerRunning,proto3" json:"slower_running,omitempty"`
+	// How many of the requests were counted in slower_running, here or before.
+	CountedRunning uint64 `protobuf:"varint,13,opt,name=counted_running,json=countedRunning,proto3" json:"counted_running,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Cell) Reset() {
@@ -363,6 +368,20 @@ func (x *Cell) GetSlower() []uint64 {
 		return x.Slower
 	}
 	return nil
+}
+
+func (x *Cell) GetSlowerRunning() []uint64 {
+	if x != nil {
+		return x.SlowerRunning
+	}
+	return nil
+}
+
+func (x *Cell) GetCountedRunning() uint64 {
+	if x != nil {
+		return x.CountedRunning
+	}
+	return 0
 }
 
 // ShadowReport is what a candidate decided beside live requests that were sampled.
@@ -586,7 +605,7 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\ashadows\x18\b \x03(\v2\x1f.tidegate.agent.v1.ShadowReportR\ashadows\"g\n" +
 	"\x17ReportTelemetryResponse\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x123\n" +
-	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\xcc\x02\n" +
+	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\x9c\x03\n" +
 	"\x04Cell\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12(\n" +
 	"\x03arm\x18\x02 \x01(\x0e2\x16.tidegate.agent.v1.ArmR\x03arm\x12\x1d\n" +
@@ -600,7 +619,9 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\abuckets\x18\t \x03(\rR\abuckets\x12#\n" +
 	"\rbucket_counts\x18\n" +
 	" \x03(\x04R\fbucketCounts\x12\x16\n" +
-	"\x06slower\x18\v \x03(\x04R\x06slower\"\xf8\x01\n" +
+	"\x06slower\x18\v \x03(\x04R\x06slower\x12%\n" +
+	"\x0eslower_running\x18\f \x03(\x04R\rslowerRunning\x12'\n" +
+	"\x0fcounted_running\x18\r \x01(\x04R\x0ecountedRunning\"\xf8\x01\n" +
 	"\fShadowReport\x12\x1d\n" +
 	"\n" +
 	"rollout_id\x18\x01 \x01(\tR\trolloutId\x12F\n" +

@@ -1,0 +1,216 @@
+package telemetry
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A request counts as slow when its age crosses a line, not when it ends: one that hangs is seen. While a coin is thrown an arm
+// therefore knows the requests that run, and a sweep a few times a second counts those that have become too old. What was
+// counted so is not counted again at the end. Without a coin an arm knows nothing of this, and nothing is paid for it.
+
+// Running is a request that has not ended. It is the caller's memory, in a list of the arm's from Enter to Leave, and may be used
+// again after that.
+type Running struct {
+	// Guarded by the shard's mu.
+	next, previous *Running
+	shard          *runningShard
+	number         uint32
+	route          string
+	started        time.Time
+	// counted is of how many of the Quantiles it is known that the request is slower.
+	counted int
+}
+
+// agedClass is added to the class of the status of a request that was counted while it ran.
+const agedClass = 8
+
+const runningShards = 16
+
+// runningSet are the requests of one arm that run, and what was counted of them.
+type runningSet struct {
+	shards [runningShards]runningShard
+
+	// Guarded by mu: by the number of the route, what only grows.
+	mu      sync.Mutex
+	overdue map[uint32]*overdue
+}
+
+type overdue struct {
+	route  string
+	slower Slower
+}
+
+// runningShard is one of the lists, so that processors seldom wait for each other.
+type runningShard struct {
+	// Guarded by mu.
+	mu    sync.Mutex
+	first *Running
+	// lines are those of the last sweep.
+	lines *Lines
+	_     [40]byte
+}
+
+// watchRunning has the arm know its requests, if a coin decides about them.
+func (a *Arm) watchRunning() {
+	if a.RolloutID != "" && a.SharePPM > 0 && a.SharePPM < wholePPM {
+		a.running = &runningSet{overdue: make(map[uint32]*overdue)}
+	}
+}
+
+// wholePPM is a share of one in parts per million.
+const wholePPM = 1_000_000
+
+// Enter says that a request has found its route. It does nothing unless a coin chose the arm.
+func (a *Arm) Enter(r *Running, number uint32, route string, started time.Time) {
+	if a.running != nil {
+		a.running.enter(r, number, route, started)
+	}
+}
+
+// Leave says that the request has ended after it took so long, answered by the upstream or not. It returns what is to be added to
+// the class with which it is recorded.
+func (a *Arm) Leave(r *Running, took time.Duration, answered bool) (class uint8) {
+	if a.running == nil || r.shard == nil {
+		return 0
+	}
+	return a.running.leave(r, took, answered)
+}
+
+func (s *runningSet) enter(r *Running, number uint32, route string, started time.Time) {
+	shard := &s.shards[rand.Uint32()%runningShards]
+	r.shard, r.number, r.route, r.started, r.counted, r.previous = shard, number, route, started, 0, nil
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if r.next = shard.first; r.next != nil {
+		r.next.previous = r
+	}
+	shard.first = r
+}
+
+func (s *runningSet) leave(r *Running, took time.Duration, answered bool) (class uint8) {
+	lines := r.shard.remove(r)
+	r.shard = nil
+	if r.counted == 0 {
+		return 0
+	}
+	// The end tells what the next sweep would have.
+	if before := r.counted; answered && r.age(lines, took) {
+		s.count(r, before)
+	}
+	return agedClass
+}
+
+// remove takes a request out of its list, and returns the lines that the list was last held against.
+func (s *runningShard) remove(r *Running) *Lines {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.previous == nil {
+		s.first = r.next
+	} else {
+		r.previous.next = r.next
+	}
+	if r.next != nil {
+		r.next.previous = r.previous
+	}
+	r.next, r.previous = nil, nil
+	return s.lines
+}
+
+// age moves the request past the lines that it has crossed at an age, and tells whether there were any.
+func (r *Running) age(lines *Lines, age time.Duration) (crossed bool) {
+	limits, known := lines.routes[r.route]
+	if !known {
+		return false
+	}
+	for r.counted < len(limits) && limits[r.counted] < Buckets-1 && age > Bound(int(limits[r.counted])) {
+		r.counted++
+		crossed = true
+	}
+	return crossed
+}
+
+// count adds the lines that a request has crossed since it had crossed so many.
+func (s *runningSet) count(r *Running, before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.overdue[r.number]
+	if o == nil {
+		o = &overdue{route: r.route}
+		s.overdue[r.number] = o
+	}
+	for i := before; i < r.counted; i++ {
+		o.slower[i]++
+	}
+}
+
+// sweep counts the requests that have become slower than the lines.
+func (s *runningSet) sweep(lines *Lines, now time.Time) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		shard.lines = lines
+		for r := shard.first; r != nil; r = r.next {
+			if before := r.counted; r.age(lines, now.Sub(r.started)) {
+				s.count(r, before)
+			}
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// Sweep counts the requests that run still and are slower than the lines, each line once. It costs what runs while a coin is
+// thrown, and nothing else.
+func (c *Counters) Sweep(lines *Lines, now time.Time) {
+	for _, arm := range c.watched() {
+		if lines.warm[coin{arm.RolloutID, arm.SharePPM}] {
+			arm.running.sweep(lines, now)
+		}
+	}
+}
+
+// watched are the arms that know what runs.
+func (c *Counters) watched() (arms []*Arm) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, arm := range c.arms {
+		if arm.running != nil {
+			arms = append(arms, arm)
+		}
+	}
+	return arms
+}
+
+// EachOverdue calls visit for the requests of each arm and route that were counted as slow while they ran, with how many those
+// were since the arm began. They are requests that [Counters.Each] shows as aged when they have ended, or will. A request
+// is slower than the first of the Quantiles before it is slower than another, so the first number is that of the requests.
+func (c *Counters) EachOverdue(visit func(key CellKey, slower Slower)) {
+	for _, arm := range c.watched() {
+		for _, o := range arm.running.counts() {
+			visit(CellKey{
+				Revision: arm.Revision, Arm: arm.Arm, RolloutID: arm.RolloutID, SharePPM: arm.SharePPM, Route: o.route, Aged: true,
+				Opening: arm.opening,
+			}, o.slower)
+		}
+	}
+}
+
+func (s *runningSet) counts() []overdue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]overdue, 0, len(s.overdue))
+	for _, o := range s.overdue {
+		all = append(all, *o)
+	}
+	return slices.Clip(all)
+}
+
+// Since is what was counted since a reading before.
+func (s Slower) Since(before Slower) (fresh Slower) {
+	for i := range s {
+		fresh[i] = s[i] - before[i]
+	}
+	return fresh
+}

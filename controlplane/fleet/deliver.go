@@ -111,6 +111,7 @@ func desired(view *view, agentID string) *agentv1.DesiredState {
 		state.CandidateSharePpm = uint32(view.Rollout.SharePPM)
 		state.RolloutId = strconv.FormatInt(view.Rollout.ID, 10)
 		state.Guard, state.ShadowPpm = view.guard, view.shadowPPM
+		state.Sticky = view.sticky.of(agentID)
 	}
 	return state
 }

@@ -24,12 +24,15 @@ type view struct {
 	guard *agentv1.Guard
 	// shadowPPM is the share of requests that the candidate decides without effect; 0: none.
 	shadowPPM uint32
+	// sticky says for what the coin is thrown; nil: for each request.
+	sticky *stickyCoin
 }
 
 // feeds reads what fleets should serve, once for all sessions of a fleet. A fleet has a feed while it has sessions.
 type feeds struct {
 	store   *store.Store
 	watcher *store.Watcher
+	secret  secretOf
 	log     *slog.Logger
 
 	mu      sync.Mutex
@@ -48,8 +51,8 @@ type feed struct {
 	waiters map[chan struct{}]struct{}
 }
 
-func newFeeds(s *store.Store, w *store.Watcher, log *slog.Logger) *feeds {
-	return &feeds{store: s, watcher: w, log: log, byFleet: map[int64]*feed{}}
+func newFeeds(s *store.Store, w *store.Watcher, secret secretOf, log *slog.Logger) *feeds {
+	return &feeds{store: s, watcher: w, secret: secret, log: log, byFleet: map[int64]*feed{}}
 }
 
 // subscription is one session's part of a feed.
@@ -149,6 +152,9 @@ func (f *feeds) load(ctx context.Context, feed *feed) error {
 		if next.guard, err = guardOf(next.Rollout, next.Agents); err != nil {
 			// Without a guard the fleet's judge still judges.
 			f.log.Error("agents get no guard for a rollout", "rollout", next.Rollout.ID, "error", err)
+		}
+		if next.sticky, err = stickyOf(feed.fleetID, next.Rollout, f.secret); err != nil {
+			f.log.Error("the coin of a rollout is thrown for each request", "rollout", next.Rollout.ID, "error", err)
 		}
 	}
 	feed.mu.Lock()

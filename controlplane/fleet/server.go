@@ -88,7 +88,7 @@ func NewServer(config Config) (*Server, error) {
 		certificate:         certificate,
 		contents:            newContents(config.Store),
 		lanes:               newLanes(config.Store, config.Keyring, config.Log),
-		feeds:               newFeeds(config.Store, config.Watcher, config.Log),
+		feeds:               newFeeds(config.Store, config.Watcher, config.Keyring.StickySecret, config.Log),
 		streams:             newStreams(maxStreams),
 		enrolments:          make(chan struct{}, maxEnrolments),
 	}

@@ -89,6 +89,17 @@ func (k *Keyring) SessionTicketSecret(fleetID int64) ([]byte, error) {
 	return secret, nil
 }
 
+// StickySecret returns what the agents of a fleet hash units with, for which the coin of a rollout is thrown: 32 bytes, different
+// for each rollout and always the same.
+func (k *Keyring) StickySecret(fleetID, rolloutID int64) ([]byte, error) {
+	about := fmt.Sprintf("tidegate sticky coin\x00fleet %d\x00rollout %d", fleetID, rolloutID)
+	secret, err := hkdf.Key(sha256.New, k.tickets, nil, about, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the secret of a sticky coin: %w", err)
+	}
+	return secret, nil
+}
+
 // Authority returns the authority that certifies agents and this control plane.
 func (k *Keyring) Authority() *Authority { return k.authority }
 

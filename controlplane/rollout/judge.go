@@ -134,15 +134,24 @@ func newJudging(d *decision, test *evidence.Test) *judging {
 	}
 	j.terms.BakeOver = !d.Rollout.ServingAt.IsZero() && !d.now.Before(d.Rollout.ServingAt.Add(d.step().Bake))
 	j.terms.MinimumRequests = uint64(max(d.step().MinimumSamples, 0))
-	for _, sum := range d.Sums {
+	j.addAll(false)
+	j.takeAloneFromTotals()
+	j.takeExpectedFromTotals()
+	j.addAll(true)
+	return j
+}
+
+// addAll adds the sums of units, or those of requests.
+func (j *judging) addAll(units bool) {
+	for _, sum := range j.Sums {
+		if sum.Units != units {
+			continue
+		}
 		j.add(comparison{sum.Route, sum.Metric}, sum.SharePPM, arms{sum.Candidate, sum.Control})
 		if !sum.InStable && sum.Route != "" {
 			j.alone[sum.Route] = true
 		}
 	}
-	j.takeAloneFromTotals()
-	j.takeExpectedFromTotals()
-	return j
 }
 
 func (j *judging) add(c comparison, share int32, more arms) {
@@ -157,6 +166,9 @@ func (j *judging) add(c comparison, share int32, more arms) {
 // count against the candidate alone.
 func (j *judging) takeAloneFromTotals() {
 	for _, sum := range j.NewRoutes {
+		if sum.Units {
+			continue // the agents have left them out
+		}
 		j.add(comparison{"", sum.Metric}, sum.SharePPM, arms{-sum.Candidate, -sum.Control})
 	}
 }

@@ -24,6 +24,7 @@ func momentsOf(ended State, readings []Reading) []moment {
 type sumKey struct {
 	metric, route string
 	share         int32
+	units         bool
 }
 
 // momentsByReading puts each reading together from what had changed by then. Only routes are taken whose sums at the end are known,
@@ -41,7 +42,7 @@ func momentsByReading(ended State, readings []Reading) []moment {
 		for _, sum := range reading.Sums {
 			if known[sum.Route] {
 				sum.InStable = inStable[sum.Route]
-				sums[sumKey{sum.Metric, sum.Route, sum.SharePPM}] = sum
+				sums[sumKey{sum.Metric, sum.Route, sum.SharePPM, sum.Units}] = sum
 			}
 			routes = routes || sum.Route != "" && !ended.expects(sum.Route)
 		}
@@ -55,7 +56,7 @@ func momentsByReading(ended State, readings []Reading) []moment {
 			state.Sums = append(state.Sums, sum.Sum)
 			if sum.NewCandidate != 0 || sum.NewControl != 0 {
 				state.NewRoutes = append(state.NewRoutes, Sum{
-					Metric: sum.Metric, SharePPM: sum.SharePPM, Candidate: sum.NewCandidate, Control: sum.NewControl,
+					Metric: sum.Metric, SharePPM: sum.SharePPM, Candidate: sum.NewCandidate, Control: sum.NewControl, Units: sum.Units,
 				})
 			}
 		}
@@ -72,6 +73,9 @@ func momentsByShare(ended State) []moment {
 	steps := ended.Plan.Steps[:min(ended.Rollout.Step+1, len(ended.Plan.Steps))]
 	for i, step := range steps {
 		seen[step.SharePPM] = true
+		if ended.Plan.Sticky {
+			seen[ended.Plan.freshShare(step.SharePPM)] = true
+		}
 		if !step.compares() || step.ShadowPPM > 0 || i+1 < len(steps) && steps[i+1].SharePPM == step.SharePPM {
 			continue
 		}
@@ -94,6 +98,16 @@ func atStep(r Rollout, step int) Rollout {
 
 func inOrder(sums []Sum) {
 	slices.SortFunc(sums, func(a, b Sum) int {
-		return cmp.Or(strings.Compare(a.Metric, b.Metric), strings.Compare(a.Route, b.Route), cmp.Compare(a.SharePPM, b.SharePPM))
+		return cmp.Or(strings.Compare(a.Metric, b.Metric), strings.Compare(a.Route, b.Route), cmp.Compare(a.SharePPM, b.SharePPM), boolOrder(a.Units, b.Units))
 	})
+}
+
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }

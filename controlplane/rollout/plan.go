@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate.dev/proto/evidence"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
@@ -19,6 +20,19 @@ type Plan struct {
 	Steps            []Step
 	Tolerance, Alpha float64
 	Gates            []Gate
+	// Sticky: the coin is thrown for units, and it is they who are counted.
+	Sticky bool
+}
+
+// freshShare is the share of the candidate among the units whose coin is thrown anew at a share of all. Agents count them by it.
+func (p Plan) freshShare(share int32) int32 {
+	settled := int32(0)
+	for _, step := range p.Steps {
+		if step.SharePPM < share {
+			settled = max(settled, step.SharePPM)
+		}
+	}
+	return int32(evidence.FreshShare(uint32(max(share, 0)), uint32(settled)))
 }
 
 // Gate is a condition of the strategy that a candidate must keep.
@@ -80,7 +94,7 @@ func AsTaken(strategy *configv1.Strategy, first bool) *configv1.Strategy {
 // PlanOf reads a strategy, as it is taken. Before the last step the holdback stays with stable.
 func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 	taken := AsTaken(strategy, first)
-	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha(), Gates: gatesOf(taken.GetGates())}
+	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha(), Gates: gatesOf(taken.GetGates()), Sticky: taken.GetSticky() != nil}
 	for i, step := range taken.GetSteps() {
 		read, err := stepOf(step)
 		if err != nil {

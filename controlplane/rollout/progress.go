@@ -114,12 +114,16 @@ func (d *decision) samples() (seen int64, enough bool) {
 	return seen, seen >= d.step().MinimumSamples
 }
 
-// candidateRequests is how many requests the candidate got at the present share, in the whole rollout.
-func (d *decision) candidateRequests() int64 {
+// candidateRequests is how many requests the candidate got at the present share, in the whole rollout, and how many units.
+func (d *decision) candidateRequests() (seen int64) {
+	fresh := d.Plan.freshShare(d.Rollout.SharePPM)
 	for _, sum := range d.Sums {
-		if sum.Metric == metricRequests && sum.Route == "" && sum.SharePPM == d.Rollout.SharePPM {
-			return sum.Candidate
+		if sum.Metric != metricRequests || sum.Route != "" {
+			continue
+		}
+		if !sum.Units && sum.SharePPM == d.Rollout.SharePPM || sum.Units && sum.SharePPM == fresh {
+			seen += sum.Candidate
 		}
 	}
-	return 0
+	return seen
 }

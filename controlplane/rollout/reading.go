@@ -32,7 +32,7 @@ func (s State) reading(change Change) *Reading {
 func (s State) read(sum Sum) ReadSum {
 	read := ReadSum{Sum: sum}
 	for _, fresh := range s.NewRoutes {
-		if sum.Route == "" && fresh.Metric == sum.Metric && fresh.SharePPM == sum.SharePPM {
+		if sum.Route == "" && fresh.Metric == sum.Metric && fresh.Units == sum.Units && fresh.SharePPM == sum.SharePPM {
 			read.NewCandidate, read.NewControl = fresh.Candidate, fresh.Control
 		}
 	}

@@ -92,7 +92,7 @@ func sumsOf(rows []store.EvidenceSum) []Sum {
 	for i, row := range rows {
 		sums[i] = Sum{
 			Metric: row.Metric, Route: row.Route, SharePPM: row.SharePpm,
-			Candidate: row.Candidate, Control: row.Control, InStable: row.InStable,
+			Candidate: row.Candidate, Control: row.Control, InStable: row.InStable, Units: row.Units,
 		}
 	}
 	return sums
@@ -105,7 +105,7 @@ func readingRow(reading *Reading) *store.Reading {
 	row := &store.Reading{Number: int32(reading.Number), At: reading.At, Step: int32(reading.Step), Counted: reading.Counted}
 	for _, sum := range reading.Sums {
 		row.Sums = append(row.Sums, store.ReadingSum{
-			Metric: sum.Metric, Route: sum.Route, SharePpm: sum.SharePPM, Candidate: sum.Candidate, Control: sum.Control,
+			Metric: sum.Metric, Route: sum.Route, SharePpm: sum.SharePPM, Candidate: sum.Candidate, Control: sum.Control, Units: sum.Units,
 			NewCandidate: sum.NewCandidate, NewControl: sum.NewControl,
 		})
 	}
@@ -118,7 +118,9 @@ func readingsOf(rows []store.Reading) []Reading {
 		readings[i] = Reading{Number: int(row.Number), At: row.At, Step: int(row.Step), Counted: row.Counted}
 		for _, sum := range row.Sums {
 			readings[i].Sums = append(readings[i].Sums, ReadSum{
-				Sum:          Sum{Metric: sum.Metric, Route: sum.Route, SharePPM: sum.SharePpm, Candidate: sum.Candidate, Control: sum.Control},
+				Sum: Sum{
+					Metric: sum.Metric, Route: sum.Route, SharePPM: sum.SharePpm, Candidate: sum.Candidate, Control: sum.Control, Units: sum.Units,
+				},
 				NewCandidate: sum.NewCandidate, NewControl: sum.NewControl,
 			})
 		}

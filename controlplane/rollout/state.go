@@ -125,6 +125,9 @@ type Sum struct {
 	Candidate, Control int64
 	// InStable: the control could serve the route too. True of the total.
 	InStable bool
+	// Units: it is units of a sticky coin that were counted, each once. Their totals leave out what has no control, and what the
+	// change means to bring about.
+	Units bool
 }
 
 // Reading is what the sums had come to at a moment. It is kept, so that a gate can be tried on the rollout when it has ended.

@@ -141,6 +141,7 @@ func Validate(strategy *configv1.Strategy) ([]configv1.FieldViolation, error) {
 		violations = append(violations, checkTimes("shadow.", shadow.GetBake(), shadow.GetMaximumDuration())...)
 	}
 	violations = append(violations, checkGates(full.GetGates())...)
+	violations = append(violations, checkSticky(full)...)
 	for i, step := range full.GetSteps() {
 		violations = append(violations, checkTimes(fmt.Sprintf("steps[%d].", i), step.GetBake(), step.GetMaximumDuration())...)
 	}
@@ -158,6 +159,21 @@ func checkEarlyPass(full *configv1.Strategy) []configv1.FieldViolation {
 				Message: "is for steps that leave some traffic on stable: without a control nothing can be shown",
 			})
 		}
+	}
+	return violations
+}
+
+// checkSticky refuses shares that fall: who has had the candidate keeps it, so that no coin would be thrown anew.
+func checkSticky(strategy *configv1.Strategy) (violations []configv1.FieldViolation) {
+	before := 0.0
+	for i, step := range strategy.GetSteps() {
+		if strategy.GetSticky() != nil && step.GetTrafficPercent() < before {
+			violations = append(violations, configv1.FieldViolation{
+				Field: fmt.Sprintf("steps[%d].traffic_percent", i), Rule: "strategy.sticky",
+				Message: "must not be below that of the step before, since the strategy is sticky",
+			})
+		}
+		before = step.GetTrafficPercent()
 	}
 	return violations
 }

@@ -46,6 +46,8 @@ type DeliveredRollout struct {
 	JudgedAgents int32
 	// Members are the agents that hold the candidate.
 	Members map[string]bool
+	// Joined is in which step each of them began to.
+	Joined map[string]int32
 }
 
 // Delivery reads what the agents of a fleet should serve. Run it in a View, so that all is of one moment.
@@ -75,7 +77,11 @@ func (tx *Tx) Delivery(ctx context.Context, fleetID int64) (*Delivery, error) {
 		Candidate: RevisionReference{
 			Number: valueOf(row.CandidateRevision), Root: row.CandidateRoot, LaneSequence: valueOf(row.CandidateLaneSequence),
 		},
-		SharePPM: valueOf(row.CandidateSharePpm), Strategy: row.Spec, Expectations: row.Expectations, JudgedAgents: valueOf(row.JudgedAgents), Members: setOf(members),
+		SharePPM: valueOf(row.CandidateSharePpm), Strategy: row.Spec, Expectations: row.Expectations, JudgedAgents: valueOf(row.JudgedAgents),
+		Members: make(map[string]bool, len(members)), Joined: make(map[string]int32, len(members)),
+	}
+	for _, member := range members {
+		delivery.Rollout.Members[member.AgentID], delivery.Rollout.Joined[member.AgentID] = true, member.Step
 	}
 	return delivery, nil
 }

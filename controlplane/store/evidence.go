@@ -3,10 +3,15 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"tidegate.dev/controlplane/store/queries"
 )
+
+// UnitsPrefix begins the metrics that count units of a sticky coin. They are kept apart from those of requests, since the agents
+// have left out of their totals what has no control.
+const UnitsPrefix = "units."
 
 // EvidenceSum is what all agents counted of one metric, on one route, at one share.
 type EvidenceSum struct {
@@ -15,6 +20,8 @@ type EvidenceSum struct {
 	Candidate, Control int64
 	// InStable: the control could serve the route too. True of the total.
 	InStable bool
+	// Units: it is units that were counted, not requests.
+	Units bool
 }
 
 // Evidence is what is read of a rollout's sums: however many routes there are, those of the ones that matter.
@@ -43,19 +50,27 @@ func (tx *Tx) Evidence(ctx context.Context, rollout Rollout, named []string, mos
 	}
 	var read Evidence
 	for _, row := range rows {
-		read.Sums = append(read.Sums, EvidenceSum(row))
+		read.Sums = append(read.Sums, sumOf(row))
 	}
 	for _, row := range fresh {
-		read.NewRoutes = append(read.NewRoutes, EvidenceSum{
+		read.NewRoutes = append(read.NewRoutes, sumOf(queries.ListEvidenceRow{
 			Metric: row.Metric, SharePpm: row.SharePpm, Candidate: row.Candidate, Control: row.Control,
-		})
+		}))
 	}
 	return read, nil
 }
 
+func sumOf(row queries.ListEvidenceRow) EvidenceSum {
+	metric, units := strings.CutPrefix(row.Metric, UnitsPrefix)
+	return EvidenceSum{
+		Metric: metric, Route: row.Route, SharePpm: row.SharePpm, Candidate: row.Candidate, Control: row.Control, InStable: row.InStable,
+		Units: units,
+	}
+}
+
 // ranks says whether the requests that a metric counts make a route matter. Slower than the median or than p95 is every busy one.
 func ranks(metric string) bool {
-	switch metric {
+	switch strings.TrimPrefix(metric, UnitsPrefix) {
 	case "requests", "slower.p50", "slower.p95":
 		return false
 	}

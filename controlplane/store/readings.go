@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tidegate.dev/controlplane/store/queries"
@@ -26,6 +27,8 @@ type ReadingSum struct {
 	SharePpm                 int32
 	Candidate, Control       int64
 	NewCandidate, NewControl int64
+	// Units: it is units that were counted, not requests.
+	Units bool
 }
 
 // LastReading is a rollout's last reading without its sums; its number is 0 if there is none.
@@ -54,9 +57,10 @@ func (tx *Tx) Readings(ctx context.Context, rolloutID int64) ([]Reading, error) 
 	for i, row := range rows {
 		readings[i] = Reading{Number: row.Number, At: row.At, Step: row.Step}
 		for len(sums) > 0 && sums[0].Number == row.Number {
+			metric, units := strings.CutPrefix(sums[0].Metric, UnitsPrefix)
 			readings[i].Sums = append(readings[i].Sums, ReadingSum{
-				Metric: sums[0].Metric, Route: sums[0].Route, SharePpm: sums[0].SharePpm, Candidate: sums[0].Candidate,
-				Control: sums[0].Control, NewCandidate: sums[0].NewCandidate, NewControl: sums[0].NewControl,
+				Metric: metric, Route: sums[0].Route, SharePpm: sums[0].SharePpm, Candidate: sums[0].Candidate,
+				Control: sums[0].Control, NewCandidate: sums[0].NewCandidate, NewControl: sums[0].NewControl, Units: units,
 			})
 			sums = sums[1:]
 		}
@@ -74,7 +78,11 @@ func (tx *Tx) saveReading(ctx context.Context, rolloutID int64, reading Reading)
 	}
 	p := queries.InsertReadingSumsParams{RolloutID: rolloutID, Number: reading.Number}
 	for _, sum := range reading.Sums {
-		p.Metrics, p.Routes, p.SharesPpm = append(p.Metrics, sum.Metric), append(p.Routes, sum.Route), append(p.SharesPpm, sum.SharePpm)
+		metric := sum.Metric
+		if sum.Units {
+			metric = UnitsPrefix + metric
+		}
+		p.Metrics, p.Routes, p.SharesPpm = append(p.Metrics, metric), append(p.Routes, sum.Route), append(p.SharesPpm, sum.SharePpm)
 		p.Candidates, p.Controls = append(p.Candidates, sum.Candidate), append(p.Controls, sum.Control)
 		p.NewCandidates, p.NewControls = append(p.NewCandidates, sum.NewCandidate), append(p.NewControls, sum.NewControl)
 	}

@@ -303,6 +303,9 @@ func (c *Collector) uncounted(items []*received, cursors map[store.TelemetryBoot
 		if lost := item.report.GetLostCells(); lost > 0 {
 			c.log.Warn("an agent lost telemetry", "agent_id", item.boot.AgentID, "cells", lost)
 		}
+		if left := item.report.GetUnitsLeftOut(); left > 0 {
+			c.log.Warn("an agent counts a sample of the units only: there are more than it keeps apart", "agent_id", item.boot.AgentID, "requests_left_out", left)
+		}
 		cursor.Sequence = sequence
 		cursors[item.boot] = cursor
 		fresh = append(fresh, item)
@@ -316,6 +319,11 @@ func holdersOf(ctx context.Context, tx *store.Tx, items []*received) (map[store.
 	for _, item := range items {
 		for _, cell := range item.report.GetCells() {
 			if rollout := rolloutOf(cell); rollout != 0 {
+				rollouts[rollout], agents[item.boot.AgentID] = true, true
+			}
+		}
+		for _, unit := range item.report.GetUnits() {
+			if rollout := rolloutIn(unit.GetRolloutId(), unit.GetSharePpm()); rollout != 0 {
 				rollouts[rollout], agents[item.boot.AgentID] = true, true
 			}
 		}

@@ -47,6 +47,9 @@ func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTeleme
 		m.addCount(fleetID, agentID, cell)
 		m.addEvidence(fleetID, agentID, cell)
 	}
+	for _, unit := range report.GetUnits() {
+		m.addUnits(fleetID, agentID, unit)
+	}
 	for _, shadow := range report.GetShadows() {
 		m.addShadow(fleetID, agentID, shadow)
 	}
@@ -109,6 +112,22 @@ func requestsOf(cell *agentv1.Cell) int64 {
 	return requests
 }
 
+// addUnits counts units of a sticky coin. The agent has counted them apart for the total and for each route.
+func (m *merged) addUnits(fleetID int64, agentID string, unit *agentv1.UnitCount) {
+	rollout := rolloutIn(unit.GetRolloutId(), unit.GetSharePpm())
+	if rollout == 0 || !m.holders[store.CandidateHolder{RolloutID: rollout, AgentID: agentID}] {
+		return
+	}
+	m.fleets[fleetID] = true
+	arms := store.EvidenceArms{Control: int64(unit.GetUnits())}
+	if unit.GetArm() == agentv1.Arm_ARM_CANDIDATE {
+		arms = store.EvidenceArms{Candidate: int64(unit.GetUnits())}
+	}
+	m.addSum(store.EvidenceKey{
+		RolloutID: rollout, Metric: store.UnitsPrefix + unit.GetMetric(), Route: unit.GetRoute(), SharePPM: int32(unit.GetSharePpm()),
+	}, arms)
+}
+
 // addBoth counts requests in total, and on their route.
 func (m *merged) addBoth(rollout int64, metric string, cell *agentv1.Cell, requests int64) {
 	arms := store.EvidenceArms{Control: requests}
@@ -157,11 +176,13 @@ func (m *merged) addShadow(fleetID int64, agentID string, shadow *agentv1.Shadow
 }
 
 // rolloutOf is the rollout that the cell is evidence of; 0: none.
-func rolloutOf(cell *agentv1.Cell) int64 {
-	if cell.GetSharePpm() == 0 || cell.GetSharePpm() >= allPPM {
+func rolloutOf(cell *agentv1.Cell) int64 { return rolloutIn(cell.GetRolloutId(), cell.GetSharePpm()) }
+
+func rolloutIn(id string, sharePPM uint32) int64 {
+	if sharePPM == 0 || sharePPM >= allPPM {
 		return 0
 	}
-	rollout, err := strconv.ParseInt(cell.GetRolloutId(), 10, 64)
+	rollout, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -48,6 +48,11 @@ func check(report *agentv1.ReportTelemetryRequest) error {
 			return &FaultError{fmt.Sprintf("shadow %d: %v", i, err)}
 		}
 	}
+	for i, unit := range report.GetUnits() {
+		if err := checkUnit(unit); err != nil {
+			return &FaultError{fmt.Sprintf("unit %d: %v", i, err)}
+		}
+	}
 	for _, use := range report.GetKeyUses() {
 		if !isText(use.GetKey(), keyLimit) || use.GetLastUsed() < 0 || use.GetLastUsed() > countLimit {
 			return &FaultError{"a use of a key is none"}
@@ -83,6 +88,25 @@ func checkShadow(shadow *agentv1.ShadowReport) error {
 		case d.GetRequests() > countLimit:
 			return errors.New("its count is too high")
 		}
+	}
+	return nil
+}
+
+// metricLimit is enough for the longest reason.
+const metricLimit = len(metricGateway) + reasonLimit
+
+func checkUnit(unit *agentv1.UnitCount) error {
+	switch {
+	case unit.GetArm() != agentv1.Arm_ARM_STABLE && unit.GetArm() != agentv1.Arm_ARM_CANDIDATE:
+		return errors.New("its arm is unknown")
+	case unit.GetSharePpm() > allPPM:
+		return errors.New("its share is more than all")
+	case !isText(unit.GetRoute(), routeLimit):
+		return errors.New("its route is not a name")
+	case !isText(unit.GetMetric(), metricLimit) || unit.GetMetric() == "":
+		return errors.New("its metric is not a name")
+	case unit.GetUnits() > countLimit:
+		return errors.New("its count is too high")
 	}
 	return nil
 }

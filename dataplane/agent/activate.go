@@ -8,6 +8,7 @@ import (
 
 	"tidegate.dev/dataplane/agent/journal"
 	"tidegate.dev/dataplane/guard"
+	"tidegate.dev/dataplane/snapshot"
 	"tidegate.dev/proto/revision"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
@@ -74,10 +75,12 @@ func (a *Agent) dropWaiting() {
 func (a *Agent) install(ctx context.Context, next serving, desired *agentv1.DesiredState) {
 	before := a.serving
 	a.serving = next
-	if next.installation() != before.installation() {
+	a.countUnits(desired)
+	if a.previewed || next.installation() != before.installation() {
 		if fresh := next.rootsNotIn(before); before.stable.snapshot != nil && len(fresh) > 0 {
 			a.startProbation(ctx, fresh)
 		}
+		a.previewed = a.journal.ReadOnly() && next.sticky.By != snapshot.NotSticky
 		next.retain() // for the installer
 		a.config.Installer.Install(next.installation())
 	}
@@ -198,6 +201,7 @@ func (a *Agent) suspendCandidate(ctx context.Context) {
 func (a *Agent) forgetCandidate() {
 	a.serving.candidate.snapshot.Release()
 	a.serving.candidate, a.serving.sharePPM, a.serving.shadowPPM, a.serving.rolloutID = nil, 0, 0, ""
+	a.serving.sticky = snapshot.Stickiness{}
 	a.guard.Rest()
 }
 

@@ -100,7 +100,7 @@ type Agent struct {
 	journal   *journal.Journal
 	probation *probation
 	guard     *guard.Guard
-	evidence  *evidence
+	evidence  *evidenceFile
 	swept     time.Time // when requests that run were last looked at
 	baseline  *telemetry.Baseline
 	link      *link
@@ -115,6 +115,7 @@ type Agent struct {
 	next      *agentv1.DesiredState // arrived while working
 	heartbeat time.Duration
 	pin       *pin // nil: none
+	previewed bool // what is installed counts no units yet
 	draining  bool
 	refused   string
 }
@@ -138,7 +139,7 @@ func New(config Config) *Agent {
 		heartbeat: time.Second,
 		away:      time.Now(),
 	}
-	a.probation, a.evidence = newProbation(config.StateDir), newEvidence(config.StateDir)
+	a.probation, a.evidence = newProbation(config.StateDir), newEvidenceFile(config.StateDir)
 	a.status.Store(&Status{})
 	return a
 }

@@ -158,7 +158,7 @@ func (o outcome) serving() serving {
 	if o.candidate != nil {
 		s.candidate = &arm{o.candidate.reference, o.candidate.snapshot}
 		s.sharePPM, s.rolloutID = o.desired.GetCandidateSharePpm(), o.desired.GetRolloutId()
-		s.shadowPPM = o.desired.GetShadowPpm()
+		s.shadowPPM, s.sticky = o.desired.GetShadowPpm(), stickinessOf(o.desired.GetSticky())
 	}
 	return s
 }

@@ -13,15 +13,16 @@ import (
 
 	"tidegate.dev/dataplane/agent/journal"
 	"tidegate.dev/dataplane/guard"
+	"tidegate.dev/dataplane/telemetry"
 )
 
 // evidenceInterval is how often what the guard saw is written at most.
 const evidenceInterval = time.Second
 
-// evidence keeps on the disk what the guard saw of the candidate, so that neither a restart nor a successor begins anew: alpha is
+// evidenceFile keeps on the disk what the guard saw of the candidate, so that neither a restart nor a successor begins anew: alpha is
 // spent once a rollout. The file is one frame, replaced as a whole, and of no worth but to the guard: one that is damaged costs
 // the evidence alone.
-type evidence struct {
+type evidenceFile struct {
 	path   string
 	writes chan []byte // has room for the newest content
 
@@ -33,14 +34,16 @@ type evidence struct {
 // evidenceRecord is the content of the file.
 type evidenceRecord struct {
 	Guard guard.Memory `json:"guard"`
+	// Units are those that were counted, if the coin is sticky.
+	Units *telemetry.UnitsMemory `json:"units,omitempty"`
 }
 
-func newEvidence(stateDir string) *evidence {
-	return &evidence{path: filepath.Join(stateDir, "evidence"), writes: make(chan []byte, 1)}
+func newEvidenceFile(stateDir string) *evidenceFile {
+	return &evidenceFile{path: filepath.Join(stateDir, "evidence"), writes: make(chan []byte, 1)}
 }
 
 // read returns what was kept; ok is false if nothing was.
-func (e *evidence) read() (record evidenceRecord, ok bool, err error) {
+func (e *evidenceFile) read() (record evidenceRecord, ok bool, err error) {
 	content, err := os.ReadFile(e.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record, false, nil
@@ -58,7 +61,7 @@ func (e *evidence) read() (record evidenceRecord, ok bool, err error) {
 	return record, true, nil
 }
 
-func (e *evidence) encode(record evidenceRecord) ([]byte, error) {
+func (e *evidenceFile) encode(record evidenceRecord) ([]byte, error) {
 	payload, err := json.Marshal(record)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func (e *evidence) encode(record evidenceRecord) ([]byte, error) {
 }
 
 // queue has the content written soon, in the place of one that waits still.
-func (e *evidence) queue(content []byte) {
+func (e *evidenceFile) queue(content []byte) {
 	select {
 	case <-e.writes:
 	default:
@@ -83,6 +86,7 @@ func (a *Agent) recallEvidence(ctx context.Context) {
 		a.log.WarnContext(ctx, "the evidence about the candidate is lost; judging it begins anew", "error", err)
 	case ok:
 		a.guard.Recall(record.Guard, time.Now())
+		a.config.Counters.RecallUnits(record.Units)
 	}
 }
 
@@ -109,7 +113,7 @@ func (a *Agent) evidenceNow(now time.Time) ([]byte, error) {
 	if !ok {
 		return nil, nil
 	}
-	return a.evidence.encode(evidenceRecord{Guard: memory})
+	return a.evidence.encode(evidenceRecord{Guard: memory, Units: a.config.Counters.RememberUnits()})
 }
 
 // writeEvidence is the goroutine that waits for the disk, so that the loop need not.
@@ -129,6 +133,7 @@ func (a *Agent) writeEvidence(ctx context.Context) error {
 // leaveEvidence looks a last time and leaves what was seen to the process that comes next.
 func (a *Agent) leaveEvidence() error {
 	now := time.Now()
+	a.config.Counters.FreezeUnits()
 	a.guard.Look(now)
 	if a.evidence.version == a.guard.Version() && len(a.evidence.writes) == 0 {
 		return nil

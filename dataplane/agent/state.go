@@ -21,13 +21,14 @@ type serving struct {
 	sharePPM  uint32
 	shadowPPM uint32
 	rolloutID string
+	sticky    snapshot.Stickiness
 }
 
 func (s serving) installation() snapshot.Installation {
 	installation := snapshot.Installation{Stable: s.stable.snapshot}
 	if s.candidate != nil {
 		installation.Candidate, installation.SharePPM, installation.RolloutID = s.candidate.snapshot, s.sharePPM, s.rolloutID
-		installation.ShadowPPM = s.shadowPPM
+		installation.ShadowPPM, installation.Sticky = s.shadowPPM, s.sticky
 	}
 	return installation
 }

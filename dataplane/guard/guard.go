@@ -79,6 +79,7 @@ type Guard struct {
 	since     time.Time
 	seen      map[telemetry.CellKey]*reading
 	overdue   map[telemetry.CellKey]telemetry.Slower
+	units     map[telemetry.UnitKey]uint64
 	// lines are those that were there before what is counted next.
 	lines  *telemetry.Lines
 	total  *scope
@@ -109,6 +110,7 @@ func (g *Guard) Watch(candidate Candidate, now time.Time) error {
 	if candidate.RolloutID != g.candidate.RolloutID {
 		g.since, g.found = now, nil
 		g.seen, g.overdue = make(map[telemetry.CellKey]*reading), make(map[telemetry.CellKey]telemetry.Slower)
+		g.units = make(map[telemetry.UnitKey]uint64)
 		g.total, g.routes = newScope(""), make(map[string]*scope)
 		g.lines = g.baseline.Lines()
 	}
@@ -132,6 +134,7 @@ func (g *Guard) Look(now time.Time) *Finding {
 	}
 	g.counters.Each(g.count)
 	g.counters.EachOverdue(g.countOverdue)
+	g.counters.EachUnit(g.countUnits)
 	g.lines = g.baseline.Lines()
 	if g.found = g.judge(g.total); g.found == nil {
 		for _, route := range g.routes {
@@ -190,6 +193,23 @@ func (g *Guard) countOverdue(key telemetry.CellKey, slower telemetry.Slower) {
 	}
 	if route := g.route(key.Route); route != nil {
 		route.addOverdue(key, fresh)
+	}
+}
+
+// countUnits adds the units that were counted since the last look. They were counted apart for the total and for each route.
+func (g *Guard) countUnits(key telemetry.UnitKey, count telemetry.UnitCount) {
+	fresh := count.All - g.units[key]
+	if key.RolloutID != g.candidate.RolloutID || fresh == 0 {
+		return
+	}
+	g.looks++
+	g.units[key] = count.All
+	s := g.total
+	if key.Route != "" {
+		s = g.route(key.Route)
+	}
+	if s != nil {
+		s.addUnits(key, fresh)
 	}
 }
 

@@ -87,6 +87,16 @@ func (s *scope) addBad(metric string, key telemetry.CellKey, requests uint64) {
 	c.changed = true
 }
 
+// addUnits counts units, which were bad by the metric or seen at all.
+func (s *scope) addUnits(key telemetry.UnitKey, units uint64) {
+	of := telemetry.CellKey{SharePPM: key.SharePPM, Arm: key.Arm}
+	if key.Metric == telemetry.MetricRequests {
+		s.requests.Add(batch(of, evidence.Arm{Requests: units}))
+		return
+	}
+	s.addBad(key.Metric, of, units)
+}
+
 func batch(key telemetry.CellKey, arm evidence.Arm) evidence.Batch {
 	b := evidence.Batch{SharePPM: key.SharePPM, Control: arm}
 	if key.Arm == candidateArm {

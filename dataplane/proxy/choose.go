@@ -86,10 +86,15 @@ func (x *exchange) stickyValue(name string) string {
 		return value
 	}
 	value := strconv.FormatUint(rand.Uint64(), 36)
+	x.stickyCookie = x.placingCookie(name, value)
+	return value
+}
+
+// placingCookie is a cookie that places the client somewhere, and is no secret.
+func (x *exchange) placingCookie(name, value string) string {
 	cookie := http.Cookie{
 		Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: x.header.Get("X-Forwarded-Proto") == "https",
 	}
-	x.stickyCookie = cookie.String()
-	return value
+	return cookie.String()
 }

@@ -74,9 +74,11 @@ type passing struct {
 	identifiers identifiers
 	// query is what stands behind the path, with its question mark; empty for none.
 	query string
-	// undecided says that the backend is chosen when it is known who calls, stickyCookie is what the client should bring back.
+	// undecided says that the backend is chosen when it is known who calls, stickyCookie is what the client should bring back, and
+	// unitCookie the value by which it is to be known to the coin.
 	undecided    bool
 	stickyCookie string
+	unitCookie   string
 	// rewritten is the path that goes upstream, if it is another than the client's.
 	rewritten string
 	trailers  bool // the client takes trailers
@@ -103,7 +105,7 @@ func (p *Proxy) begin(c client, from *connection) *exchange {
 	x, _ := p.spare.Get().(*exchange)
 	x.proxy, x.client, x.connection = p, c, from
 	x.generation, x.shard = p.enter()
-	if x.generation != nil {
+	if x.generation != nil && x.generation.sticky == nil {
 		x.snapshot, x.arm = x.generation.choose()
 	}
 	return x
@@ -140,6 +142,7 @@ func (x *exchange) serve() (whole bool) {
 		}
 		x.end()
 	}()
+	x.throw()
 	verdict := x.admit()
 	if proof, ok := x.proof(verdict); ok {
 		return x.answerProof(proof)
@@ -192,6 +195,7 @@ func (x *exchange) refuseOnly(verdict plugin.Verdict) {
 		}
 		x.end()
 	}()
+	x.throw()
 	x.refuse(verdict)
 }
 

@@ -16,6 +16,7 @@ type generation struct {
 	snapshot.Installation
 	stableArm    *heldArm
 	candidateArm *heldArm
+	sticky       *stickyCoin // nil: the coin is thrown for each request
 
 	// Atomic.
 	shards  [generationShards]exchangeCount
@@ -117,6 +118,7 @@ func (p *Proxy) generation(in snapshot.Installation) *generation {
 		key.Revision = in.Stable.Revision()
 		g.stableArm = newHeldArm(p.counters.Open(key, in.Stable.Numbers()))
 	}
+	g.sticky = p.newStickyCoin(in)
 	return g
 }
 
@@ -171,6 +173,9 @@ func (g *generation) closeIfIdle() {
 		if g.candidateArm != nil {
 			g.candidateArm.release()
 			g.Candidate.Release()
+		}
+		if g.sticky != nil {
+			g.sticky.release()
 		}
 	})
 }

@@ -18,7 +18,7 @@ func (x *exchange) record() {
 		if x.reason == plugin.ReasonClientClosed && !x.started {
 			class = 0
 		}
-		class |= x.arm.Leave(&x.ageing, took, x.reason == plugin.ReasonNone)
+		class = x.arm.Leave(&x.ageing, x.Route, class, uint8(x.reason), took)
 		x.arm.Record(x.number, x.Route, class, uint8(x.reason), took)
 	}
 	if uses := x.proxy.uses; uses != nil && x.Caller.Key != "" {

@@ -70,6 +70,9 @@ func (x *exchange) finishHead(header *http1.Header) {
 	if x.stickyCookie != "" {
 		header.Add("Set-Cookie", x.stickyCookie)
 	}
+	if x.unitCookie != "" {
+		x.setUnitCookie(header)
+	}
 	x.identifiers.write(header)
 }
 

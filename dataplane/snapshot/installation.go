@@ -12,4 +12,6 @@ type Installation struct {
 	RolloutID string
 	// ShadowPPM is the share of requests, in parts per million, that the candidate decides too, without effect.
 	ShadowPPM uint32
+	// Sticky says for what the coin is thrown.
+	Sticky Stickiness
 }

@@ -17,6 +17,7 @@ type Arm struct {
 	opening  uint64
 	pages    []page
 	running  *runningSet // nil: no coin chose the arm
+	units    *Units      // nil: the coin was thrown for the request
 
 	// Guarded by mu: the making of pages and cells.
 	mu sync.Mutex

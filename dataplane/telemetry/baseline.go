@@ -92,6 +92,9 @@ func (b *Baseline) Lines() *Lines { return b.lines.Load() }
 func (b *Baseline) Update(now time.Time) {
 	b.fade(now)
 	b.counters.Each(func(key CellKey, requests uint64, buckets *[Buckets]uint64) { b.read(key, requests, buckets, now) })
+	for _, u := range b.counters.allUnits() {
+		b.notice(u.coin(), now)
+	}
 	maps.DeleteFunc(b.last, func(_ CellKey, cell *seenCell) bool { return cell.round != now })
 	b.draw(now)
 }
@@ -116,10 +119,7 @@ func (b *Baseline) fade(now time.Time) {
 
 func (b *Baseline) read(key CellKey, requests uint64, buckets *[Buckets]uint64, now time.Time) {
 	if key.RolloutID != "" {
-		at := coin{key.RolloutID, key.SharePPM}
-		if _, known := b.coins[at]; !known {
-			b.coins[at] = now
-		}
+		b.notice(coin{key.RolloutID, key.SharePPM}, now)
 	}
 	if key.Arm != stableArm || key.Reason != "" || key.Route == "" {
 		return
@@ -149,6 +149,13 @@ func (b *Baseline) read(key CellKey, requests uint64, buckets *[Buckets]uint64, 
 	before.requests, before.buckets = requests, *buckets
 }
 
+// notice remembers since when a coin is thrown.
+func (b *Baseline) notice(at coin, now time.Time) {
+	if _, known := b.coins[at]; !known {
+		b.coins[at] = now
+	}
+}
+
 const stableArm = 1
 
 func (b *Baseline) draw(now time.Time) {
@@ -173,6 +180,11 @@ func (b *Baseline) thrown(at coin) bool {
 	defer b.counters.mu.Unlock()
 	for _, arm := range b.counters.arms {
 		if arm.RolloutID == at.rolloutID && arm.SharePPM == at.sharePPM {
+			return true
+		}
+	}
+	for _, u := range b.counters.units {
+		if u.coin() == at {
 			return true
 		}
 	}

@@ -44,6 +44,9 @@ type Counters struct {
 	mu       sync.Mutex
 	arms     []*Arm
 	openings uint64
+	// units are those of the present coin, and of others for a while; recalled is what a process before counted.
+	units    []*Units
+	recalled *UnitsMemory
 	// past sums up what removed arms had counted, so that metrics never go back.
 	past map[metricKey]*[Buckets]uint64
 }

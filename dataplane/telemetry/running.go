@@ -20,6 +20,7 @@ type Running struct {
 	number         uint32
 	route          string
 	started        time.Time
+	unit           Unit
 	// counted is of how many of the Quantiles it is known that the request is slower.
 	counted int
 }
@@ -53,6 +54,17 @@ type runningShard struct {
 	_     [40]byte
 }
 
+// OpenSticky is Open for an arm whose coin is thrown for units, not for requests: it is they who are counted for the comparison.
+// Without units nobody is.
+func (c *Counters) OpenSticky(key ArmKey, routes int, units *Units) *Arm {
+	key.RolloutID, key.SharePPM = "", 0 // no coin was thrown for the requests
+	arm := c.Open(key, routes)
+	if units != nil {
+		arm.units, arm.running = units, &runningSet{overdue: make(map[uint32]*overdue)}
+	}
+	return arm
+}
+
 // watchRunning has the arm know its requests, if a coin decides about them.
 func (a *Arm) watchRunning() {
 	if a.RolloutID != "" && a.SharePPM > 0 && a.SharePPM < wholePPM {
@@ -70,14 +82,50 @@ func (a *Arm) Enter(r *Running, number uint32, route string, started time.Time) 
 	}
 }
 
-// Leave says that the request has ended after it took so long, answered by the upstream or not. It returns what is to be added to
-// the class with which it is recorded.
-func (a *Arm) Leave(r *Running, took time.Duration, answered bool) (class uint8) {
-	if a.running == nil || r.shard == nil {
-		return 0
+// Throw says for which unit the arm was chosen, before Enter.
+func (a *Arm) Throw(r *Running, unit Unit) { r.unit = unit }
+
+// Leave says that the request has ended: on its route, with the class of its status and the index of the gateway's reason, after it
+// took so long. It returns the class with which it is to be recorded.
+func (a *Arm) Leave(r *Running, route string, class, reason uint8, took time.Duration) uint8 {
+	switch {
+	case a.running == nil:
+		return class
+	case a.units != nil:
+		a.leaveUnit(r, route, class, reason, took)
+		return class
+	case r.shard == nil:
+		return class
 	}
-	return a.running.leave(r, took, answered)
+	return class | a.running.leave(r, took, reason == 0)
 }
+
+// leaveUnit counts the unit whose request has ended.
+func (a *Arm) leaveUnit(r *Running, route string, class, reason uint8, took time.Duration) {
+	metrics := append(make([]int, 0, 2+len(Quantiles)), unitSeen)
+	switch {
+	case reason != 0:
+		metrics = append(metrics, unitReasons+int(reason))
+	case class == 5:
+		metrics = append(metrics, unitUpstream5xx)
+	}
+	if r.shard != nil {
+		lines := r.shard.remove(r)
+		r.shard = nil
+		if reason == 0 && a.units.warm(lines) && r.age(lines, took) || r.counted > 0 {
+			for i := range r.counted {
+				metrics = append(metrics, unitSlower+i)
+			}
+		}
+	}
+	a.units.count(r.unit, a.ArmKey.Arm, route, metrics...)
+	r.unit = Unit{}
+}
+
+// warm tells whether durations are compared.
+func (u *Units) warm(lines *Lines) bool { return lines != nil && lines.warm[u.coin()] }
+
+func (u *Units) coin() coin { return coin{u.config.RolloutID, u.config.SharePPM} }
 
 func (s *runningSet) enter(r *Running, number uint32, route string, started time.Time) {
 	shard := &s.shards[rand.Uint32()%runningShards]
@@ -147,26 +195,38 @@ func (s *runningSet) count(r *Running, before int) {
 }
 
 // sweep counts the requests that have become slower than the lines.
-func (s *runningSet) sweep(lines *Lines, now time.Time) {
+func (s *runningSet) sweep(lines *Lines, now time.Time, count func(r *Running, before int)) {
 	for i := range s.shards {
 		shard := &s.shards[i]
 		shard.mu.Lock()
 		shard.lines = lines
 		for r := shard.first; r != nil; r = r.next {
 			if before := r.counted; r.age(lines, now.Sub(r.started)) {
-				s.count(r, before)
+				count(r, before)
 			}
 		}
 		shard.mu.Unlock()
 	}
 }
 
+// countUnit counts a unit whose request has become slow.
+func (a *Arm) countUnit(r *Running, _ int) {
+	metrics := append(make([]int, 0, 1+len(Quantiles)), unitSeen)
+	for i := range r.counted {
+		metrics = append(metrics, unitSlower+i)
+	}
+	a.units.count(r.unit, a.ArmKey.Arm, r.route, metrics...)
+}
+
 // Sweep counts the requests that run still and are slower than the lines, each line once. It costs what runs while a coin is
 // thrown, and nothing else.
 func (c *Counters) Sweep(lines *Lines, now time.Time) {
 	for _, arm := range c.watched() {
-		if lines.warm[coin{arm.RolloutID, arm.SharePPM}] {
-			arm.running.sweep(lines, now)
+		switch {
+		case arm.units != nil && arm.units.warm(lines):
+			arm.running.sweep(lines, now, arm.countUnit)
+		case arm.units == nil && lines.warm[coin{arm.RolloutID, arm.SharePPM}]:
+			arm.running.sweep(lines, now, arm.running.count)
 		}
 	}
 }

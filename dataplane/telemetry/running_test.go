@@ -67,8 +67,8 @@ func TestARequestIsSlowWhenItsAgeCrossesALine(t *testing.T) {
 		if got := overdueOf(c, arm); got != (Slower{}) {
 			t.Errorf("arm %d: after 5 ms %v are slow", arm.ArmKey.Arm, got)
 		}
-		if class := arm.Leave(quick, 5*time.Millisecond, true); class != 0 {
-			t.Errorf("a quick request has the class %d more", class)
+		if class := arm.Leave(quick, "orders", 2, 0, 5*time.Millisecond); class != 2 {
+			t.Errorf("a quick request has the class %d", class)
 		}
 		for age, want := range map[time.Duration]Slower{10 * time.Millisecond: {1, 0, 0}, 11 * time.Millisecond: {1, 0, 0}} {
 			c.Sweep(lines, now.Add(age))
@@ -81,7 +81,7 @@ func TestARequestIsSlowWhenItsAgeCrossesALine(t *testing.T) {
 		if got := overdueOf(c, arm); got != (Slower{1, 1, 1}) {
 			t.Errorf("arm %d: after 2 s %v are slow", arm.ArmKey.Arm, got)
 		}
-		arm.Record(1, "orders", 2|arm.Leave(hangs, 3*time.Second, true), 0, 3*time.Second)
+		arm.Record(1, "orders", arm.Leave(hangs, "orders", 2, 0, 3*time.Second), 0, 3*time.Second)
 		aged, _, slower := cellsOf(c, arm, lines)
 		if aged != 1 || slower != (Slower{}) || overdueOf(c, arm) != (Slower{1, 1, 1}) {
 			t.Errorf("arm %d: when it has ended %d aged, %v more are slow, %v were", arm.ArmKey.Arm, aged, slower, overdueOf(c, arm))
@@ -97,7 +97,11 @@ func TestTheEndTellsWhatTheNextSweepWouldHave(t *testing.T) {
 		r := new(Running)
 		candidate.Enter(r, 1, "orders", now)
 		c.Sweep(lines, now.Add(10*time.Millisecond))
-		candidate.Leave(r, time.Second, answered)
+		reason := uint8(1)
+		if answered {
+			reason = 0
+		}
+		candidate.Leave(r, "orders", 5, reason, time.Second)
 		if got := overdueOf(c, candidate); got != want {
 			t.Errorf("answered %t: %v, want %v", answered, got, want)
 		}
@@ -111,7 +115,7 @@ func TestWithoutACoinNothingIsKnownOfWhatRuns(t *testing.T) {
 		arm, r := c.Open(key, 1), new(Running)
 		arm.Enter(r, 1, "orders", now)
 		c.Sweep(lines, now.Add(time.Minute))
-		if class := arm.Leave(r, time.Minute, true); class != 0 || r.shard != nil || overdueOf(c, arm) != (Slower{}) {
+		if class := arm.Leave(r, "orders", 2, 0, time.Minute); class != 2 || r.shard != nil || overdueOf(c, arm) != (Slower{}) {
 			t.Errorf("%+v: it was watched", key)
 		}
 	}
@@ -140,7 +144,7 @@ func TestRequestsComeAndGoWhileTheyAreSwept(t *testing.T) {
 			for i := range each {
 				candidate.Enter(&r, 1, "orders", now)
 				took := time.Duration(i%2) * 10 * time.Millisecond
-				candidate.Record(1, "orders", 2|candidate.Leave(&r, took, true), 0, took)
+				candidate.Record(1, "orders", candidate.Leave(&r, "orders", 2, 0, took), 0, took)
 			}
 		})
 	}
@@ -172,7 +176,7 @@ func BenchmarkEnterAndLeave(b *testing.B) {
 				var r Running
 				for pb.Next() {
 					arm.Enter(&r, 1, "orders", now)
-					_ = arm.Leave(&r, time.Millisecond, true)
+					_ = arm.Leave(&r, "orders", 2, 0, time.Millisecond)
 				}
 			})
 		})

@@ -2662,6 +2662,24 @@ export interface components {
             traffic_percent?: number;
         };
         /**
+         * @description Stickiness says for what the coin is thrown. Who has the candidate keeps it when its share grows. It is then units that are
+         *     counted and compared, each once by a metric and step, and not their requests; minimum_samples are units too. A request that
+         *     brings no unit has a coin of its own, and is counted by itself.
+         */
+        Stickiness: {
+            /** @description True: the consumer whose API key the request brings. */
+            consumer?: boolean;
+            /**
+             * @description The name of a cookie. The gateway sets one, for the session, with requests that bring none. It is no secret: who forges one
+             *     chooses among units at random.
+             */
+            cookie?: string;
+            /** @description The name of a header. A value of more than 1024 bytes is none. */
+            header?: string;
+            /** @description The header that holds the API key, for consumer. Default: x-api-key, then "Authorization: Bearer". */
+            key_header?: string;
+        } & (unknown | unknown | unknown);
+        /**
          * @description Sticky says by what requests stay on one backend. The value is hashed to a place on the scale of the weights, so a weight
          *     that grows takes over some of the others' and lets nobody else move. Requests without the value are decided alone.
          */
@@ -2701,6 +2719,11 @@ export interface components {
             /** @description A step before the first, in which the candidate serves nothing. Default: none. */
             shadow?: components["schemas"]["Shadow"];
             steps?: components["schemas"]["Step"][];
+            /**
+             * @description The coin is thrown once for a unit and not for each request, where a mixed experience would hurt. traffic_percent may not
+             *     fall from a step to the next then. Default: for each request.
+             */
+            sticky?: components["schemas"]["Stickiness"];
             /**
              * Format: double
              * @description The candidate may have up to this many times the control's share of bad requests. Default 1.1.

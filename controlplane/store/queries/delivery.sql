@@ -14,7 +14,7 @@ LEFT JOIN revisions c ON c.fleet_id = r.fleet_id AND c.number = r.revision
 WHERE h.fleet_id = $1;
 
 -- name: ListMembers :many
-SELECT agent_id FROM rollout_members WHERE rollout_id = $1;
+SELECT agent_id, step FROM rollout_members WHERE rollout_id = $1;
 
 -- name: ListDraining :many
 SELECT id FROM agents WHERE fleet_id = $1 AND drain;

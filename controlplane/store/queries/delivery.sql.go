@@ -235,22 +235,27 @@ func (q *Queries) ListLane(ctx context.Context, arg ListLaneParams) ([]ListLaneR
 }
 
 const listMembers = `-- name: ListMembers :many
-SELECT agent_id FROM rollout_members WHERE rollout_id = $1
+SELECT agent_id, step FROM rollout_members WHERE rollout_id = $1
 `
 
-func (q *Queries) ListMembers(ctx context.Context, rolloutID int64) ([]string, error) {
+type ListMembersRow struct {
+	AgentID string
+	Step    int32
+}
+
+func (q *Queries) ListMembers(ctx context.Context, rolloutID int64) ([]ListMembersRow, error) {
 	rows, err := q.db.Query(ctx, listMembers, rolloutID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []string{}
+	items := []ListMembersRow{}
 	for rows.Next() {
-		var agent_id string
-		if err := rows.Scan(&agent_id); err != nil {
+		var i ListMembersRow
+		if err := rows.Scan(&i.AgentID, &i.Step); err != nil {
 			return nil, err
 		}
-		items = append(items, agent_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ type collector struct {
 	round    uint64
 	pending  map[telemetry.CellKey]*tally // without the opening
 	keys     map[string]int64
+	units    unitCollector
 	lost     uint64
 	since    time.Time
 	sequence int64
@@ -67,7 +68,7 @@ func newCollector(c Config, now time.Time) *collector {
 	return &collector{
 		counters: c.Counters, uses: c.KeyUses, shadows: c.Shadows, baseline: c.Baseline, bootID: c.BootID, lines: c.Baseline.Lines(),
 		last: make(map[telemetry.CellKey]*reading), overdue: make(map[telemetry.CellKey]overdueReading), pending: make(map[telemetry.CellKey]*tally), keys: make(map[string]int64),
-		since: now,
+		units: newUnitCollector(), since: now,
 	}
 }
 
@@ -87,6 +88,7 @@ func (c *collector) collect(now time.Time) {
 		}
 	})
 	c.collectOverdue()
+	c.units.collect(c.counters)
 	maps.DeleteFunc(c.last, func(_ telemetry.CellKey, r *reading) bool { return r.round != c.round })
 	c.baseline.Update(now)
 	c.lines = c.baseline.Lines()
@@ -165,16 +167,18 @@ func (c *collector) cut(now time.Time) []*agentv1.ReportTelemetryRequest {
 		uses = append(uses, &agentv1.KeyUse{Key: key, LastUsed: at})
 	}
 	shadows := c.shadowReports()
+	units, leftOut := c.units.cut()
 	var reports []*agentv1.ReportTelemetryRequest
-	for len(cells) > 0 || len(uses) > 0 || c.lost > 0 || len(shadows) > 0 {
-		n, m := min(len(cells), cellsPerReport), min(len(uses), usesPerReport)
+	for len(cells) > 0 || len(uses) > 0 || c.lost > 0 || len(shadows) > 0 || len(units) > 0 || leftOut > 0 {
+		n, m, k := min(len(cells), cellsPerReport), min(len(uses), usesPerReport), min(len(units), cellsPerReport)
 		c.sequence++
 		reports = append(reports, &agentv1.ReportTelemetryRequest{
 			BootId: c.bootID, Sequence: c.sequence,
 			StartUnixMs: c.since.UnixMilli(), DurationMs: uint32(now.Sub(c.since).Milliseconds()),
 			Cells: cells[:n], KeyUses: uses[:m], LostCells: c.lost, Shadows: shadows,
+			Units: units[:k], UnitsLeftOut: leftOut,
 		})
-		cells, uses, c.lost, shadows = cells[n:], uses[m:], 0, nil
+		cells, uses, c.lost, shadows, units, leftOut = cells[n:], uses[m:], 0, nil, units[k:], 0
 	}
 	clear(c.pending)
 	clear(c.keys)

@@ -37,7 +37,7 @@ func TestARequestThatHangsIsReportedOnce(t *testing.T) {
 	if reports := c.cut(now); len(reports) != 0 {
 		t.Errorf("it is reported again: %v", reports)
 	}
-	candidate.Record(1, "orders", 2|candidate.Leave(&one, time.Minute, true), 0, time.Minute)
+	candidate.Record(1, "orders", candidate.Leave(&one, "orders", 2, 0, time.Minute), 0, time.Minute)
 	candidate.Record(1, "orders", 2, 0, time.Millisecond)
 	c.collect(now.Add(3 * time.Second))
 	cells = cellsIn(c.cut(now))

@@ -74,7 +74,7 @@ func (x Acknowledgement_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Acknowledgement_Status.Descriptor instead.
 func (Acknowledgement_Status) EnumDescriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{12, 0}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13, 0}
 }
 
 type ConnectRequest struct {
@@ -694,7 +694,9 @@ type DesiredState struct {
 	// The agent that this state is for: a state of another is refused.
 	AgentId string `protobuf:"bytes,10,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	// The share of requests, in parts per million, that the candidate decides too, beside the live decision and without effect.
-	ShadowPpm     uint32 `protobuf:"varint,11,opt,name=shadow_ppm,json=shadowPpm,proto3" json:"shadow_ppm,omitempty"`
+	ShadowPpm uint32 `protobuf:"varint,11,opt,name=shadow_ppm,json=shadowPpm,proto3" json:"shadow_ppm,omitempty"`
+	// For what the coin is thrown. Absent: for each request.
+	Sticky        *StickyCoin `protobuf:"bytes,12,opt,name=sticky,proto3" json:"sticky,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,6 +808,94 @@ func (x *DesiredState) GetShadowPpm() uint32 {
 	return 0
 }
 
+func (x *DesiredState) GetSticky() *StickyCoin {
+	if x != nil {
+		return x.Sticky
+	}
+	return nil
+}
+
+// StickyCoin is a coin that is thrown once for a unit: the candidate's are those whose place, by a keyed hash, is below its share.
+type StickyCoin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	By    *v1.Stickiness         `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	// The key of the hash, 32 bytes: the same for all agents, and for the whole rollout.
+	Secret []byte `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The share at which the coin was thrown before, in parts per million. Units below it had the candidate and are not counted.
+	SettledPpm uint32 `protobuf:"varint,3,opt,name=settled_ppm,json=settledPpm,proto3" json:"settled_ppm,omitempty"`
+	// Which part of the units the agent reports: those whose hash is counter modulo counters, so that each is reported by one agent
+	// at most. 0 counters: none.
+	Counter       uint32 `protobuf:"varint,4,opt,name=counter,proto3" json:"counter,omitempty"`
+	Counters      uint32 `protobuf:"varint,5,opt,name=counters,proto3" json:"counters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StickyCoin) Reset() {
+	*x = StickyCoin{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StickyCoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StickyCoin) ProtoMessage() {}
+
+func (x *StickyCoin) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StickyCoin.ProtoReflect.Descriptor instead.
+func (*StickyCoin) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StickyCoin) GetBy() *v1.Stickiness {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *StickyCoin) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *StickyCoin) GetSettledPpm() uint32 {
+	if x != nil {
+		return x.SettledPpm
+	}
+	return 0
+}
+
+func (x *StickyCoin) GetCounter() uint32 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
+}
+
+func (x *StickyCoin) GetCounters() uint32 {
+	if x != nil {
+		return x.Counters
+	}
+	return 0
+}
+
 // Guard is the agent's own share of the judgement (package evidence).
 type Guard struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -821,7 +911,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +923,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +936,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Guard) GetTolerance() float64 {
@@ -888,7 +978,7 @@ type ContentChunk struct {
 
 func (x *ContentChunk) Reset() {
 	*x = ContentChunk{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +990,7 @@ func (x *ContentChunk) String() string {
 func (*ContentChunk) ProtoMessage() {}
 
 func (x *ContentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1003,7 @@ func (x *ContentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentChunk.ProtoReflect.Descriptor instead.
 func (*ContentChunk) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ContentChunk) GetFrom() *RevisionReference {
@@ -970,7 +1060,7 @@ type EncodedResource struct {
 
 func (x *EncodedResource) Reset() {
 	*x = EncodedResource{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1072,7 @@ func (x *EncodedResource) String() string {
 func (*EncodedResource) ProtoMessage() {}
 
 func (x *EncodedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1085,7 @@ func (x *EncodedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncodedResource.ProtoReflect.Descriptor instead.
 func (*EncodedResource) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EncodedResource) GetKind() v1.Kind {
@@ -1029,7 +1119,7 @@ type ResourceName struct {
 
 func (x *ResourceName) Reset() {
 	*x = ResourceName{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1131,7 @@ func (x *ResourceName) String() string {
 func (*ResourceName) ProtoMessage() {}
 
 func (x *ResourceName) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1144,7 @@ func (x *ResourceName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceName.ProtoReflect.Descriptor instead.
 func (*ResourceName) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResourceName) GetKind() v1.Kind {
@@ -1087,7 +1177,7 @@ type Acknowledgement struct {
 
 func (x *Acknowledgement) Reset() {
 	*x = Acknowledgement{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1189,7 @@ func (x *Acknowledgement) String() string {
 func (*Acknowledgement) ProtoMessage() {}
 
 func (x *Acknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1202,7 @@ func (x *Acknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acknowledgement.ProtoReflect.Descriptor instead.
 func (*Acknowledgement) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Acknowledgement) GetEpoch() int64 {
@@ -1163,7 +1253,7 @@ type Serving struct {
 
 func (x *Serving) Reset() {
 	*x = Serving{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1265,7 @@ func (x *Serving) String() string {
 func (*Serving) ProtoMessage() {}
 
 func (x *Serving) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1278,7 @@ func (x *Serving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Serving.ProtoReflect.Descriptor instead.
 func (*Serving) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Serving) GetStableRevision() int64 {
@@ -1233,7 +1323,7 @@ type ResourceError struct {
 
 func (x *ResourceError) Reset() {
 	*x = ResourceError{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1335,7 @@ func (x *ResourceError) String() string {
 func (*ResourceError) ProtoMessage() {}
 
 func (x *ResourceError) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1348,7 @@ func (x *ResourceError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceError.ProtoReflect.Descriptor instead.
 func (*ResourceError) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResourceError) GetResource() string {
@@ -1298,7 +1388,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1400,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1413,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Heartbeat) GetServing() *Serving {
@@ -1337,7 +1427,7 @@ var File_tidegate_agent_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a!tidegate/agent/v1/telemetry.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/kind.proto\"\xdb\x01\n" +
+	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a!tidegate/agent/v1/telemetry.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/kind.proto\x1a!tidegate/config/v1/strategy.proto\"\xdb\x01\n" +
 	"\x0eConnectRequest\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.tidegate.agent.v1.HelloH\x00R\x05hello\x12N\n" +
 	"\x0facknowledgement\x18\x02 \x01(\v2\".tidegate.agent.v1.AcknowledgementH\x00R\x0facknowledgement\x12<\n" +
@@ -1385,7 +1475,7 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\x06Signed\x12\x18\n" +
 	"\apayload\x18\x01 \x01(\fR\apayload\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
-	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xab\x03\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\"\xe2\x03\n" +
 	"\fDesiredState\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1e\n" +
@@ -1402,7 +1492,16 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\bagent_id\x18\n" +
 	" \x01(\tR\aagentId\x12\x1d\n" +
 	"\n" +
-	"shadow_ppm\x18\v \x01(\rR\tshadowPpm\"\x88\x01\n" +
+	"shadow_ppm\x18\v \x01(\rR\tshadowPpm\x125\n" +
+	"\x06sticky\x18\f \x01(\v2\x1d.tidegate.agent.v1.StickyCoinR\x06sticky\"\xab\x01\n" +
+	"\n" +
+	"StickyCoin\x12.\n" +
+	"\x02by\x18\x01 \x01(\v2\x1e.tidegate.config.v1.StickinessR\x02by\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\x12\x1f\n" +
+	"\vsettled_ppm\x18\x03 \x01(\rR\n" +
+	"settledPpm\x12\x18\n" +
+	"\acounter\x18\x04 \x01(\rR\acounter\x12\x1a\n" +
+	"\bcounters\x18\x05 \x01(\rR\bcounters\"\x88\x01\n" +
 	"\x05Guard\x12\x1c\n" +
 	"\ttolerance\x18\x01 \x01(\x01R\ttolerance\x12\x1c\n" +
 	"\tthreshold\x18\x02 \x01(\x01R\tthreshold\x12C\n" +
@@ -1463,7 +1562,7 @@ func file_tidegate_agent_v1_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(Acknowledgement_Status)(0),     // 0: tidegate.agent.v1.Acknowledgement.Status
 	(*ConnectRequest)(nil),          // 1: tidegate.agent.v1.ConnectRequest
@@ -1474,54 +1573,58 @@ var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(*DroppedRevision)(nil),         // 6: tidegate.agent.v1.DroppedRevision
 	(*Signed)(nil),                  // 7: tidegate.agent.v1.Signed
 	(*DesiredState)(nil),            // 8: tidegate.agent.v1.DesiredState
-	(*Guard)(nil),                   // 9: tidegate.agent.v1.Guard
-	(*ContentChunk)(nil),            // 10: tidegate.agent.v1.ContentChunk
-	(*EncodedResource)(nil),         // 11: tidegate.agent.v1.EncodedResource
-	(*ResourceName)(nil),            // 12: tidegate.agent.v1.ResourceName
-	(*Acknowledgement)(nil),         // 13: tidegate.agent.v1.Acknowledgement
-	(*Serving)(nil),                 // 14: tidegate.agent.v1.Serving
-	(*ResourceError)(nil),           // 15: tidegate.agent.v1.ResourceError
-	(*Heartbeat)(nil),               // 16: tidegate.agent.v1.Heartbeat
-	nil,                             // 17: tidegate.agent.v1.Hello.LabelsEntry
-	(*v1.Expectation)(nil),          // 18: tidegate.config.v1.Expectation
-	(v1.Kind)(0),                    // 19: tidegate.config.v1.Kind
-	(*ReportTelemetryRequest)(nil),  // 20: tidegate.agent.v1.ReportTelemetryRequest
-	(*ReportTelemetryResponse)(nil), // 21: tidegate.agent.v1.ReportTelemetryResponse
+	(*StickyCoin)(nil),              // 9: tidegate.agent.v1.StickyCoin
+	(*Guard)(nil),                   // 10: tidegate.agent.v1.Guard
+	(*ContentChunk)(nil),            // 11: tidegate.agent.v1.ContentChunk
+	(*EncodedResource)(nil),         // 12: tidegate.agent.v1.EncodedResource
+	(*ResourceName)(nil),            // 13: tidegate.agent.v1.ResourceName
+	(*Acknowledgement)(nil),         // 14: tidegate.agent.v1.Acknowledgement
+	(*Serving)(nil),                 // 15: tidegate.agent.v1.Serving
+	(*ResourceError)(nil),           // 16: tidegate.agent.v1.ResourceError
+	(*Heartbeat)(nil),               // 17: tidegate.agent.v1.Heartbeat
+	nil,                             // 18: tidegate.agent.v1.Hello.LabelsEntry
+	(*v1.Stickiness)(nil),           // 19: tidegate.config.v1.Stickiness
+	(*v1.Expectation)(nil),          // 20: tidegate.config.v1.Expectation
+	(v1.Kind)(0),                    // 21: tidegate.config.v1.Kind
+	(*ReportTelemetryRequest)(nil),  // 22: tidegate.agent.v1.ReportTelemetryRequest
+	(*ReportTelemetryResponse)(nil), // 23: tidegate.agent.v1.ReportTelemetryResponse
 }
 var file_tidegate_agent_v1_stream_proto_depIdxs = []int32{
 	3,  // 0: tidegate.agent.v1.ConnectRequest.hello:type_name -> tidegate.agent.v1.Hello
-	13, // 1: tidegate.agent.v1.ConnectRequest.acknowledgement:type_name -> tidegate.agent.v1.Acknowledgement
-	16, // 2: tidegate.agent.v1.ConnectRequest.heartbeat:type_name -> tidegate.agent.v1.Heartbeat
+	14, // 1: tidegate.agent.v1.ConnectRequest.acknowledgement:type_name -> tidegate.agent.v1.Acknowledgement
+	17, // 2: tidegate.agent.v1.ConnectRequest.heartbeat:type_name -> tidegate.agent.v1.Heartbeat
 	4,  // 3: tidegate.agent.v1.ConnectResponse.welcome:type_name -> tidegate.agent.v1.Welcome
 	7,  // 4: tidegate.agent.v1.ConnectResponse.lane_batch:type_name -> tidegate.agent.v1.Signed
-	10, // 5: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
+	11, // 5: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
 	7,  // 6: tidegate.agent.v1.ConnectResponse.desired_state:type_name -> tidegate.agent.v1.Signed
 	5,  // 7: tidegate.agent.v1.Hello.holds:type_name -> tidegate.agent.v1.RevisionReference
 	6,  // 8: tidegate.agent.v1.Hello.dropped:type_name -> tidegate.agent.v1.DroppedRevision
-	17, // 9: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
+	18, // 9: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
 	5,  // 10: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
 	5,  // 11: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
-	9,  // 12: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
-	18, // 13: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
-	5,  // 14: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 15: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
-	11, // 16: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
-	12, // 17: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
-	19, // 18: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
-	19, // 19: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
-	0,  // 20: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
-	15, // 21: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
-	14, // 22: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
-	14, // 23: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
-	1,  // 24: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
-	20, // 25: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
-	2,  // 26: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
-	21, // 27: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
-	26, // [26:28] is the sub-list for method output_type
-	24, // [24:26] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	10, // 12: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
+	9,  // 13: tidegate.agent.v1.DesiredState.sticky:type_name -> tidegate.agent.v1.StickyCoin
+	19, // 14: tidegate.agent.v1.StickyCoin.by:type_name -> tidegate.config.v1.Stickiness
+	20, // 15: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
+	5,  // 16: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
+	5,  // 17: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
+	12, // 18: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
+	13, // 19: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
+	21, // 20: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
+	21, // 21: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
+	0,  // 22: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
+	16, // 23: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
+	15, // 24: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
+	15, // 25: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
+	1,  // 26: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
+	22, // 27: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
+	2,  // 28: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
+	23, // 29: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
+	28, // [28:30] is the sub-list for method output_type
+	26, // [26:28] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_stream_proto_init() }
@@ -1547,7 +1650,7 @@ func file_tidegate_agent_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_stream_proto_rawDesc), len(file_tidegate_agent_v1_stream_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -87,7 +87,11 @@ type ReportTelemetryRequest struct {
 	// Cells that were thrown away because the spill was full.
 	LostCells uint64 `protobuf:"varint,7,opt,name=lost_cells,json=lostCells,proto3" json:"lost_cells,omitempty"`
 	// What candidates decided beside live requests.
-	Shadows       []*ShadowReport `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	Shadows []*ShadowReport `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// What units a sticky coin was thrown for, of those that this agent reports.
+	Units []*UnitCount `protobuf:"bytes,9,rep,name=units,proto3" json:"units,omitempty"`
+	// Requests whose units were not counted, because there are more units than the agent keeps apart: it counts a sample then.
+	UnitsLeftOut  uint64 `protobuf:"varint,10,opt,name=units_left_out,json=unitsLeftOut,proto3" json:"units_left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -178,6 +182,108 @@ func (x *ReportTelemetryRequest) GetShadows() []*ShadowReport {
 	return nil
 }
 
+func (x *ReportTelemetryRequest) GetUnits() []*UnitCount {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *ReportTelemetryRequest) GetUnitsLeftOut() uint64 {
+	if x != nil {
+		return x.UnitsLeftOut
+	}
+	return 0
+}
+
+// UnitCount counts units, each once.
+type UnitCount struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RolloutId string                 `protobuf:"bytes,1,opt,name=rollout_id,json=rolloutId,proto3" json:"rollout_id,omitempty"`
+	Arm       Arm                    `protobuf:"varint,2,opt,name=arm,proto3,enum=tidegate.agent.v1.Arm" json:"arm,omitempty"`
+	// The probability of the candidate among the units whose coin was thrown anew, in parts per million.
+	SharePpm uint32 `protobuf:"varint,3,opt,name=share_ppm,json=sharePpm,proto3" json:"share_ppm,omitempty"`
+	// Empty: over all routes.
+	Route string `protobuf:"bytes,4,opt,name=route,proto3" json:"route,omitempty"`
+	// "requests": the unit was seen. "upstream_5xx", "gateway." and a reason, "slower." and a quantile: a request of it was bad so.
+	Metric        string `protobuf:"bytes,5,opt,name=metric,proto3" json:"metric,omitempty"`
+	Units         uint64 `protobuf:"varint,6,opt,name=units,proto3" json:"units,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnitCount) Reset() {
+	*x = UnitCount{}
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnitCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnitCount) ProtoMessage() {}
+
+func (x *UnitCount) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnitCount.ProtoReflect.Descriptor instead.
+func (*UnitCount) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UnitCount) GetRolloutId() string {
+	if x != nil {
+		return x.RolloutId
+	}
+	return ""
+}
+
+func (x *UnitCount) GetArm() Arm {
+	if x != nil {
+		return x.Arm
+	}
+	return Arm_ARM_UNSPECIFIED
+}
+
+func (x *UnitCount) GetSharePpm() uint32 {
+	if x != nil {
+		return x.SharePpm
+	}
+	return 0
+}
+
+func (x *UnitCount) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *UnitCount) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *UnitCount) GetUnits() uint64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
 type ReportTelemetryResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	BootId string                 `protobuf:"bytes,1,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
@@ -189,7 +295,7 @@ type ReportTelemetryResponse struct {
 
 func (x *ReportTelemetryResponse) Reset() {
 	*x = ReportTelemetryResponse{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[1]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +307,7 @@ func (x *ReportTelemetryResponse) String() string {
 func (*ReportTelemetryResponse) ProtoMessage() {}
 
 func (x *ReportTelemetryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[1]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +320,7 @@ func (x *ReportTelemetryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTelemetryResponse.ProtoReflect.Descriptor instead.
 func (*ReportTelemetryResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ReportTelemetryResponse) GetBootId() string {
@@ -265,7 +371,7 @@ type Cell struct {
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[2]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +383,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[2]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +396,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Cell) GetRevision() int64 {
@@ -398,7 +504,7 @@ type ShadowReport struct {
 
 func (x *ShadowReport) Reset() {
 	*x = ShadowReport{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -410,7 +516,7 @@ func (x *ShadowReport) String() string {
 func (*ShadowReport) ProtoMessage() {}
 
 func (x *ShadowReport) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -423,7 +529,7 @@ func (x *ShadowReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowReport.ProtoReflect.Descriptor instead.
 func (*ShadowReport) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ShadowReport) GetRolloutId() string {
@@ -464,7 +570,7 @@ type ShadowDifference struct {
 
 func (x *ShadowDifference) Reset() {
 	*x = ShadowDifference{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +582,7 @@ func (x *ShadowDifference) String() string {
 func (*ShadowDifference) ProtoMessage() {}
 
 func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +595,7 @@ func (x *ShadowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowDifference.ProtoReflect.Descriptor instead.
 func (*ShadowDifference) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ShadowDifference) GetStableRoute() string {
@@ -545,7 +651,7 @@ type KeyUse struct {
 
 func (x *KeyUse) Reset() {
 	*x = KeyUse{}
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +663,7 @@ func (x *KeyUse) String() string {
 func (*KeyUse) ProtoMessage() {}
 
 func (x *KeyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_telemetry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +676,7 @@ func (x *KeyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyUse.ProtoReflect.Descriptor instead.
 func (*KeyUse) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_agent_v1_telemetry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *KeyUse) GetKey() string {
@@ -591,7 +697,7 @@ var File_tidegate_agent_v1_telemetry_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\n" +
-	"!tidegate/agent/v1/telemetry.proto\x12\x11tidegate.agent.v1\"\xd1\x02\n" +
+	"!tidegate/agent/v1/telemetry.proto\x12\x11tidegate.agent.v1\"\xab\x03\n" +
 	"\x16ReportTelemetryRequest\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\"\n" +
@@ -602,7 +708,18 @@ const file_tidegate_agent_v1_telemetry_proto_rawDesc = "" +
 	"\bkey_uses\x18\x06 \x03(\v2\x19.tidegate.agent.v1.KeyUseR\akeyUses\x12\x1d\n" +
 	"\n" +
 	"lost_cells\x18\a \x01(\x04R\tlostCells\x129\n" +
-	"\ashadows\x18\b \x03(\v2\x1f.tidegate.agent.v1.ShadowReportR\ashadows\"g\n" +
+	"\ashadows\x18\b \x03(\v2\x1f.tidegate.agent.v1.ShadowReportR\ashadows\x122\n" +
+	"\x05units\x18\t \x03(\v2\x1c.tidegate.agent.v1.UnitCountR\x05units\x12$\n" +
+	"\x0eunits_left_out\x18\n" +
+	" \x01(\x04R\funitsLeftOut\"\xb5\x01\n" +
+	"\tUnitCount\x12\x1d\n" +
+	"\n" +
+	"rollout_id\x18\x01 \x01(\tR\trolloutId\x12(\n" +
+	"\x03arm\x18\x02 \x01(\x0e2\x16.tidegate.agent.v1.ArmR\x03arm\x12\x1b\n" +
+	"\tshare_ppm\x18\x03 \x01(\rR\bsharePpm\x12\x14\n" +
+	"\x05route\x18\x04 \x01(\tR\x05route\x12\x16\n" +
+	"\x06metric\x18\x05 \x01(\tR\x06metric\x12\x14\n" +
+	"\x05units\x18\x06 \x01(\x04R\x05units\"g\n" +
 	"\x17ReportTelemetryResponse\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x123\n" +
 	"\x15acknowledged_sequence\x18\x02 \x01(\x03R\x14acknowledgedSequence\"\x9c\x03\n" +
@@ -659,29 +776,32 @@ func file_tidegate_agent_v1_telemetry_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tidegate_agent_v1_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tidegate_agent_v1_telemetry_proto_goTypes = []any{
 	(Arm)(0),                        // 0: tidegate.agent.v1.Arm
 	(*ReportTelemetryRequest)(nil),  // 1: tidegate.agent.v1.ReportTelemetryRequest
-	(*ReportTelemetryResponse)(nil), // 2: tidegate.agent.v1.ReportTelemetryResponse
-	(*Cell)(nil),                    // 3: tidegate.agent.v1.Cell
-	(*ShadowReport)(nil),            // 4: tidegate.agent.v1.ShadowReport
-	(*ShadowDifference)(nil),        // 5: tidegate.agent.v1.ShadowDifference
-	(*KeyUse)(nil),                  // 6: tidegate.agent.v1.KeyUse
-	nil,                             // 7: tidegate.agent.v1.ShadowReport.SampledEntry
+	(*UnitCount)(nil),               // 2: tidegate.agent.v1.UnitCount
+	(*ReportTelemetryResponse)(nil), // 3: tidegate.agent.v1.ReportTelemetryResponse
+	(*Cell)(nil),                    // 4: tidegate.agent.v1.Cell
+	(*ShadowReport)(nil),            // 5: tidegate.agent.v1.ShadowReport
+	(*ShadowDifference)(nil),        // 6: tidegate.agent.v1.ShadowDifference
+	(*KeyUse)(nil),                  // 7: tidegate.agent.v1.KeyUse
+	nil,                             // 8: tidegate.agent.v1.ShadowReport.SampledEntry
 }
 var file_tidegate_agent_v1_telemetry_proto_depIdxs = []int32{
-	3, // 0: tidegate.agent.v1.ReportTelemetryRequest.cells:type_name -> tidegate.agent.v1.Cell
-	6, // 1: tidegate.agent.v1.ReportTelemetryRequest.key_uses:type_name -> tidegate.agent.v1.KeyUse
-	4, // 2: tidegate.agent.v1.ReportTelemetryRequest.shadows:type_name -> tidegate.agent.v1.ShadowReport
-	0, // 3: tidegate.agent.v1.Cell.arm:type_name -> tidegate.agent.v1.Arm
-	7, // 4: tidegate.agent.v1.ShadowReport.sampled:type_name -> tidegate.agent.v1.ShadowReport.SampledEntry
-	5, // 5: tidegate.agent.v1.ShadowReport.differences:type_name -> tidegate.agent.v1.ShadowDifference
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 0: tidegate.agent.v1.ReportTelemetryRequest.cells:type_name -> tidegate.agent.v1.Cell
+	7, // 1: tidegate.agent.v1.ReportTelemetryRequest.key_uses:type_name -> tidegate.agent.v1.KeyUse
+	5, // 2: tidegate.agent.v1.ReportTelemetryRequest.shadows:type_name -> tidegate.agent.v1.ShadowReport
+	2, // 3: tidegate.agent.v1.ReportTelemetryRequest.units:type_name -> tidegate.agent.v1.UnitCount
+	0, // 4: tidegate.agent.v1.UnitCount.arm:type_name -> tidegate.agent.v1.Arm
+	0, // 5: tidegate.agent.v1.Cell.arm:type_name -> tidegate.agent.v1.Arm
+	8, // 6: tidegate.agent.v1.ShadowReport.sampled:type_name -> tidegate.agent.v1.ShadowReport.SampledEntry
+	6, // 7: tidegate.agent.v1.ShadowReport.differences:type_name -> tidegate.agent.v1.ShadowDifference
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_telemetry_proto_init() }
@@ -695,7 +815,7 @@ func file_tidegate_agent_v1_telemetry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_telemetry_proto_rawDesc), len(file_tidegate_agent_v1_telemetry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,7 +36,10 @@ type Strategy struct {
 	// A step before the first, in which the candidate serves nothing. Default: none.
 	Shadow *Shadow `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`
 	// What must hold beside the comparison.
-	Gates         []*Gate `protobuf:"bytes,6,rep,name=gates,proto3" json:"gates,omitempty"`
+	Gates []*Gate `protobuf:"bytes,6,rep,name=gates,proto3" json:"gates,omitempty"`
+	// The coin is thrown once for a unit and not for each request, where a mixed experience would hurt. traffic_percent may not
+	// fall from a step to the next then. Default: for each request.
+	Sticky        *Stickiness `protobuf:"bytes,7,opt,name=sticky,proto3" json:"sticky,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -113,6 +116,127 @@ func (x *Strategy) GetGates() []*Gate {
 	return nil
 }
 
+func (x *Strategy) GetSticky() *Stickiness {
+	if x != nil {
+		return x.Sticky
+	}
+	return nil
+}
+
+// Stickiness says for what the coin is thrown. Who has the candidate keeps it when its share grows. It is then units that are
+// counted and compared, each once by a metric and step, and not their requests; minimum_samples are units too. A request that
+// brings no unit has a coin of its own, and is counted by itself.
+type Stickiness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to By:
+	//
+	//	*Stickiness_Cookie
+	//	*Stickiness_Header
+	//	*Stickiness_Consumer
+	By isStickiness_By `protobuf_oneof:"by"`
+	// The header that holds the API key, for consumer. Default: x-api-key, then "Authorization: Bearer".
+	KeyHeader     string `protobuf:"bytes,4,opt,name=key_header,json=keyHeader,proto3" json:"key_header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stickiness) Reset() {
+	*x = Stickiness{}
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stickiness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stickiness) ProtoMessage() {}
+
+func (x *Stickiness) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stickiness.ProtoReflect.Descriptor instead.
+func (*Stickiness) Descriptor() ([]byte, []int) {
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Stickiness) GetBy() isStickiness_By {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *Stickiness) GetCookie() string {
+	if x != nil {
+		if x, ok := x.By.(*Stickiness_Cookie); ok {
+			return x.Cookie
+		}
+	}
+	return ""
+}
+
+func (x *Stickiness) GetHeader() string {
+	if x != nil {
+		if x, ok := x.By.(*Stickiness_Header); ok {
+			return x.Header
+		}
+	}
+	return ""
+}
+
+func (x *Stickiness) GetConsumer() bool {
+	if x != nil {
+		if x, ok := x.By.(*Stickiness_Consumer); ok {
+			return x.Consumer
+		}
+	}
+	return false
+}
+
+func (x *Stickiness) GetKeyHeader() string {
+	if x != nil {
+		return x.KeyHeader
+	}
+	return ""
+}
+
+type isStickiness_By interface {
+	isStickiness_By()
+}
+
+type Stickiness_Cookie struct {
+	// The name of a cookie. The gateway sets one, for the session, with requests that bring none. It is no secret: who forges one
+	// chooses among units at random.
+	Cookie string `protobuf:"bytes,1,opt,name=cookie,proto3,oneof"`
+}
+
+type Stickiness_Header struct {
+	// The name of a header. A value of more than 1024 bytes is none.
+	Header string `protobuf:"bytes,2,opt,name=header,proto3,oneof"`
+}
+
+type Stickiness_Consumer struct {
+	// True: the consumer whose API key the request brings.
+	Consumer bool `protobuf:"varint,3,opt,name=consumer,proto3,oneof"`
+}
+
+func (*Stickiness_Cookie) isStickiness_By() {}
+
+func (*Stickiness_Header) isStickiness_By() {}
+
+func (*Stickiness_Consumer) isStickiness_By() {}
+
 // Gate is a condition that a candidate must keep. One that fails takes the candidate back, at any step and at once.
 type Gate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -135,7 +259,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -147,7 +271,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[1]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -160,7 +284,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{1}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Gate) GetName() string {
@@ -257,7 +381,7 @@ type ObjectiveGate struct {
 
 func (x *ObjectiveGate) Reset() {
 	*x = ObjectiveGate{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +393,7 @@ func (x *ObjectiveGate) String() string {
 func (*ObjectiveGate) ProtoMessage() {}
 
 func (x *ObjectiveGate) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[2]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +406,7 @@ func (x *ObjectiveGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectiveGate.ProtoReflect.Descriptor instead.
 func (*ObjectiveGate) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ObjectiveGate) GetMetric() string {
@@ -333,7 +457,7 @@ type PrometheusGate struct {
 
 func (x *PrometheusGate) Reset() {
 	*x = PrometheusGate{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +469,7 @@ func (x *PrometheusGate) String() string {
 func (*PrometheusGate) ProtoMessage() {}
 
 func (x *PrometheusGate) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[3]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +482,7 @@ func (x *PrometheusGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrometheusGate.ProtoReflect.Descriptor instead.
 func (*PrometheusGate) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PrometheusGate) GetUrl() string {
@@ -416,7 +540,7 @@ type WebhookGate struct {
 
 func (x *WebhookGate) Reset() {
 	*x = WebhookGate{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +552,7 @@ func (x *WebhookGate) String() string {
 func (*WebhookGate) ProtoMessage() {}
 
 func (x *WebhookGate) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[4]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +565,7 @@ func (x *WebhookGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookGate.ProtoReflect.Descriptor instead.
 func (*WebhookGate) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WebhookGate) GetUrl() string {
@@ -482,7 +606,7 @@ type Shadow struct {
 
 func (x *Shadow) Reset() {
 	*x = Shadow{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +618,7 @@ func (x *Shadow) String() string {
 func (*Shadow) ProtoMessage() {}
 
 func (x *Shadow) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[5]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +631,7 @@ func (x *Shadow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shadow.ProtoReflect.Descriptor instead.
 func (*Shadow) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Shadow) GetSamplePercent() float64 {
@@ -585,7 +709,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +721,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[6]
+	mi := &file_tidegate_config_v1_strategy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +734,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_config_v1_strategy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Step) GetAgents() uint32 {
@@ -687,7 +811,7 @@ var File_tidegate_config_v1_strategy_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\n" +
-	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\x9a\x03\n" +
+	"!tidegate/config/v1/strategy.proto\x12\x12tidegate.config.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1etidegate/config/v1/rules.proto\"\xd2\x03\n" +
 	"\bStrategy\x12:\n" +
 	"\x05steps\x18\x01 \x03(\v2\x18.tidegate.config.v1.StepB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10 R\x05steps\x12G\n" +
@@ -695,11 +819,21 @@ const file_tidegate_config_v1_strategy_proto_rawDesc = "" +
 	"\ttolerance\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\xf0?H\x01R\ttolerance\x88\x01\x01\x122\n" +
 	"\x05alpha\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x02R\x05alpha\x88\x01\x01\x122\n" +
 	"\x06shadow\x18\x05 \x01(\v2\x1a.tidegate.config.v1.ShadowR\x06shadow\x128\n" +
-	"\x05gates\x18\x06 \x03(\v2\x18.tidegate.config.v1.GateB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05gatesB\x13\n" +
+	"\x05gates\x18\x06 \x03(\v2\x18.tidegate.config.v1.GateB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05gates\x126\n" +
+	"\x06sticky\x18\a \x01(\v2\x1e.tidegate.config.v1.StickinessR\x06stickyB\x13\n" +
 	"\x11_holdback_percentB\f\n" +
 	"\n" +
 	"_toleranceB\b\n" +
-	"\x06_alpha\"\xb3\x02\n" +
+	"\x06_alpha\"\xa9\x02\n" +
+	"\n" +
+	"Stickiness\x12%\n" +
+	"\x06cookie\x18\x01 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06cookie\x12%\n" +
+	"\x06header\x18\x02 \x01(\tB\v\xbaH\br\x06\xd8\xe4\x1d\x01\x10\x01H\x00R\x06header\x12%\n" +
+	"\bconsumer\x18\x03 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\bconsumer\x12(\n" +
+	"\n" +
+	"key_header\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xd8\xe4\x1d\x01R\tkeyHeader:o\xbaHl\x1aj\n" +
+	"\x15stickiness.key_header\x12$key_header is for sticky by consumer\x1a+this.key_header == '' || has(this.consumer)B\v\n" +
+	"\x02by\x12\x05\xbaH\x02\b\x01\"\xb3\x02\n" +
 	"\x04Gate\x12 \n" +
 	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x1a\n" +
@@ -769,30 +903,32 @@ func file_tidegate_config_v1_strategy_proto_rawDescGZIP() []byte {
 	return file_tidegate_config_v1_strategy_proto_rawDescData
 }
 
-var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tidegate_config_v1_strategy_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tidegate_config_v1_strategy_proto_goTypes = []any{
 	(*Strategy)(nil),       // 0: tidegate.config.v1.Strategy
-	(*Gate)(nil),           // 1: tidegate.config.v1.Gate
-	(*ObjectiveGate)(nil),  // 2: tidegate.config.v1.ObjectiveGate
-	(*PrometheusGate)(nil), // 3: tidegate.config.v1.PrometheusGate
-	(*WebhookGate)(nil),    // 4: tidegate.config.v1.WebhookGate
-	(*Shadow)(nil),         // 5: tidegate.config.v1.Shadow
-	(*Step)(nil),           // 6: tidegate.config.v1.Step
-	nil,                    // 7: tidegate.config.v1.Step.AgentLabelsEntry
+	(*Stickiness)(nil),     // 1: tidegate.config.v1.Stickiness
+	(*Gate)(nil),           // 2: tidegate.config.v1.Gate
+	(*ObjectiveGate)(nil),  // 3: tidegate.config.v1.ObjectiveGate
+	(*PrometheusGate)(nil), // 4: tidegate.config.v1.PrometheusGate
+	(*WebhookGate)(nil),    // 5: tidegate.config.v1.WebhookGate
+	(*Shadow)(nil),         // 6: tidegate.config.v1.Shadow
+	(*Step)(nil),           // 7: tidegate.config.v1.Step
+	nil,                    // 8: tidegate.config.v1.Step.AgentLabelsEntry
 }
 var file_tidegate_config_v1_strategy_proto_depIdxs = []int32{
-	6, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
-	5, // 1: tidegate.config.v1.Strategy.shadow:type_name -> tidegate.config.v1.Shadow
-	1, // 2: tidegate.config.v1.Strategy.gates:type_name -> tidegate.config.v1.Gate
-	2, // 3: tidegate.config.v1.Gate.objective:type_name -> tidegate.config.v1.ObjectiveGate
-	3, // 4: tidegate.config.v1.Gate.prometheus:type_name -> tidegate.config.v1.PrometheusGate
-	4, // 5: tidegate.config.v1.Gate.webhook:type_name -> tidegate.config.v1.WebhookGate
-	7, // 6: tidegate.config.v1.Step.agent_labels:type_name -> tidegate.config.v1.Step.AgentLabelsEntry
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7, // 0: tidegate.config.v1.Strategy.steps:type_name -> tidegate.config.v1.Step
+	6, // 1: tidegate.config.v1.Strategy.shadow:type_name -> tidegate.config.v1.Shadow
+	2, // 2: tidegate.config.v1.Strategy.gates:type_name -> tidegate.config.v1.Gate
+	1, // 3: tidegate.config.v1.Strategy.sticky:type_name -> tidegate.config.v1.Stickiness
+	3, // 4: tidegate.config.v1.Gate.objective:type_name -> tidegate.config.v1.ObjectiveGate
+	4, // 5: tidegate.config.v1.Gate.prometheus:type_name -> tidegate.config.v1.PrometheusGate
+	5, // 6: tidegate.config.v1.Gate.webhook:type_name -> tidegate.config.v1.WebhookGate
+	8, // 7: tidegate.config.v1.Step.agent_labels:type_name -> tidegate.config.v1.Step.AgentLabelsEntry
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_config_v1_strategy_proto_init() }
@@ -803,21 +939,26 @@ func file_tidegate_config_v1_strategy_proto_init() {
 	file_tidegate_config_v1_rules_proto_init()
 	file_tidegate_config_v1_strategy_proto_msgTypes[0].OneofWrappers = []any{}
 	file_tidegate_config_v1_strategy_proto_msgTypes[1].OneofWrappers = []any{
+		(*Stickiness_Cookie)(nil),
+		(*Stickiness_Header)(nil),
+		(*Stickiness_Consumer)(nil),
+	}
+	file_tidegate_config_v1_strategy_proto_msgTypes[2].OneofWrappers = []any{
 		(*Gate_Objective)(nil),
 		(*Gate_Prometheus)(nil),
 		(*Gate_Webhook)(nil),
 	}
-	file_tidegate_config_v1_strategy_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tidegate_config_v1_strategy_proto_msgTypes[3].OneofWrappers = []any{}
-	file_tidegate_config_v1_strategy_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[4].OneofWrappers = []any{}
 	file_tidegate_config_v1_strategy_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tidegate_config_v1_strategy_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_config_v1_strategy_proto_rawDesc), len(file_tidegate_config_v1_strategy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -110,6 +110,7 @@ func listings() []listing {
 				{"AGENTS %", "spec.steps.agents_percent"},
 				{"TRAFFIC %", "spec.steps.traffic_percent"},
 				{"BAKE", "spec.steps.bake"},
+				{"STICKY", "spec.sticky"},
 			},
 		},
 		{

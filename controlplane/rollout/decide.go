@@ -164,7 +164,11 @@ func (d *decision) dials(step Step) string {
 	if step.SharePPM == wholePPM {
 		return who + ", all traffic"
 	}
-	return fmt.Sprintf("%s, %s of their traffic", who, percentOf(step.SharePPM))
+	share := fmt.Sprintf("%s, %s of their traffic", who, percentOf(step.SharePPM))
+	if d.Plan.Sticky != "" {
+		share += ", one coin for each " + d.Plan.Sticky
+	}
+	return share
 }
 
 // stepName counts from 1, as people do.

@@ -36,7 +36,7 @@ func (d *decision) askGate(gate Gate) GateView {
 	if gate.Objective != nil {
 		decision := d.objective(*gate.Objective)
 		view.Verdict, view.At = decision.Verdict.String(), d.now
-		view.Explanation = decision.Explain(comparison{gate.Objective.Route, gate.Objective.Metric}.label())
+		view.Explanation = d.Plan.explain(decision, comparison{gate.Objective.Route, gate.Objective.Metric}.label())
 		return view
 	}
 	if answered := d.answered(gate.Name); answered != nil && !answered.At.IsZero() {

@@ -272,7 +272,7 @@ func (j *judging) compare(c comparison) Verdict {
 		peak = known.LogPeak
 	}
 	decision := j.test.Judge(tally, peak, terms)
-	return verdictOf(c, decision, decision.Explain(c.label()), j.now)
+	return verdictOf(c, decision, j.Plan.explain(decision, c.label()), j.now)
 }
 
 // bound adds the interval of the ratio, which costs more than the rest and decides nothing.
@@ -309,7 +309,7 @@ func (j *judging) judgeAlone(c comparison) Verdict {
 		}
 	}
 	decision := evidence.DefaultAbsoluteGate().Judge(arm)
-	return verdictOf(c, decision, decision.Explain("errors on the new route "+c.route), j.now)
+	return verdictOf(c, decision, j.Plan.explain(decision, "errors on the new route "+c.route), j.now)
 }
 
 // judgeExpected holds what the change means to bring about against the share that it named.
@@ -322,7 +322,7 @@ func (j *judging) judgeExpected(c comparison, limit float64) Verdict {
 		arm.Requests += unsigned(count.candidate)
 	}
 	decision := evidence.Expected(limit).Judge(arm)
-	return verdictOf(c, decision, decision.Explain("expected "+c.label()), j.now)
+	return verdictOf(c, decision, j.Plan.explain(decision, "expected "+c.label()), j.now)
 }
 
 func (j *judging) tally(c comparison) evidence.Tally {

@@ -20,8 +20,8 @@ type Plan struct {
 	Steps            []Step
 	Tolerance, Alpha float64
 	Gates            []Gate
-	// Sticky: the coin is thrown for units, and it is they who are counted.
-	Sticky bool
+	// Sticky is for what the coin is thrown, in words; then it is units that are counted. Empty: for each request.
+	Sticky string
 }
 
 // freshShare is the share of the candidate among the units whose coin is thrown anew at a share of all. Agents count them by it.
@@ -94,7 +94,7 @@ func AsTaken(strategy *configv1.Strategy, first bool) *configv1.Strategy {
 // PlanOf reads a strategy, as it is taken. Before the last step the holdback stays with stable.
 func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 	taken := AsTaken(strategy, first)
-	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha(), Gates: gatesOf(taken.GetGates()), Sticky: taken.GetSticky() != nil}
+	plan := Plan{Tolerance: taken.GetTolerance(), Alpha: taken.GetAlpha(), Gates: gatesOf(taken.GetGates()), Sticky: stickyWords(taken.GetSticky())}
 	for i, step := range taken.GetSteps() {
 		read, err := stepOf(step)
 		if err != nil {
@@ -114,6 +114,34 @@ func PlanOf(strategy *configv1.Strategy, first bool) (Plan, error) {
 		plan.Steps[i].SharePPM = min(plan.Steps[i].SharePPM, most)
 	}
 	return plan, nil
+}
+
+func stickyWords(sticky *configv1.Stickiness) string {
+	switch {
+	case sticky.GetConsumer():
+		return "consumer"
+	case sticky.GetHeader() != "":
+		return "header " + sticky.GetHeader()
+	case sticky.GetCookie() != "":
+		return "cookie " + sticky.GetCookie()
+	}
+	return ""
+}
+
+// explain says what led to a decision, in units or requests, whichever were counted.
+func (p Plan) explain(decision evidence.Decision, metric string) string {
+	if p.Sticky != "" {
+		return decision.ExplainUnits(metric)
+	}
+	return decision.Explain(metric)
+}
+
+// counted is what samples are.
+func (p Plan) counted() string {
+	if p.Sticky != "" {
+		return "units"
+	}
+	return "requests"
 }
 
 // defaultObjectiveMinimum is how many requests an objective needs if it does not say.

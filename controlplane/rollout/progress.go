@@ -48,7 +48,7 @@ func (d *decision) progress() []Action {
 	case d.now.Before(d.deadline()):
 		return nil
 	}
-	return d.inconclusive(fmt.Sprintf("not compared: %d of %d requests", seen, step.MinimumSamples))
+	return d.inconclusive(fmt.Sprintf("not compared: %d of %d %s", seen, step.MinimumSamples, d.Plan.counted()))
 }
 
 // deadline is when the step must have seen enough.

@@ -112,6 +112,7 @@ func (a *Agent) watch(ctx context.Context, desired *agentv1.DesiredState) {
 		Threshold: desired.GetGuard().GetThreshold(),
 		NewRoutes: newRoutes(a.serving.stable.snapshot.Content(), a.serving.candidate.snapshot.Content()),
 		Routes:    a.serving.stable.snapshot.Routes(),
+		Sticky:    a.serving.sticky.By != snapshot.NotSticky,
 		Expected:  expectedOf(desired.GetGuard()),
 	}, time.Now())
 	if err != nil {

@@ -36,6 +36,8 @@ type Candidate struct {
 	// NewRoutes are the routes that only the candidate has. They have no control, so they are left out of the total and
 	// held against an absolute gate.
 	NewRoutes map[string]bool
+	// Sticky says that it is units that are counted, and not requests.
+	Sticky bool
 	// Expected is what the change means to bring about. It is left out of the total, and held against the share it names.
 	Expected []Expected
 }

@@ -117,7 +117,7 @@ func (s *scope) compare(candidate Candidate, test *evidence.Test, alpha float64)
 		decision := test.Judge(tally, c.peak, evidence.Terms{Alpha: alpha})
 		c.peak = decision.LogPeak
 		if decision.Verdict == evidence.Fail {
-			return s.finding(metric, decision)
+			return s.finding(candidate, metric, decision)
 		}
 	}
 	return nil
@@ -134,7 +134,7 @@ func (s *scope) judgeExpected(candidate Candidate) *Finding {
 		bad, _ := c.bad.Arms()
 		arm.Bad = bad.Bad
 		if decision := expected.Judge(arm); decision.Verdict == evidence.Fail {
-			return s.finding(metric, decision)
+			return s.finding(candidate, metric, decision)
 		}
 	}
 	return nil
@@ -154,10 +154,10 @@ func (s *scope) judgeAlone(candidate Candidate) *Finding {
 	if decision.Verdict != evidence.Fail {
 		return nil
 	}
-	return s.finding("bad", decision)
+	return s.finding(candidate, "bad", decision)
 }
 
-func (s *scope) finding(metric string, decision evidence.Decision) *Finding {
+func (s *scope) finding(candidate Candidate, metric string, decision evidence.Decision) *Finding {
 	where := metric
 	if quantile, ok := strings.CutPrefix(metric, slowerPrefix); ok {
 		where = "slower than stable's " + quantile
@@ -167,5 +167,9 @@ func (s *scope) finding(metric string, decision evidence.Decision) *Finding {
 	} else {
 		where += " on routes/" + s.route
 	}
-	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: decision.Explain(where + ":")}
+	explain := decision.Explain
+	if candidate.Sticky {
+		explain = decision.ExplainUnits
+	}
+	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: explain(where + ":")}
 }

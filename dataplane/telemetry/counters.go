@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,9 @@ type Counters struct {
 	reasons []string
 	shards  int
 	now     func() time.Time
+
+	// Atomic.
+	unitsLeftOut atomic.Uint64
 
 	// Guarded by mu.
 	mu       sync.Mutex

@@ -23,6 +23,7 @@ type Collector struct {
 	counters  *Counters
 	requests  *prometheus.Desc
 	durations *prometheus.Desc
+	leftOut   *prometheus.Desc
 }
 
 // NewCollector makes a collector of what c counts.
@@ -35,6 +36,8 @@ func NewCollector(c *Counters) *Collector {
 		durations: prometheus.NewDesc("tidegate_request_duration_seconds",
 			"How long exchanges took, from the head of the request to the end of the response.",
 			[]string{"arm", "route"}, nil),
+		leftOut: prometheus.NewDesc("tidegate_sticky_requests_left_out_total",
+			"Requests whose unit a sticky coin was thrown for, and which is not counted, since there are more units than are kept apart.", nil, nil),
 	}
 }
 
@@ -42,12 +45,14 @@ func NewCollector(c *Counters) *Collector {
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.requests
 	out <- c.durations
+	out <- c.leftOut
 }
 
 type durationKey struct{ arm, route string }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(c.leftOut, prometheus.CounterValue, float64(c.counters.UnitsLeftOut()))
 	durations := make(map[durationKey]*[Buckets]uint64)
 	for key, buckets := range c.counters.totals() {
 		var requests uint64

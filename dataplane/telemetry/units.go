@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,12 +47,14 @@ type Units struct {
 	ended time.Time
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	marks   map[uint64]uint32 // what was counted, and by it the place of its unit in the sample
-	halved  uint
-	frozen  bool
-	cells   map[UnitKey]*UnitCount
-	leftOut uint64
+	mu     sync.Mutex
+	marks  map[uint64]uint32 // what was counted, and by it the place of its unit in the sample
+	halved uint
+	frozen bool
+	cells  map[UnitKey]*UnitCount
+
+	// leftOut is that of the counters.
+	leftOut *atomic.Uint64
 }
 
 // UnitKey says what units have in common.
@@ -103,6 +106,7 @@ func (c *Counters) OpenUnits(config UnitsConfig) *Units {
 		}
 	}
 	u := &Units{config: config, metrics: unitMetrics(c.reasons), marks: make(map[uint64]uint32), cells: make(map[UnitKey]*UnitCount)}
+	u.leftOut = &c.unitsLeftOut
 	if recalled := c.recalled; recalled != nil && recalled.UnitCoin == config.UnitCoin {
 		u.recall(recalled)
 	}
@@ -133,14 +137,7 @@ func (c *Counters) EachUnit(visit func(key UnitKey, count UnitCount)) {
 }
 
 // UnitsLeftOut is how many requests were not counted because their unit is outside of the sample.
-func (c *Counters) UnitsLeftOut() (requests uint64) {
-	for _, u := range c.allUnits() {
-		u.mu.Lock()
-		requests += u.leftOut
-		u.mu.Unlock()
-	}
-	return requests
-}
+func (c *Counters) UnitsLeftOut() (requests uint64) { return c.unitsLeftOut.Load() }
 
 func (c *Counters) allUnits() []*Units {
 	c.mu.Lock()
@@ -179,7 +176,7 @@ func (u *Units) count(unit Unit, arm uint8, route string, metrics ...int) {
 		return
 	}
 	if !u.samples(unit.sample) {
-		u.leftOut++
+		u.leftOut.Add(1)
 		return
 	}
 	for _, metric := range metrics {

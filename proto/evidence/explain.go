@@ -30,6 +30,11 @@ func (d Decision) Explain(metric string) string {
 	}
 }
 
+// ExplainUnits is Explain where it was units that were counted, each once, and not their requests.
+func (d Decision) ExplainUnits(metric string) string { return unitsForRequests.Replace(d.Explain(metric)) }
+
+var unitsForRequests = strings.NewReplacer("candidate request", "candidate unit", "control request", "control unit")
+
 // weight says how the evidence stands against the threshold.
 func (d Decision) weight() string {
 	now, threshold := formatLog(d.LogEvidence), formatLog(d.LogThreshold)

@@ -27,12 +27,9 @@ func (c *unitCollector) collect(counters *telemetry.Counters) {
 		}
 	})
 	c.last = now
-	if leftOut := counters.UnitsLeftOut(); leftOut > c.leftOutBefore {
-		c.leftOut += leftOut - c.leftOutBefore
-		c.leftOutBefore = leftOut
-	} else {
-		c.leftOutBefore = leftOut // of a coin that is forgotten
-	}
+	leftOut := counters.UnitsLeftOut()
+	c.leftOut += leftOut - c.leftOutBefore
+	c.leftOutBefore = leftOut
 }
 
 // cut gives away what is pending.

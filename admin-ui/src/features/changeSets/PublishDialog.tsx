@@ -6,7 +6,7 @@ import { type SyntheticEvent, useState } from 'react';
 import { publishChangeSet, type PublishOptions } from '@/api/changeSets';
 import type { PublishResponse } from '@/api/revisions';
 import { mayOverride, sessionQuery } from '@/api/session';
-import { strategiesQuery } from '@/api/strategies';
+import { strategiesQuery, strategyLabel } from '@/api/strategies';
 import { Failure } from '@/components/Notice';
 import { useFocusBack } from '@/components/useFocusBack';
 import { count, plural } from '@/format/number';
@@ -91,7 +91,7 @@ function StrategySelect({ fleet, disabled, value, onChange }: StrategySelectProp
   const usual = strategies.find((strategy) => strategy.is_default)?.name;
   const choices = [
     { value: '', label: usual === undefined ? "The fleet's own" : `The fleet's own: ${usual}` },
-    ...strategies.map(({ name = '' }) => ({ value: name, label: name })),
+    ...strategies.map((strategy) => ({ value: strategy.name ?? '', label: strategyLabel(strategy) })),
   ];
   return <Select label="Strategy" data={choices} disabled={disabled} value={value} allowDeselect={false} onChange={(chosen) => onChange(chosen ?? '')} />;
 }

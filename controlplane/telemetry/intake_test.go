@@ -136,6 +136,39 @@ func TestEvidenceIsWhatACoinChose(t *testing.T) {
 	}
 }
 
+func TestUnitsAreEvidenceByThemselves(t *testing.T) {
+	t.Parallel()
+	i := newIntake(t)
+	agent, outsider := i.agent("one"), i.agent("two")
+	rollout := i.rollout(agent)
+	report := &agentv1.ReportTelemetryRequest{BootId: "boot", Sequence: 1, UnitsLeftOut: 5}
+	for _, arm := range []agentv1.Arm{stable, candidate} {
+		for _, route := range []string{"", "orders"} {
+			report.Units = append(report.Units,
+				&agentv1.UnitCount{RolloutId: fmt.Sprint(rollout), Arm: arm, SharePpm: 90_910, Route: route, Metric: "requests", Units: 10},
+				&agentv1.UnitCount{RolloutId: fmt.Sprint(rollout), Arm: arm, SharePpm: 90_910, Route: route, Metric: "upstream_5xx", Units: uint64(arm)})
+		}
+	}
+	collector := i.replica()
+	for name, id := range map[string]string{"member": agent, "outsider": outsider} {
+		reports := i.connect(collector, id)
+		if err := reports.stream.Send(report); err != nil {
+			t.Fatal(name, err)
+		}
+		reports.stored("boot", 1)
+	}
+	want := map[string]string{
+		"units.requests  90910": "10 10", "units.requests orders 90910": "10 10",
+		"units.upstream_5xx  90910": "2 1", "units.upstream_5xx orders 90910": "2 1",
+	}
+	if got := i.evidence(rollout); !maps.Equal(got, want) {
+		t.Errorf("the evidence is\n%v, want\n%v", got, want)
+	}
+	if got := requests(i.query(telemetry.Query{})); got != 0 {
+		t.Errorf("%d units count as traffic", got)
+	}
+}
+
 func TestReportsThatAreNoneEndTheStream(t *testing.T) {
 	t.Parallel()
 	i := newIntake(t)
@@ -156,6 +189,7 @@ func TestReportsThatAreNoneEndTheStream(t *testing.T) {
 		"class 6":     {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{StatusClass: 6}}},
 		"unknown arm": {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Arm: 3}}},
 		"route":       {BootId: "b", Sequence: 1, Cells: []*agentv1.Cell{{Route: "a\x00b"}}},
+		"unit":        {BootId: "b", Sequence: 1, Units: []*agentv1.UnitCount{{Arm: 1, Metric: ""}}},
 		"key":         {BootId: "b", Sequence: 1, KeyUses: []*agentv1.KeyUse{{Key: "\x00"}}},
 	} {
 		reports := i.connect(collector, agent)

@@ -76,10 +76,13 @@ type ArmKey struct {
 // Open begins an arm whose routes have the numbers 1 to routes; number 0 stands for requests without a route. The caller
 // closes it when its last request has been recorded.
 func (c *Counters) Open(key ArmKey, routes int) *Arm {
-	arm := &Arm{ArmKey: key, counters: c, pages: make([]page, routes/pageSize+1)}
+	return c.open(&Arm{ArmKey: key, counters: c, pages: make([]page, routes/pageSize+1)})
+}
+
+func (c *Counters) open(arm *Arm) *Arm {
+	arm.watchRunning()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	arm.watchRunning()
 	c.openings++
 	arm.opening = c.openings
 	c.arms = append(c.arms, arm)

@@ -58,16 +58,12 @@ type runningShard struct {
 // Without units nobody is.
 func (c *Counters) OpenSticky(key ArmKey, routes int, units *Units) *Arm {
 	key.RolloutID, key.SharePPM = "", 0 // no coin was thrown for the requests
-	arm := c.Open(key, routes)
-	if units != nil {
-		arm.units, arm.running = units, &runningSet{overdue: make(map[uint32]*overdue)}
-	}
-	return arm
+	return c.open(&Arm{ArmKey: key, counters: c, pages: make([]page, routes/pageSize+1), units: units})
 }
 
 // watchRunning has the arm know its requests, if a coin decides about them.
 func (a *Arm) watchRunning() {
-	if a.RolloutID != "" && a.SharePPM > 0 && a.SharePPM < wholePPM {
+	if a.units != nil || a.RolloutID != "" && a.SharePPM > 0 && a.SharePPM < wholePPM {
 		a.running = &runningSet{overdue: make(map[uint32]*overdue)}
 	}
 }

@@ -17,7 +17,8 @@
 // down hit both arms alike. This is why ρ is used and not the observed numbers
 // of requests, and why only requests count whose arm was thrown. If an arm was
 // thrown once for a unit (a session, a consumer) instead of for each request,
-// count units, not requests.
+// count units, not requests, and when the share grows only those whose coin is
+// thrown anew, by [FreshShare].
 //
 // If a request is r times as likely to be bad in the candidate as in the
 // control, a bad request is the candidate's with odds r·ρ/(1−ρ), so with

@@ -110,20 +110,27 @@ func (d *decision) samples() (seen int64, enough bool) {
 	if d.step().ShadowPPM > 0 {
 		return d.Shadow.Sampled, d.Shadow.Sampled >= d.step().MinimumSamples
 	}
-	seen = max(d.candidateRequests()-d.Rollout.BaseRequests, 0)
+	seen = max(d.candidateRequests()-d.Rollout.BaseRequests, 0) + d.candidateUnits()
 	return seen, seen >= d.step().MinimumSamples
 }
 
-// candidateRequests is how many requests the candidate got at the present share, in the whole rollout, and how many units.
-func (d *decision) candidateRequests() (seen int64) {
-	fresh := d.Plan.freshShare(d.Rollout.SharePPM)
+// candidateRequests is how many requests the candidate got at the present share, in the whole rollout.
+func (d *decision) candidateRequests() int64 { return d.candidatesSeen(d.Rollout.SharePPM, false) }
+
+// candidateUnits is how many units the candidate got since the coin was thrown at the present share. A unit counts once, so those
+// that were seen in a step before of the same share are seen still.
+func (d *decision) candidateUnits() int64 {
+	if d.Plan.Sticky == "" {
+		return 0
+	}
+	return d.candidatesSeen(d.Plan.freshShare(d.Rollout.SharePPM), true)
+}
+
+func (d *decision) candidatesSeen(share int32, units bool) int64 {
 	for _, sum := range d.Sums {
-		if sum.Metric != metricRequests || sum.Route != "" {
-			continue
-		}
-		if !sum.Units && sum.SharePPM == d.Rollout.SharePPM || sum.Units && sum.SharePPM == fresh {
-			seen += sum.Candidate
+		if sum.Metric == metricRequests && sum.Route == "" && sum.Units == units && sum.SharePPM == share {
+			return sum.Candidate
 		}
 	}
-	return seen
+	return 0
 }

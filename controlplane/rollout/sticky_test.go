@@ -73,3 +73,32 @@ func TestUnitsAreJudged(t *testing.T) {
 		t.Errorf("verdict %+v", v)
 	}
 }
+
+// A unit counts once at a share, so a second step of the same share need not see new ones.
+func TestUnitsOfAStepBeforeAreSamplesToo(t *testing.T) {
+	t.Parallel()
+	plan, err := rollout.PlanOf(sticky(50, 50, 90), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plan.Steps {
+		plan.Steps[i].MinimumSamples, plan.Steps[i].OnInconclusive, plan.Steps[i].Approval = 20, "hold", true
+	}
+	for seen, want := range map[int64]string{19: "19 of 20 units", 20: "waits for approval"} {
+		state := rollout.State{Plan: plan, Routes: 5, Rollout: rollout.Rollout{
+			ID: 1, FleetID: 1, Revision: 5, StableRevision: 4, State: rollout.Running, Step: 1, SharePPM: 500_000, JudgedAgents: 1, JudgedRoutes: 10,
+			StartedAt: goldenNow.Add(-time.Minute), StepAt: goldenNow.Add(-30 * time.Second), ServingAt: goldenNow.Add(-29 * time.Second),
+			Agents: 1, BaseRequests: 0,
+		}}
+		state.Agents = []rollout.Agent{{ID: "a", Name: "a", BootID: "b", Alive: true, Status: "serving", Candidate: 5}}
+		state.Members = []rollout.Member{{AgentID: "a", Name: "a", BootID: "b"}}
+		state.Sums = []rollout.Sum{units("requests", "", 500_000, seen, seen)}
+		var said []string
+		for _, action := range rollout.Decide(goldenNow, state) {
+			said = append(said, action.String())
+		}
+		if !strings.Contains(strings.Join(said, "\n"), want) {
+			t.Errorf("with %d units it decides %q, want %q", seen, said, want)
+		}
+	}
+}

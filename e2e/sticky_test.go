@@ -55,7 +55,7 @@ func TestATenantStaysOnItsArm(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Options{})
 	answers(t, s, http.StatusOK, "PUT", "/v1/fleets/default/strategies/by-tenant", jsonText(byTenant))
-	if out := s.MustCLI("get", "strategies", "by-tenant"); !strings.Contains(out, "header x-tenant") {
+	if out := s.MustCLI("get", "strategies", "by-tenant"); !strings.Contains(out, "header=x-tenant") {
 		t.Errorf("the strategy is shown as\n%s\nwant that it names the header", out)
 	}
 	one, two := harness.NewUpstream(t, "one"), harness.NewUpstream(t, "two")

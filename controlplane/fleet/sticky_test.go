@@ -48,7 +48,9 @@ func TestUnitsAreSharedOutAmongThoseWhoBegan(t *testing.T) {
 		Sticky: &configv1.Stickiness{By: &configv1.Stickiness_Header{Header: "x-tenant"}},
 		Steps: []*configv1.Step{
 			{Agents: 1, TrafficPercent: 10},
-			{AgentsPercent: 50, TrafficPercent: 50}, {AgentsPercent: 100, TrafficPercent: 50}, {AgentsPercent: 100, TrafficPercent: 100},
+			{AgentsPercent: 50, TrafficPercent: 50},
+			{AgentsPercent: 100, TrafficPercent: 50},
+			{AgentsPercent: 100, TrafficPercent: 100},
 		},
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ func momentsByShare(ended State) []moment {
 	steps := ended.Plan.Steps[:min(ended.Rollout.Step+1, len(ended.Plan.Steps))]
 	for i, step := range steps {
 		seen[step.SharePPM] = true
-		if ended.Plan.Sticky {
+		if ended.Plan.Sticky != "" {
 			seen[ended.Plan.freshShare(step.SharePPM)] = true
 		}
 		if !step.compares() || step.ShadowPPM > 0 || i+1 < len(steps) && steps[i+1].SharePPM == step.SharePPM {

@@ -145,7 +145,7 @@ func (t Trial) look(d *decision) Outcome {
 	}
 	for _, objective := range t.Objectives {
 		decision := d.objective(objective)
-		words := decision.Explain(comparison{objective.Route, objective.Metric}.label())
+		words := d.Plan.explain(decision, comparison{objective.Route, objective.Metric}.label())
 		if decision.Verdict == evidence.Fail {
 			return Outcome{
 				Verdict: evidence.Fail, Gate: "objective", Metric: objective.Metric, Route: objective.Route, Explanation: words,

@@ -31,7 +31,9 @@ func (d Decision) Explain(metric string) string {
 }
 
 // ExplainUnits is Explain where it was units that were counted, each once, and not their requests.
-func (d Decision) ExplainUnits(metric string) string { return unitsForRequests.Replace(d.Explain(metric)) }
+func (d Decision) ExplainUnits(metric string) string {
+	return unitsForRequests.Replace(d.Explain(metric))
+}
 
 var unitsForRequests = strings.NewReplacer("candidate request", "candidate unit", "control request", "control unit")
 

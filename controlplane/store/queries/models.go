@@ -174,6 +174,7 @@ type LaneVersion struct {
 	Author    string
 	CreatedAt time.Time
 	Current   bool
+	ExpiresAt *time.Time
 }
 
 type Leader struct {

@@ -376,6 +376,8 @@ type RouteKey struct {
 	FleetID int64
 	Key     string
 	Route   string
+	Host    string
+	Lead    string
 }
 
 type Session struct {

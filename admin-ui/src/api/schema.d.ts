@@ -1380,7 +1380,7 @@ export interface components {
             max_concurrent?: number;
             /**
              * Format: int64
-             * @description The most exchanges that wait for a connection, if connection_pool.max_open bounds those. Default 1024.
+             * @description The most exchanges that wait for a connection or stream, if connection_pool.max_open bounds those. Default 1024.
              */
             max_pending?: number;
             /**
@@ -1435,7 +1435,8 @@ export interface components {
             max_idle?: number;
             /**
              * Format: int64
-             * @description The most connections that an agent opens to a target. Default: no limit.
+             * @description The most connections to a target that an agent uses at once; of HTTP/2, where one connection carries many exchanges, the most
+             *     streams. Default: no limit.
              */
             max_open?: number;
         };

@@ -231,6 +231,8 @@ func specOf(resource *adminv1.Resource) (configv1.Kind, proto.Message) {
 		return configv1.Kind_KIND_CERTIFICATE, spec.Certificate
 	case *adminv1.Resource_Secret:
 		return configv1.Kind_KIND_SECRET, spec.Secret
+	case *adminv1.Resource_Block:
+		return configv1.Kind_KIND_BLOCK, spec.Block
 	case *adminv1.Resource_Test:
 		return configv1.Kind_KIND_TEST, spec.Test
 	}
@@ -257,6 +259,8 @@ func showResource(resource *config.Resource) *adminv1.Resource {
 		shown.Spec = &adminv1.Resource_Plugin{Plugin: spec}
 	case *configv1.Plan:
 		shown.Spec = &adminv1.Resource_Plan{Plan: spec}
+	case *configv1.Block:
+		shown.Spec = &adminv1.Resource_Block{Block: spec}
 	case *configv1.Consumer:
 		shown.Spec = &adminv1.Resource_Consumer{Consumer: spec}
 	case *configv1.Certificate:

@@ -49,6 +49,7 @@ func registerGateway(mux *runtime.ServeMux, connection grpc.ClientConnInterface)
 	err := errors.Join(
 		gateway.RegisterCertificateServiceHandlerClient(ctx, mux, adminv1.NewCertificateServiceClient(connection)),
 		gateway.RegisterChangeSetServiceHandlerClient(ctx, mux, adminv1.NewChangeSetServiceClient(connection)),
+		gateway.RegisterBlockServiceHandlerClient(ctx, mux, adminv1.NewBlockServiceClient(connection)),
 		gateway.RegisterConsumerServiceHandlerClient(ctx, mux, adminv1.NewConsumerServiceClient(connection)),
 		gateway.RegisterFleetServiceHandlerClient(ctx, mux, adminv1.NewFleetServiceClient(connection)),
 		gateway.RegisterIdentityServiceHandlerClient(ctx, mux, adminv1.NewIdentityServiceClient(connection)),

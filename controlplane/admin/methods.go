@@ -115,6 +115,7 @@ func methods() map[string]method {
 		{adminv1.ConsumerService_ServiceDesc.ServiceName, "Consumer", "Consumers", "consumer"},
 		{adminv1.CertificateService_ServiceDesc.ServiceName, "Certificate", "Certificates", "certificate"},
 		{adminv1.SecretService_ServiceDesc.ServiceName, "Secret", "Secrets", "secret"},
+		{adminv1.BlockService_ServiceDesc.ServiceName, "Block", "Blocks", "block"},
 	} {
 		collection := kind.name + "s"
 		table[fmt.Sprintf("/%s/List%s", kind.service, kind.plural)] = reads()

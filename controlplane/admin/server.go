@@ -118,6 +118,7 @@ func (s *Server) register(to grpc.ServiceRegistrar) {
 	adminv1.RegisterPluginServiceServer(to, newPluginServer(s))
 	adminv1.RegisterPlanServiceServer(to, newPlanServer(s))
 	adminv1.RegisterTestServiceServer(to, newTestServer(s))
+	adminv1.RegisterBlockServiceServer(to, newBlockServer(s))
 	adminv1.RegisterConsumerServiceServer(to, newConsumerServer(s))
 	adminv1.RegisterCertificateServiceServer(to, newCertificateServer(s))
 	adminv1.RegisterSecretServiceServer(to, newSecretServer(s))

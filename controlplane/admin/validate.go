@@ -202,7 +202,7 @@ func httpRules() map[string]*annotations.HttpRule {
 func services() []protoreflect.ServiceDescriptor {
 	var found []protoreflect.ServiceDescriptor
 	for _, file := range []protoreflect.FileDescriptor{
-		adminv1.File_tidegate_admin_v1_certificates_proto, adminv1.File_tidegate_admin_v1_change_sets_proto,
+		adminv1.File_tidegate_admin_v1_blocks_proto, adminv1.File_tidegate_admin_v1_certificates_proto, adminv1.File_tidegate_admin_v1_change_sets_proto,
 		adminv1.File_tidegate_admin_v1_consumers_proto, adminv1.File_tidegate_admin_v1_fleets_proto,
 		adminv1.File_tidegate_admin_v1_identity_proto, adminv1.File_tidegate_admin_v1_keys_proto,
 		adminv1.File_tidegate_admin_v1_plans_proto, adminv1.File_tidegate_admin_v1_plugins_proto,

@@ -37,7 +37,7 @@ func (a *app) applyCommand() *cobra.Command {
 		Long: `Publish files as one revision and watch its rollout.
 
 Each resource that the files name is replaced; others are left alone, unless --prune. It is atomic: one change set, one
-revision, one rollout; consumers, certificates and secrets commit with it and travel in the fast lane.
+revision, one rollout; consumers, certificates, secrets and blocks commit with it and travel in the fast lane.
 
 Ctrl-C stops watching, not the rollout.
 

@@ -66,7 +66,7 @@ func applyRequest(fleet string, set *declarative.Set, options fileOptions) *admi
 }
 
 // elementOf matches a violation of a field of the request rather than of a resource.
-var elementOf = regexp.MustCompile(`^resources\[(\d+)\]\.?(?:(?:service|route|plugin|plan|consumer|certificate|secret|test)\.)?(.*)$`)
+var elementOf = regexp.MustCompile(`^resources\[(\d+)\]\.?(?:(?:service|route|plugin|plan|consumer|certificate|secret|block|test)\.)?(.*)$`)
 
 // located puts what the control plane complained about at its place in the files.
 func located(err error, set *declarative.Set) error {

@@ -33,8 +33,8 @@ func (a *app) getCommand() *cobra.Command {
 		Short: "Show resources, or one",
 		Long: `Show resources, or one.
 
-KIND is services, routes, plugins, plans, tests, consumers, certificates, secrets, strategies, agents, revisions, rollouts,
-changeSets or fleets; the singular will do. "all" is everything that a file can hold.
+KIND is services, routes, plugins, plans, tests, consumers, certificates, secrets, blocks, strategies, agents, revisions,
+rollouts, changeSets or fleets; the singular will do. "all" is everything that a file can hold.
 
 With -o yaml, resources are written as the file that 'apply' takes, so that applying it changes nothing. Private keys of
 certificates and values of secrets cannot be read back; "all" leaves both kinds out.`,

@@ -101,6 +101,13 @@ func listings() []listing {
 			columns: []column{name, staged, {"SEQUENCE", "sequence"}, changed},
 		},
 		{
+			collection: "blocks", kind: configv1.Kind_KIND_BLOCK,
+			one: func() proto.Message { return new(adminv1.Block) }, list: func() proto.Message { return new(adminv1.ListBlocksResponse) },
+			columns: []column{
+				name, {"ADDRESSES", "spec.addresses"}, {"CONSUMER", "spec.consumer"}, {"EXPIRES", "spec.expires_at"}, {"REASON", "spec.reason"}, changed,
+			},
+		},
+		{
 			collection: "strategies",
 			one:        func() proto.Message { return new(adminv1.Strategy) }, list: func() proto.Message { return new(adminv1.ListStrategiesResponse) },
 			columns: []column{

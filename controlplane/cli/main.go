@@ -130,7 +130,7 @@ func (a *app) addCommands(root *cobra.Command) {
 			a.rollbackCommand(), a.importCommand(),
 		}},
 		{"watch", "Watch and steer:", []*cobra.Command{a.rolloutCommand(), a.revisionCommand(), a.agentCommand(), a.fleetCommand(), a.explainCommand()}},
-		{"access", "Give access:", []*cobra.Command{a.keyCommand(), a.certificateCommand(), a.loginCommand()}},
+		{"access", "Give access:", []*cobra.Command{a.keyCommand(), a.blockCommand(), a.certificateCommand(), a.loginCommand()}},
 		{"run", "Run and more:", []*cobra.Command{a.upCommand(), a.versionCommand()}},
 	}
 	for _, group := range groups {

@@ -79,7 +79,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "rollback [REVISION]", Short: "Go back to a revision, at once",
 		Long: `Go back to a revision, at once: a new revision with its content is published and skips the steps. Without an argument it is
-the one that served before the present one. Consumers, keys, certificates and secrets stay as they are.`,
+the one that served before the present one. Consumers, keys, blocks, certificates and secrets stay as they are.`,
 		Example: `  tidegate rollback
   tidegate rollback 11 --reason 'orders are lost'`,
 		Args: takes(0, 1, "a revision, or nothing for the one that served before"),

@@ -126,7 +126,7 @@ type explainer struct {
 }
 
 func (e explainer) explain(ctx context.Context, request pattern.Request) (Explanation, error) {
-	routes, rules, err := e.routes(ctx)
+	routes, rules, err := e.routes(ctx, request)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -154,31 +154,6 @@ func (e explainer) explain(ctx context.Context, request pattern.Request) (Explan
 	explanation.Conditions = conditionsOf(rules[judged.Winner])
 	explanation.Plugins, err = e.plugins(ctx, explanation.Route, services)
 	return explanation, err
-}
-
-func (e explainer) list(ctx context.Context, kind configv1.Kind) ([]store.Version, error) {
-	filter := store.Filter{Limit: maxExplained}
-	if e.view == viewStable {
-		return e.tx.ListAt(ctx, e.fleet.ID, e.head.Stable, kind, filter)
-	}
-	return e.tx.ListHead(ctx, e.fleet.ID, kind, filter)
-}
-
-func (e explainer) routes(ctx context.Context) ([]*configv1.Route, []pattern.Rule, error) {
-	versions, err := e.list(ctx, configv1.Kind_KIND_ROUTE)
-	if err != nil {
-		return nil, nil, err
-	}
-	routes, rules := make([]*configv1.Route, len(versions)), make([]pattern.Rule, len(versions))
-	for i, version := range versions {
-		spec, err := e.service.decode(e.fleet.ID, version.Key, version.Body)
-		if err != nil {
-			return nil, nil, err
-		}
-		routes[i], _ = spec.(*configv1.Route)
-		rules[i], _ = store.RouteRule(version.Name, routes[i])
-	}
-	return routes, rules, nil
 }
 
 func conditionsOf(rule pattern.Rule) []string {

@@ -19,23 +19,23 @@ type boundPlugin struct {
 // plugins explains those that bear on a route of one or several services. Of one type the most specific applies (route, service, fleet; then
 // consumer, plan, none); of cumulative types all do. Who calls is not known here, so those for a consumer or a plan say "for".
 func (e explainer) plugins(ctx context.Context, route string, services []string) ([]ExplainedPlugin, error) {
-	versions, err := e.list(ctx, configv1.Kind_KIND_PLUGIN)
+	names, err := e.tx.BearingPlugins(ctx, e.fleet.ID, route, services, maxExplained)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.specs(ctx, configv1.Kind_KIND_PLUGIN, names)
 	if err != nil {
 		return nil, err
 	}
 	var bound []boundPlugin
-	for _, version := range versions {
-		spec, err := e.service.decode(e.fleet.ID, version.Key, version.Body)
-		if err != nil {
-			return nil, err
-		}
-		plugin, ok := spec.(*configv1.Plugin)
+	for _, one := range found {
+		plugin, ok := one.Spec.(*configv1.Plugin)
 		if !ok || !bears(plugin.GetScope(), route, services) {
 			continue
 		}
 		info, known := configv1.LookupPluginType(plugin.GetType())
 		if known {
-			bound = append(bound, boundPlugin{name: version.Name, spec: plugin, info: info})
+			bound = append(bound, boundPlugin{name: one.Name, spec: plugin, info: info})
 		}
 	}
 	slices.SortStableFunc(bound, comparePlugins)

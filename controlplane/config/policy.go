@@ -40,6 +40,12 @@ func (s *Service) SetPolicy(ctx context.Context, fleet string, policy *configv1.
 		return fmt.Errorf("encoding the policy of fleet %q: %w", fleet, err)
 	}
 	return s.changeFleet(ctx, fleet, func(tx *store.Tx, fleet store.Fleet, _ store.Head) error {
+		// From this moment on they are about everything, and not from when somebody looks first.
+		for _, notification := range policy.GetNotifications() {
+			if err := tx.BeginNotification(ctx, fleet.ID, notification.GetName()); err != nil {
+				return err
+			}
+		}
 		return tx.SetFleetPolicy(ctx, fleet.ID, encoded)
 	})
 }

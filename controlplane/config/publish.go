@@ -119,7 +119,7 @@ func (d *draft) appendLane(ctx context.Context, actor string) (sequence int64, e
 			}
 			writes = append(writes, more...)
 		}
-		write := store.LaneWrite{Key: e.Key, Delete: e.delete, Labels: e.labels}
+		write := store.LaneWrite{Key: e.Key, Delete: e.delete, Labels: e.labels, ExpiresAt: blockEnds(e.spec)}
 		if !e.delete {
 			if write.Body, err = d.service.seal(d.fleet.ID, e.Key, e.body); err != nil {
 				return 0, err

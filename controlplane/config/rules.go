@@ -76,6 +76,8 @@ func checkResource(key revision.Key, labels map[string]string, spec proto.Messag
 		if s.GetValue() == "" {
 			fields = append(fields, configv1.FieldViolation{Field: "value", Rule: ruleRequired, Message: "value is required"})
 		}
+	case *configv1.Block:
+		fields = append(fields, withoutRepetition(fields, checkBlock(s, now))...)
 	case *configv1.Plugin:
 		fields = append(fields, checkPlugin(s)...)
 		if settings, err := s.Settings(); err == nil {

@@ -98,6 +98,9 @@ func (s *session) resend(refused order) bool {
 	return true
 }
 
+// judgedCode marks what an agent's guard said of a candidate, which are words already.
+const judgedCode = "evidence"
+
 // reasons puts an agent's errors into a line each.
 func reasons(faults []*agentv1.ResourceError) string {
 	var text strings.Builder
@@ -106,7 +109,7 @@ func reasons(faults []*agentv1.ResourceError) string {
 			text.WriteByte('\n')
 		}
 		for _, part := range []string{fault.GetResource(), fault.GetField(), fault.GetCode()} {
-			if part != "" {
+			if part != "" && part != judgedCode {
 				text.WriteString(part + ": ")
 			}
 		}

@@ -154,6 +154,15 @@ func (l *lanes) addMaterial(entry *agentv1.LaneEntry, fleetID int64, change stor
 			Plan: consumer.GetPlan(), Disabled: consumer.GetDisabled(),
 		}}
 		return nil
+	case configv1.Kind_KIND_BLOCK:
+		var block configv1.Block
+		if err := proto.Unmarshal(change.Body, &block); err != nil {
+			return err
+		}
+		entry.Material = &agentv1.LaneEntry_Block{Block: &agentv1.BlockMaterial{
+			Addresses: block.GetAddresses(), Consumer: block.GetConsumer(),
+		}}
+		return nil
 	case configv1.Kind_KIND_KEY:
 		return addKey(entry, change)
 	case configv1.Kind_KIND_SECRET:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"tidegate.dev/controlplane/store"
@@ -30,6 +31,9 @@ type told struct {
 
 const formatSlack = "slack"
 
+// slackText escapes what Slack takes for its markup; evidence is below or above a threshold.
+var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
 func bodyOf(fleet, format string, e store.NotifiedEvent) ([]byte, error) {
 	var value any = told{
 		ID: strconv.FormatInt(e.ID, 10), Time: e.At.UTC(), Fleet: fleet, Type: e.Type, Message: e.Message, Actor: e.Actor,
@@ -37,7 +41,7 @@ func bodyOf(fleet, format string, e store.NotifiedEvent) ([]byte, error) {
 		State: e.State, Strategy: e.Strategy,
 	}
 	if format == formatSlack {
-		value = map[string]string{"text": line(fleet, e)}
+		value = map[string]string{"text": slackText.Replace(line(fleet, e))}
 	}
 	encoded, err := json.Marshal(value)
 	if err != nil {

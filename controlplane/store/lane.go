@@ -12,7 +12,7 @@ import (
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
 
-// LaneVersion is one version of a resource of the fast lane: a consumer, a key, a certificate or a secret.
+// LaneVersion is one version of a resource of the fast lane: a consumer, a key, a block, a certificate or a secret.
 type LaneVersion struct {
 	revision.Key
 	// Sequence is the change of the fleet's lane that brought it.
@@ -39,6 +39,8 @@ type LaneWrite struct {
 	Body    []byte
 	KeyHash []byte
 	Labels  map[string]string
+	// ExpiresAt is when the resource is to be deleted by itself (see [Tx.LaneExpired]); zero: never.
+	ExpiresAt time.Time
 }
 
 // LockLane keeps everybody else from writing the fast lane of a fleet until the transaction ends. Whoever needs the head too
@@ -72,7 +74,7 @@ func (tx *Tx) AppendLane(ctx context.Context, fleetID int64, author string, writ
 	if err := tx.queries.SetLaneHead(ctx, queries.SetLaneHeadParams{FleetID: fleetID, Sequence: sequence}); err != nil {
 		return 0, fmt.Errorf("moving the fast lane to %d: %w", sequence, translate(err))
 	}
-	if err := tx.indexConsumers(ctx, fleetID, writes); err != nil {
+	if err := tx.indexLane(ctx, fleetID, writes); err != nil {
 		return 0, err
 	}
 	if err := tx.analyze(ctx, len(writes), "lane_versions, resource_references"); err != nil {
@@ -96,30 +98,35 @@ func appendLaneRow(rows *queries.InsertLaneParams, sequence int64, write LaneWri
 	rows.Bodies = append(rows.Bodies, body)
 	rows.KeyHashes = append(rows.KeyHashes, hash)
 	rows.Labels = append(rows.Labels, string(encodeLabels(write.Labels)))
+	expiration := ""
+	if !write.Delete && !write.ExpiresAt.IsZero() {
+		expiration = write.ExpiresAt.UTC().Format(time.RFC3339Nano)
+	}
+	rows.Expirations = append(rows.Expirations, expiration)
 }
 
-// indexConsumers keeps what consumers refer to, the only ones of the fast lane that refer to anything.
-func (tx *Tx) indexConsumers(ctx context.Context, fleetID int64, writes []LaneWrite) error {
-	var consumers []revision.Key
+// indexLane keeps what the resources of the fast lane refer to: consumers and blocks refer to something.
+func (tx *Tx) indexLane(ctx context.Context, fleetID int64, writes []LaneWrite) error {
+	var from []revision.Key
 	var references []Reference
 	for _, write := range writes {
-		if write.Kind != configv1.Kind_KIND_CONSUMER {
+		if write.Kind != configv1.Kind_KIND_CONSUMER && write.Kind != configv1.Kind_KIND_BLOCK {
 			continue
 		}
-		consumers = append(consumers, write.Key)
+		from = append(from, write.Key)
 		if write.Delete {
 			continue
 		}
-		spec := new(configv1.Consumer)
+		spec := configv1.NewSpec(write.Kind)
 		if err := proto.Unmarshal(write.Body, spec); err != nil {
 			return fmt.Errorf("decoding %s: %w", write.Key, err)
 		}
 		references = appendReferences(references, write.Key, spec)
 	}
-	if len(consumers) == 0 {
+	if len(from) == 0 {
 		return nil
 	}
-	return tx.replaceReferences(ctx, fleetID, consumers, references)
+	return tx.replaceReferences(ctx, fleetID, from, references)
 }
 
 // Lane returns the present versions of those keys that the fast lane knows, deletions included.

@@ -31,11 +31,19 @@ type NotificationCursor struct {
 	Attempts  int32
 }
 
+// BeginNotification lets a notification of a fleet begin with what happens from now on, unless it has begun already.
+func (tx *Tx) BeginNotification(ctx context.Context, fleetID int64, name string) error {
+	if err := tx.queries.BeginNotification(ctx, queries.BeginNotificationParams{FleetID: fleetID, Name: name}); err != nil {
+		return fmt.Errorf("beginning notification %q: %w", name, translate(err))
+	}
+	return nil
+}
+
 // ClaimNotification takes it on, for as long as held, to send what a notification of a fleet has not sent yet. One that is new
 // begins with what happens from now on. It is false if it is not due, or another replica is at it.
 func (tx *Tx) ClaimNotification(ctx context.Context, fleetID int64, name string, held time.Duration) (NotificationCursor, bool, error) {
-	if err := tx.queries.BeginNotification(ctx, queries.BeginNotificationParams{FleetID: fleetID, Name: name}); err != nil {
-		return NotificationCursor{}, false, fmt.Errorf("beginning notification %q: %w", name, translate(err))
+	if err := tx.BeginNotification(ctx, fleetID, name); err != nil {
+		return NotificationCursor{}, false, err
 	}
 	row, err := tx.queries.ClaimNotification(ctx, queries.ClaimNotificationParams{FleetID: fleetID, Name: name, HeldSeconds: held.Seconds()})
 	err = translate(err)

@@ -360,7 +360,7 @@ func TestABadCandidateIsDroppedReportedAndRemembered(t *testing.T) {
 	p.installer.serves(t, 1, 0)
 	ack := s.Acknowledgement(t)
 	if ack.GetStatus() != agentv1.Acknowledgement_STATUS_DROPPED || ack.GetGeneration() != 2 ||
-		ack.GetErrors()[0].GetCode() != "evidence" || !strings.Contains(ack.GetErrors()[0].GetMessage(), "upstream_5xx") {
+		ack.GetErrors()[0].GetCode() != "evidence" || !strings.Contains(ack.GetErrors()[0].GetMessage(), "5xx 100 %") {
 		t.Errorf("reported %v", ack)
 	}
 	s.Desire(t, candidateState(3, one, two, 20_000))
@@ -395,7 +395,7 @@ func TestACandidateIsDroppedWithNoControlPlane(t *testing.T) {
 	fail(p, "2", 2, 10_000)
 	p.installer.serves(t, 1, 0)
 	r.cp.Restart(t)
-	if dropped := r.cp.Accept(t).Hello.GetDropped(); len(dropped) != 1 || !strings.Contains(dropped[0].GetReason(), "upstream_5xx") {
+	if dropped := r.cp.Accept(t).Hello.GetDropped(); len(dropped) != 1 || !strings.Contains(dropped[0].GetReason(), "5xx 100 %") {
 		t.Errorf("it says it dropped %v", dropped)
 	}
 }

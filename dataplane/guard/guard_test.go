@@ -113,7 +113,7 @@ func TestACandidateThatFailsEverythingGoesAfterAFewRequests(t *testing.T) {
 					t.Errorf("it took %d candidate requests", traffic.candidateRequests)
 				}
 				if finding.Metric != "upstream_5xx" || finding.After != time.Second || finding.RolloutID != "r" ||
-					!strings.Contains(finding.Explanation, "upstream_5xx") {
+					!strings.HasPrefix(finding.Explanation, "5xx 100 %") {
 					t.Errorf("finding %+v", finding)
 				}
 				return
@@ -245,7 +245,7 @@ func TestOneBadRouteAmongManyIsFound(t *testing.T) {
 		}
 		if i%1000 == 0 {
 			if finding := g.Look(start); finding != nil {
-				if finding.Route != "quiet" || !strings.Contains(finding.Explanation, "routes/quiet") {
+				if finding.Route != "quiet" || !strings.Contains(finding.Explanation, "on route quiet") {
 					t.Errorf("finding %+v", finding)
 				}
 				return

@@ -34,11 +34,14 @@ func metricOf(key telemetry.CellKey) string {
 	case key.Reason != "":
 		return gatewayPrefix + key.Reason
 	case key.StatusClass == 5:
-		return "upstream_5xx"
+		return upstream5xx
 	default:
 		return ""
 	}
 }
+
+// upstream5xx is the metric of what upstreams answered with 5xx.
+const upstream5xx = "upstream_5xx"
 
 // gatewayPrefix begins the metrics of what the gateway answered by itself.
 const gatewayPrefix = "gateway."
@@ -158,18 +161,19 @@ func (s *scope) judgeAlone(candidate Candidate) *Finding {
 }
 
 func (s *scope) finding(candidate Candidate, metric string, decision evidence.Decision) *Finding {
-	where := metric
+	where := strings.TrimPrefix(metric, gatewayPrefix)
+	if metric == upstream5xx {
+		where = "5xx"
+	}
 	if quantile, ok := strings.CutPrefix(metric, slowerPrefix); ok {
 		where = "slower than stable's " + quantile
 	}
-	if s.route == "" {
-		where += " in total"
-	} else {
-		where += " on routes/" + s.route
+	if s.route != "" {
+		where += " on route " + s.route
 	}
 	explain := decision.Explain
 	if candidate.Sticky {
 		explain = decision.ExplainUnits
 	}
-	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: explain(where + ":")}
+	return &Finding{Metric: metric, Route: s.route, Decision: decision, Explanation: explain(where)}
 }

@@ -57,16 +57,19 @@ func (t *Table) Apply(batch *agentv1.LaneBatch) error {
 		}
 	}
 	t.moveTo(batch.GetEpoch(), max(held, batch.GetThroughSequence()))
+	t.tellBlocked()
 	return errors.Join(problems...)
 }
 
 // reset builds the new content aside, so that nobody meets an empty table, and then ends the rights that are gone.
 func (t *Table) reset(batch *agentv1.LaneBatch) error {
 	before, after := t.content.Load(), newContent()
+	after.blocks.aside = true
 	var problems []error
 	for _, e := range batch.GetEntries() {
 		problems = append(problems, after.apply(e, before))
 	}
+	after.blocks.aside = false
 	t.content.Store(after)
 	t.moveTo(batch.GetEpoch(), batch.GetThroughSequence())
 	for id, key := range before.keyIDs.all() {
@@ -79,6 +82,7 @@ func (t *Table) reset(batch *agentv1.LaneBatch) error {
 			consumer.Revocation.end()
 		}
 	}
+	t.tellBlocked()
 	return errors.Join(problems...)
 }
 
@@ -101,6 +105,8 @@ func (c *content) apply(e *agentv1.LaneEntry, before *content) error {
 		err = c.applySecret(e)
 	case configv1.Kind_KIND_ACME_CHALLENGE:
 		err = c.applyChallenge(e)
+	case configv1.Kind_KIND_BLOCK:
+		err = c.applyBlock(e)
 	default:
 		err = errors.New("this kind does not travel in the fast lane")
 	}
@@ -123,14 +129,15 @@ func (c *content) applyConsumer(e *agentv1.LaneEntry, before *content) error {
 		Name:     e.GetName(),
 		Plan:     e.GetConsumer().GetPlan(),
 		Disabled: e.GetConsumer().GetDisabled(),
+		Blocked:  c.blocks.suspended[e.GetName()] > 0,
 	}
-	if existed && !old.Disabled {
+	if existed && !old.Disabled && !old.Blocked {
 		consumer.Revocation = old.Revocation
 	} else {
 		consumer.Revocation = &Revocation{}
 	}
 	c.consumers.set(consumer.Name, consumer)
-	if consumer.Disabled {
+	if consumer.Disabled || consumer.Blocked {
 		consumer.Revocation.end()
 	}
 	return nil

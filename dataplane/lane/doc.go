@@ -1,4 +1,5 @@
-// Package lane is what an agent holds of the fast lane: consumers, keys, certificates, secrets and challenges, in memory.
+// Package lane is what an agent holds of the fast lane: consumers, keys, blocks, certificates, secrets and
+// challenges, in memory.
 //
 // Readers never wait: every lookup is a few atomic loads. One writer at a time applies the batches of the control plane, at a
 // cost that follows the change and not what is held. A change is seen by the next request.

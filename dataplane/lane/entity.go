@@ -15,7 +15,9 @@ type Consumer struct {
 	Name     string
 	Plan     string
 	Disabled bool
-	// Revocation ends when the consumer is disabled or removed.
+	// Blocked is said by the blocks of the lane that name the consumer.
+	Blocked bool
+	// Revocation ends when the consumer is disabled, blocked or removed.
 	Revocation *Revocation
 }
 

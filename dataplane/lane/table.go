@@ -13,6 +13,9 @@ type Table struct {
 	// Guarded by writing: one writer at a time.
 	writing sync.Mutex
 
+	// Those who wait for a block of an address.
+	addresses addressWatch
+
 	// Atomic.
 	content  atomic.Pointer[content]
 	hashers  atomic.Pointer[hasherPool]
@@ -36,6 +39,7 @@ type content struct {
 	// challenges of ACME authorities by token, and proofs, those that are answered in a TLS handshake, again by server name.
 	challenges *index[string, challenge]
 	proofs     *index[string, challenge]
+	blocks     *blocks
 }
 
 // New returns an empty table. Until [Table.SetKeyHashKey] no key is found.
@@ -59,6 +63,7 @@ func newContent() *content {
 		certificates: newIndex[string, *certificate](byName),
 		challenges:   newIndex[string, challenge](byName),
 		proofs:       newIndex[string, challenge](byName),
+		blocks:       newBlocks(),
 	}
 }
 
@@ -79,7 +84,7 @@ func (t *Table) Secret(name string) (string, bool) {
 
 // Counts is how much a table holds.
 type Counts struct {
-	Consumers, Keys, Certificates, Secrets int
+	Consumers, Keys, Certificates, Secrets, Blocks int
 }
 
 // Counts tells how much is held.
@@ -92,5 +97,6 @@ func (t *Table) Counts() Counts {
 		Keys:         c.keyIDs.count,
 		Certificates: c.certificates.count,
 		Secrets:      c.secrets.count,
+		Blocks:       len(c.blocks.byName),
 	}
 }

@@ -36,6 +36,7 @@ const (
 	ReasonInternal
 	ReasonExpectationFailed
 	ReasonVersion
+	ReasonBlocked
 	reasonCount
 )
 
@@ -83,6 +84,7 @@ var reasons = [reasonCount]ReasonInfo{
 	ReasonInternal:            {"internal", 500, 13, "The gateway failed"},
 	ReasonExpectationFailed:   {"expectation_failed", 417, 12, "The gateway does not do what the request expects"},
 	ReasonVersion:             {"version_not_supported", 505, 12, "The gateway does not speak this version of HTTP"},
+	ReasonBlocked:             {"blocked", 403, 7, "Requests from here are blocked"},
 }
 
 // Info is the reason's row of the table.

@@ -25,6 +25,10 @@ func (x *exchange) admit() plugin.Verdict {
 	}
 	x.Path = path
 	x.identify()
+	if !verdict.Refused() && x.proxy.lane.Blocked(x.Client) {
+		x.client.CloseAfter()
+		return plugin.Refuse(plugin.ReasonBlocked, "")
+	}
 	return verdict
 }
 

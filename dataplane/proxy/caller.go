@@ -7,8 +7,10 @@ import (
 
 // watchedCaller is the right of a caller to be served, while an exchange goes on that may last. Short exchanges do not need it.
 type watchedCaller struct {
-	line  *lifeline
-	stops []func()
+	line *lifeline
+	// watched says that the key and the consumer are.
+	watched bool
+	stops   []func()
 }
 
 // lifeline is what ends an exchange from outside. It outlives the exchange's own memory, which is used again.
@@ -42,16 +44,36 @@ func (l *lifeline) hand(end func(cause error)) {
 
 // watchCaller ends the exchange when the key that it was allowed by ends, or its consumer.
 func (x *exchange) watchCaller() {
-	if x.Caller.Key == "" || x.caller.line != nil {
+	if x.Caller.Key == "" || x.caller.watched {
 		return
 	}
-	line := &lifeline{end: x.client.Severer()}
-	x.caller.line = line
+	line, table, consumer := x.lifeline(), x.proxy.lane, x.Caller.Consumer
+	x.caller.watched = true
 	for _, revocation := range x.Caller.Revocations {
 		if revocation != nil {
-			x.caller.stops = append(x.caller.stops, revocation.OnEnd(func() { line.cut(errKeyRevoked) }))
+			x.caller.stops = append(x.caller.stops, revocation.OnEnd(func() {
+				if now, ok := table.Consumer(consumer); ok && now.Blocked {
+					line.cut(errBlocked)
+					return
+				}
+				line.cut(errKeyRevoked)
+			}))
 		}
 	}
+}
+
+// watchAddress ends the exchange when its client's address is blocked. It is for what may last for hours.
+func (x *exchange) watchAddress() {
+	line := x.lifeline()
+	x.caller.stops = append(x.caller.stops, x.proxy.lane.OnBlocked(x.Client, func() { line.cut(errBlocked) }))
+}
+
+// lifeline is the exchange's, made when it is first asked for.
+func (x *exchange) lifeline() *lifeline {
+	if x.caller.line == nil {
+		x.caller.line = &lifeline{end: x.client.Severer()}
+	}
+	return x.caller.line
 }
 
 // stop says that the exchange is over.

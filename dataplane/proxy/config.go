@@ -49,6 +49,9 @@ type Config struct {
 	Limits Limits
 	// Monitor tells when the process has too much to do; nil for never. Whoever makes it runs it.
 	Monitor *overload.Monitor
+	// MaxExchanges is how many requests are served at once at most, until their responses stream, whatever they wait for; 0: any
+	// number.
+	MaxExchanges int
 }
 
 // Limits bound what clients may send. Zero fields take the defaults.

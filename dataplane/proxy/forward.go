@@ -16,6 +16,7 @@ var (
 	errTotalTimeout          = errors.New("the exchange took longer than it may")
 	errKeyExpired            = errors.New("the key expired")
 	errKeyRevoked            = errors.New("the key was revoked")
+	errBlocked               = errors.New("the caller is blocked")
 	errShutdown              = errors.New("the gateway is shutting down")
 )
 
@@ -104,6 +105,9 @@ func (x *exchange) prepare() {
 	if x.length < 0 || x.call.Upgrade != "" {
 		x.watchCaller()
 	}
+	if x.call.Upgrade != "" {
+		x.watchAddress()
+	}
 	attempts, perTry := x.route.Upstream.Retries()
 	if attempts < 2 || !x.mayRepeat() || x.call.Upgrade != "" {
 		return
@@ -190,7 +194,7 @@ func bodyVerdict(err error) plugin.Verdict {
 
 // isCut tells whether somebody ended the exchange from outside.
 func (x *exchange) isCut(err error) bool {
-	return errors.Is(err, errKeyRevoked) || errors.Is(err, errShutdown) || errors.Is(err, http1.ErrClientGone)
+	return errors.Is(err, errKeyRevoked) || errors.Is(err, errBlocked) || errors.Is(err, errShutdown) || errors.Is(err, http1.ErrClientGone)
 }
 
 // cutVerdict says what became of an exchange that was ended from outside.
@@ -198,6 +202,8 @@ func (x *exchange) cutVerdict(cause error) plugin.Verdict {
 	switch {
 	case errors.Is(cause, errKeyRevoked):
 		return plugin.Refuse(plugin.ReasonKeyRevoked, "")
+	case errors.Is(cause, errBlocked):
+		return plugin.Refuse(plugin.ReasonBlocked, "")
 	case errors.Is(cause, errShutdown):
 		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: errShutdown.Error()}
 	}

@@ -31,6 +31,7 @@ type rider struct {
 	failure  upstream.Failure
 	took     time.Duration
 	reserved bool
+	heard    []interim
 
 	// Atomic: one of the states, and who waits for the response's body.
 	state atomic.Uint32
@@ -55,8 +56,37 @@ func (r *rider) Alive() error {
 	return nil
 }
 
-// Inform implements http1.Downstream. Of two upstreams none is heard before it has won.
-func (r *rider) Inform(int, *http1.Header) error { return nil }
+// interim is an informational response.
+type interim struct {
+	status int
+	header http1.Header
+}
+
+// mostHeard bounds how many informational responses of a rider are kept.
+const mostHeard = 8
+
+// Inform implements http1.Downstream. Of two upstreams none is passed on before it has won, so what it says is kept until then.
+func (r *rider) Inform(status int, header *http1.Header) error {
+	if len(r.heard) == mostHeard {
+		return nil
+	}
+	r.heard = append(r.heard, interim{status: status})
+	kept := &r.heard[len(r.heard)-1].header
+	header.Each(func(name, value string) bool {
+		kept.Add(name, value)
+		return true
+	})
+	return nil
+}
+
+// tell passes on what a rider that has won was told before its answer.
+func (x *exchange) tell(heard []interim) {
+	for i := range heard {
+		if x.Inform(heard[i].status, &heard[i].header) != nil {
+			return // the client is gone, as the answer will find out
+		}
+	}
+}
 
 // run sends the request. Whoever is outrun when it comes back leaves by itself.
 func (r *rider) run(finish chan<- *rider) {
@@ -96,7 +126,7 @@ func (x *exchange) mayHedge() bool {
 }
 
 // hedged sends the request to the exchange's target and, if that takes long, to another one beside it. The first answer that is
-// none of a failing server counts, and the connection of the other is closed. Informational responses are not passed on.
+// none of a failing server counts, and the connection of the other is closed.
 func (x *exchange) hedged() (upstream.Response, *http1.Failure, upstream.Failure) {
 	body, failed := x.wholeBody()
 	if failed != nil {
@@ -202,6 +232,9 @@ func (x *exchange) crown(winner, fallen *rider) (upstream.Response, *http1.Failu
 			winner, fallen = fallen, winner
 		}
 		fallen.leave(fallen.known())
+	}
+	if winner.failure == upstream.FailureNone {
+		x.tell(winner.heard)
 	}
 	winner.owner.Store(x)
 	x.target, x.began, x.running, x.waiting, x.reserved = winner.target, winner.began, true, true, winner.reserved

@@ -2,8 +2,11 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -217,4 +220,48 @@ func TestAClientThatLeavesEndsBothTries(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// Of two tries that run beside each other the client hears the hints of the one whose answer it gets, and of no other.
+func TestHintsOfTheTryThatWins(t *testing.T) {
+	t.Parallel()
+	hint := func(w http.ResponseWriter, name string) {
+		w.Header().Set("Link", "</"+name+".css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Link")
+	}
+	for _, protocol := range []string{"http1", "h2c"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			slow, fast := newCounting(t, func(w http.ResponseWriter, r *http.Request) {
+				hint(w, "slow")
+				never(w, r)
+			}), newCounting(t, func(w http.ResponseWriter, _ *http.Request) {
+				hint(w, "fast")
+				_, _ = io.WriteString(w, "fast")
+			})
+			r := newRig(t, nil)
+			all := hedged("50ms", slow.url, fast.url)
+			all["services/up"].(*configv1.Service).Protocol = protocol
+			r.serve(all)
+			var hints []string
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+				Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+					hints = append(hints, fmt.Sprint(code, header.Get("Link")))
+					return nil
+				},
+			})
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/x", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := r.send(http.DefaultClient, request)
+			if got.body != "fast" || got.Header.Get("Link") != "" || strings.Join(hints, " ") != "103</fast.css>" {
+				t.Errorf("%d %q, hints %v", got.StatusCode, got.body, hints)
+			}
+			if slow.requests.Load() != 1 || fast.requests.Load() != 1 {
+				t.Errorf("%d and %d requests", slow.requests.Load(), fast.requests.Load())
+			}
+		})
+	}
 }

@@ -128,6 +128,7 @@ func (p *Proxy) swap(next *generation) {
 	if before == nil {
 		return
 	}
+	p.remember(before)
 	before.retired.Store(true)
 	before.closeIfIdle()
 }

@@ -25,7 +25,7 @@ func NewCollector(p *Proxy) *Collector {
 		proxy:       p,
 		overload:    newOverloadMetrics(),
 		connections: newConnectionMetrics(),
-		exchanges:   prometheus.NewDesc("tidegate_exchanges", "Exchanges that the current installation serves now.", nil, nil),
+		exchanges:   prometheus.NewDesc("tidegate_exchanges", "Requests that are served now, until their responses stream.", nil, nil),
 		revision:    prometheus.NewDesc("tidegate_revision", "The revision that is served.", []string{"arm"}, nil),
 		routes:      prometheus.NewDesc("tidegate_routes", "Routes of the revision that is served.", []string{"arm"}, nil),
 		shadow: prometheus.NewDesc("tidegate_plugin_shadow_total",
@@ -59,7 +59,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	if current == nil {
 		return
 	}
-	gauge(c.exchanges, float64(current.running()))
+	gauge(c.exchanges, float64(c.proxy.exchanges()))
 	for arm, snapshot := range current.arms() {
 		gauge(c.revision, float64(snapshot.Revision()), arm)
 		gauge(c.routes, float64(snapshot.Routes()), arm)

@@ -49,6 +49,9 @@ func (x *exchange) bear() plugin.Verdict {
 		return overloaded("")
 	case overload.RefusedNot:
 	}
+	if verdict := x.crowded(); verdict.Refused() {
+		return verdict
+	}
 	if monitor.Memory() != overload.MemoryFree {
 		x.client.CloseAfter()
 		if (x.length < 0 || x.length > largeBody) && x.route.Criticality != overload.Critical {

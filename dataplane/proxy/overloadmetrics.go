@@ -16,6 +16,7 @@ var criticalityNames = map[overload.Criticality]string{
 // overloadMetrics show what is refused for want of strength, and what became of copies.
 type overloadMetrics struct {
 	lag, memory, shed, refused      *prometheus.Desc
+	most, crowded                   *prometheus.Desc
 	limit, running, refusedByLimits *prometheus.Desc
 	copies                          *prometheus.Desc
 }
@@ -29,6 +30,10 @@ func newOverloadMetrics() overloadMetrics {
 			"The share of sheddable requests that the agent refuses because work waits for processors.", nil, nil),
 		refused: prometheus.NewDesc("tidegate_overload_refused_total",
 			"Requests that the agent refused because it had too much to do.", []string{"criticality"}, nil),
+		most: prometheus.NewDesc("tidegate_exchanges_limit",
+			"How many requests the agent serves at once at most, until their responses stream; 0 for any number.", nil, nil),
+		crowded: prometheus.NewDesc("tidegate_exchanges_refused_total",
+			"Requests that were refused because the agent served as many as it may.", []string{"criticality"}, nil),
 		limit: prometheus.NewDesc("tidegate_concurrency_limit",
 			"How many exchanges with a service may run at once, as the agent found out.", []string{"arm", "service"}, nil),
 		running: prometheus.NewDesc("tidegate_concurrency_running",
@@ -41,7 +46,7 @@ func newOverloadMetrics() overloadMetrics {
 }
 
 func (m *overloadMetrics) describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{m.lag, m.memory, m.shed, m.refused, m.limit, m.running, m.refusedByLimits, m.copies} {
+	for _, desc := range []*prometheus.Desc{m.lag, m.memory, m.shed, m.refused, m.most, m.crowded, m.limit, m.running, m.refusedByLimits, m.copies} {
 		out <- desc
 	}
 }
@@ -60,6 +65,10 @@ func (m *overloadMetrics) collect(p *Proxy, out chan<- prometheus.Metric) {
 		for criticality, name := range criticalityNames {
 			counter(m.refused, monitor.Refused(criticality), name)
 		}
+	}
+	gauge(m.most, float64(p.crowd.Most()))
+	for criticality, name := range criticalityNames {
+		counter(m.crowded, p.crowd.Refused(criticality), name)
 	}
 	counter(m.copies, p.mirrors.sent.Load(), "sent")
 	counter(m.copies, p.mirrors.failed.Load(), "failed")

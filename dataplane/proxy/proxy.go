@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,6 +39,7 @@ type Proxy struct {
 	gate      *listener.Gate
 	tls       *listener.TLS
 	monitor   *overload.Monitor
+	crowd     *overload.Crowd
 	mirrors   *mirrors
 	// sample is the share of exchanges in the access log, in parts per million.
 	sample uint32
@@ -55,6 +57,8 @@ type Proxy struct {
 
 	// Atomic.
 	current atomic.Pointer[generation]
+	// former are generations that were replaced and may still serve exchanges.
+	former atomic.Pointer[[]weak.Pointer[generation]]
 
 	tunnels tunnels
 }
@@ -79,6 +83,7 @@ func New(config Config) (*Proxy, error) {
 		log:       config.Log,
 		listening: make(chan struct{}),
 		monitor:   config.Monitor,
+		crowd:     newCrowd(config.MaxExchanges),
 		mirrors:   newMirrors(config.Log),
 	}
 	config.Connections.Full = func() bool { return p.monitor.Memory() == overload.MemoryExhausted }

@@ -27,6 +27,9 @@ func (x *exchange) respond(response *upstream.Response) (whole bool) {
 		x.watchCaller()
 	}
 	x.gRPC = x.http2 && isGRPC(header)
+	if x.gRPC || isEventStream(header) {
+		x.watchAddress()
+	}
 	length := response.ContentLength
 	if response.HTTP1() == nil && header.Has("Trailer") {
 		// In HTTP/1.1 only a body whose length is not announced has trailers.
@@ -145,6 +148,11 @@ func (x *exchange) reasonOf(response *upstream.Response, err error) plugin.Reaso
 func isGRPC(header *http1.Header) bool {
 	rest, ok := strings.CutPrefix(header.Get("Content-Type"), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+// isEventStream tells of a response that goes on for as long as there are events.
+func isEventStream(header *http1.Header) bool {
+	return strings.HasPrefix(header.Get("Content-Type"), "text/event-stream")
 }
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }

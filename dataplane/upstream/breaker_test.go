@@ -191,9 +191,19 @@ func TestSoManyRunAtOnce(t *testing.T) {
 
 func TestWaitingForAConnectionIsBounded(t *testing.T) {
 	t.Parallel()
+	for name, protocol := range map[string]Protocol{"connections": HTTP1, "streams": HTTP2Cleartext, "whichever it is": Automatic} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			waitingIsBounded(t, protocol)
+		})
+	}
+}
+
+func waitingIsBounded(t *testing.T, protocol Protocol) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		config := broken(BreakerConfig{MaxPending: 2})
-		config.MaxOpen, config.ConnectTimeout, config.Protocol = 1, time.Second, HTTP1
+		config.MaxOpen, config.ConnectTimeout, config.Protocol = 1, time.Second, protocol
 		s := acquire(t, NewRegistry(Environment{}), config)
 		target := s.Targets()[0]
 		if err := s.Reserve(1, target, 0); err != nil {

@@ -36,7 +36,8 @@ type Config struct {
 	MaxIdle int
 	// IdleTimeout is how long one is kept. 0 means a minute.
 	IdleTimeout time.Duration
-	// MaxOpen is how many connections to a target there may be. 0 is no bound.
+	// MaxOpen is how many connections to a target there may be in use, or of HTTP/2, whose connections carry many, how many streams.
+	// 0 is no bound.
 	MaxOpen int
 	TLS     TLSConfig
 	Retry   RetryConfig

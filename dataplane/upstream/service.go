@@ -36,7 +36,7 @@ type Service struct {
 // newTarget makes a target and its pools.
 func (r *Registry) newTarget(key targetKey, tlsConfig *tls.Config) *Target {
 	t := &Target{key: key}
-	if key.maxOpen > 0 && !key.multiplexes() {
+	if key.maxOpen > 0 {
 		t.slots = make(chan struct{}, key.maxOpen)
 	}
 	t.transport = newTargetTransport(key, r.dialer, tlsConfig)

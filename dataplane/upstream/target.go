@@ -18,7 +18,7 @@ type Target struct {
 	// Set once.
 	key       targetKey
 	transport *transport
-	// slots are the connections that may be in use; nil if they are not bounded.
+	// slots are the connections that may be in use, or of HTTP/2 the streams; nil if they are not bounded.
 	slots chan struct{}
 
 	// Atomic.
@@ -60,11 +60,6 @@ func (t *Target) Authority() string { return cmp.Or(t.key.authority, t.key.host)
 
 // Prefix is the path that goes in front of a request's path; empty or with a slash at its beginning and none at its end.
 func (t *Target) Prefix() string { return t.key.prefix }
-
-// multiplexes tells whether a connection to the target may carry several exchanges at once.
-func (k targetKey) multiplexes() bool {
-	return k.protocol == HTTP2 || k.protocol == HTTP2Cleartext || k.protocol == Automatic && k.scheme == "https"
-}
 
 // address is what consistent hashing tells targets apart by.
 func (k targetKey) address() string { return k.host + k.prefix }

@@ -103,6 +103,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fleets/{fleet}/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the blocks of a fleet, by name. */
+        get: operations["ListBlocks"];
+        put?: never;
+        /** Makes a new block; one of that name must not exist. */
+        post: operations["CreateBlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fleets/{fleet}/blocks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gets one block. */
+        get: operations["GetBlock"];
+        /** Replaces a block whole, or makes it. With If-Match, a lost race is 412. */
+        put: operations["UpsertBlock"];
+        post?: never;
+        /** Deletes a block that nothing refers to. */
+        delete: operations["DeleteBlock"];
+        options?: never;
+        head?: never;
+        /** Changes the fields that update_mask names; without a mask, those that the body holds. */
+        patch: operations["UpdateBlock"];
+        trace?: never;
+    };
     "/v1/fleets/{fleet}/certificates": {
         parameters: {
             query?: never;
@@ -1187,6 +1225,47 @@ export interface components {
             /** @description The name of a header. It goes before the cookie. */
             header?: string;
         };
+        /** @description Block is who is refused at once, with what the control plane knows about it. */
+        Block: {
+            /** @description Changes with every change; for If-Match. */
+            readonly etag?: string;
+            /** @description For people and filters. Agents never see them. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Unique among the blocks of the fleet. */
+            name?: string;
+            /**
+             * Format: int32
+             * @description The fast-lane sequence that brought it.
+             */
+            readonly sequence?: number;
+            /** @description What it says. */
+            spec: components["schemas"]["BlockSpec"];
+            /** @description "rolling_out", "serving", "rejected" or "pending". */
+            readonly state?: string;
+            /** Format: date-time */
+            readonly update_time?: string;
+        };
+        /** @description Block is who is refused at once, on every agent: addresses, or a consumer. It travels in the fast lane. */
+        BlockSpec: {
+            /**
+             * @description Addresses and ranges of clients, IPv4 and IPv6: "192.0.2.7", "192.0.2.0/24", "2001:db8::/32". A client's address is the one
+             *     that connects, or what a trusted proxy says of it.
+             */
+            addresses?: string[];
+            /** @description A consumer: all of its keys are refused, and none is lost. */
+            consumer?: string;
+            /** @description When it is lifted (RFC 3339), by the control plane's clock. Empty: when somebody deletes it. */
+            expires_at?: string;
+            /** @description Why, for people. Clients are not told. */
+            reason?: string;
+            /**
+             * @description Says that a range is meant to be so wide. Without it, one of IPv4 that is wider than /8, or of IPv6 that is wider than /16, is
+             *     taken for a mistake: 0.0.0.0/0 refuses everybody.
+             */
+            wide?: boolean;
+        };
         /** @description Certificate is what TLS listeners show, with what the control plane knows about it. */
         Certificate: {
             /** @description Changes with every change; for If-Match. */
@@ -1301,7 +1380,7 @@ export interface components {
             max_concurrent?: number;
             /**
              * Format: int64
-             * @description The most exchanges that wait for a connection, if connection_pool.max_open bounds those. Default 1024.
+             * @description The most exchanges that wait for a connection or stream, if connection_pool.max_open bounds those. Default 1024.
              */
             max_pending?: number;
             /**
@@ -1356,7 +1435,8 @@ export interface components {
             max_idle?: number;
             /**
              * Format: int64
-             * @description The most connections that an agent opens to a target. Default: no limit.
+             * @description The most connections to a target that an agent uses at once; of HTTP/2, where one connection carries many exchanges, the most
+             *     streams. Default: no limit.
              */
             max_open?: number;
         };
@@ -1857,6 +1937,10 @@ export interface components {
             audit_events?: components["schemas"]["AuditEvent"][];
             next_page_token?: string;
         };
+        ListBlocksResponse: {
+            blocks?: components["schemas"]["Block"][];
+            next_page_token?: string;
+        };
         ListCertificatesResponse: {
             certificates?: components["schemas"]["Certificate"][];
             next_page_token?: string;
@@ -2195,6 +2279,7 @@ export interface components {
         };
         /** @description Resource is one resource of any kind that a file can hold. */
         Resource: {
+            block?: components["schemas"]["BlockSpec"];
             certificate?: components["schemas"]["CertificateSpec"];
             consumer?: components["schemas"]["ConsumerSpec"];
             labels?: {
@@ -2207,7 +2292,7 @@ export interface components {
             secret?: components["schemas"]["SecretSpec"];
             service?: components["schemas"]["ServiceSpec"];
             test?: components["schemas"]["TestSpec"];
-        } & (unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown);
+        } & (unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown);
         /** @description ResourceChange is the change of one resource. */
         ResourceChange: {
             /** @description "create", "update" or "delete". */
@@ -2221,7 +2306,7 @@ export interface components {
         /** @description ResourceReference names one resource: kind as in URLs ("services", "routes", …). */
         ResourceReference: {
             /** @enum {string} */
-            kind?: "services" | "routes" | "plugins" | "plans" | "tests" | "consumers" | "certificates" | "secrets";
+            kind?: "services" | "routes" | "plugins" | "plans" | "tests" | "consumers" | "certificates" | "secrets" | "blocks";
             name: string;
         };
         /**
@@ -3244,6 +3329,228 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Agent"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListBlocks: {
+        parameters: {
+            query?: {
+                /** @description At most 1000. Default 100. */
+                page_size?: number;
+                /** @description next_page_token of the page before. */
+                page_token?: string;
+                /** @description "name:prefix" or "labels.key=value"; several are joined by " AND ". */
+                filter?: string;
+                /** @description "" for head; "stable" for what has proved itself. */
+                view?: string;
+            };
+            header?: never;
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBlocksResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateBlock: {
+        parameters: {
+            query?: {
+                /** @description Edit this draft instead of publishing at once. */
+                change_set?: string;
+            };
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Block"];
+            };
+        };
+        responses: {
+            /** @description Block is who is refused at once, with what the control plane knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Block"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetBlock: {
+        parameters: {
+            query?: {
+                /** @description "" for head; "stable" for what has proved itself. */
+                view?: string;
+            };
+            header?: never;
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Block is who is refused at once, with what the control plane knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Block"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpsertBlock: {
+        parameters: {
+            query?: {
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Block"];
+            };
+        };
+        responses: {
+            /** @description Block is who is refused at once, with what the control plane knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Block"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteBlock: {
+        parameters: {
+            query?: {
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description A generic empty message that you can re-use to avoid defining duplicated
+             *     empty messages in your APIs. A typical example is to use it as the request
+             *     or the response type of an API method. For instance:
+             *
+             *         service Foo {
+             *           rpc Bar(google.protobuf.Empty) returns (google.protobuf.Empty);
+             *         }
+             */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateBlock: {
+        parameters: {
+            query?: {
+                update_mask?: string;
+                change_set?: string;
+            };
+            header?: {
+                /** @description The etag that was read. If the resource has changed since, nothing is done and the answer is 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Block"];
+            };
+        };
+        responses: {
+            /** @description Block is who is refused at once, with what the control plane knows about it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Block"];
                 };
             };
             default: components["responses"]["Problem"];

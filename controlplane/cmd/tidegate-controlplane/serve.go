@@ -150,6 +150,7 @@ func (p *parts) run(ctx context.Context, addresses *listeners) error {
 	start("certificates", p.issuance.Run)
 	start("gates", p.gates.Run)
 	start("notifications", p.notices.Run)
+	start("expiry of blocks", config.NewExpiry(p.store, p.log).Run)
 	start("idempotency keys", func(ctx context.Context) error { return forgetRequests(ctx, p.store, p.log) })
 	return group.Wait()
 }

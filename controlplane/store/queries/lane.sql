@@ -4,9 +4,10 @@ FROM (SELECT unnest(@kinds::smallint[]) AS kind, unnest(@names::text[]) AS name)
 WHERE v.fleet_id = @fleet_id AND v.kind = k.kind AND v.name = k.name AND v.current;
 
 -- name: InsertLane :exec
-INSERT INTO lane_versions (fleet_id, sequence, kind, name, owner, body, key_hash, labels, author)
+INSERT INTO lane_versions (fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, expires_at)
 SELECT @fleet_id::bigint, unnest(@sequences::bigint[]), unnest(@kinds::smallint[]), unnest(@names::text[]), unnest(@owners::text[]),
-       unnest(@bodies::bytea[]), unnest(@key_hashes::bytea[]), unnest(@labels::text[])::jsonb, @author::text;
+       unnest(@bodies::bytea[]), unnest(@key_hashes::bytea[]), unnest(@labels::text[])::jsonb, @author::text,
+       nullif(unnest(@expirations::text[]), '')::timestamptz;
 
 -- name: GetLaneCurrent :many
 SELECT v.* FROM lane_versions v
@@ -43,3 +44,8 @@ SELECT key, last_used FROM key_uses WHERE fleet_id = @fleet_id AND key = ANY(@ke
 
 -- name: Now :one
 SELECT clock_timestamp()::timestamptz;
+
+-- name: ListLaneExpired :many
+SELECT fleet_id, kind, name FROM lane_versions
+WHERE current AND expires_at IS NOT NULL AND expires_at <= @now::timestamptz AND (fleet_id = @fleet_id OR @fleet_id = 0)
+ORDER BY expires_at LIMIT @page_size;

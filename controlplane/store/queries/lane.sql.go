@@ -11,7 +11,7 @@ import (
 )
 
 const getLaneCurrent = `-- name: GetLaneCurrent :many
-SELECT v.fleet_id, v.sequence, v.kind, v.name, v.owner, v.body, v.key_hash, v.labels, v.author, v.created_at, v.current FROM lane_versions v
+SELECT v.fleet_id, v.sequence, v.kind, v.name, v.owner, v.body, v.key_hash, v.labels, v.author, v.created_at, v.current, v.expires_at FROM lane_versions v
 JOIN (SELECT unnest($1::smallint[]) AS kind, unnest($2::text[]) AS name) k ON v.kind = k.kind AND v.name = k.name
 WHERE v.fleet_id = $3 AND v.current
 `
@@ -43,6 +43,7 @@ func (q *Queries) GetLaneCurrent(ctx context.Context, arg GetLaneCurrentParams) 
 			&i.Author,
 			&i.CreatedAt,
 			&i.Current,
+			&i.ExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -55,7 +56,7 @@ func (q *Queries) GetLaneCurrent(ctx context.Context, arg GetLaneCurrentParams) 
 }
 
 const getLaneHistory = `-- name: GetLaneHistory :many
-SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current FROM lane_versions
+SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current, expires_at FROM lane_versions
 WHERE fleet_id = $1 AND kind = $2 AND name = $3
 ORDER BY sequence DESC LIMIT $4
 `
@@ -93,6 +94,7 @@ func (q *Queries) GetLaneHistory(ctx context.Context, arg GetLaneHistoryParams) 
 			&i.Author,
 			&i.CreatedAt,
 			&i.Current,
+			&i.ExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -105,21 +107,23 @@ func (q *Queries) GetLaneHistory(ctx context.Context, arg GetLaneHistoryParams) 
 }
 
 const insertLane = `-- name: InsertLane :exec
-INSERT INTO lane_versions (fleet_id, sequence, kind, name, owner, body, key_hash, labels, author)
+INSERT INTO lane_versions (fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, expires_at)
 SELECT $1::bigint, unnest($2::bigint[]), unnest($3::smallint[]), unnest($4::text[]), unnest($5::text[]),
-       unnest($6::bytea[]), unnest($7::bytea[]), unnest($8::text[])::jsonb, $9::text
+       unnest($6::bytea[]), unnest($7::bytea[]), unnest($8::text[])::jsonb, $9::text,
+       nullif(unnest($10::text[]), '')::timestamptz
 `
 
 type InsertLaneParams struct {
-	FleetID   int64
-	Sequences []int64
-	Kinds     []int16
-	Names     []string
-	Owners    []string
-	Bodies    [][]byte
-	KeyHashes [][]byte
-	Labels    []string
-	Author    string
+	FleetID     int64
+	Sequences   []int64
+	Kinds       []int16
+	Names       []string
+	Owners      []string
+	Bodies      [][]byte
+	KeyHashes   [][]byte
+	Labels      []string
+	Author      string
+	Expirations []string
 }
 
 func (q *Queries) InsertLane(ctx context.Context, arg InsertLaneParams) error {
@@ -133,6 +137,7 @@ func (q *Queries) InsertLane(ctx context.Context, arg InsertLaneParams) error {
 		arg.KeyHashes,
 		arg.Labels,
 		arg.Author,
+		arg.Expirations,
 	)
 	return err
 }
@@ -216,7 +221,7 @@ func (q *Queries) ListLaneChangedSince(ctx context.Context, arg ListLaneChangedS
 }
 
 const listLaneCurrent = `-- name: ListLaneCurrent :many
-SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current FROM lane_versions
+SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current, expires_at FROM lane_versions
 WHERE fleet_id = $1 AND kind = $2 AND current AND body IS NOT NULL
   AND name > $3 AND starts_with(name, $4) AND labels @> $5::jsonb
 ORDER BY name LIMIT $6
@@ -259,7 +264,46 @@ func (q *Queries) ListLaneCurrent(ctx context.Context, arg ListLaneCurrentParams
 			&i.Author,
 			&i.CreatedAt,
 			&i.Current,
+			&i.ExpiresAt,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLaneExpired = `-- name: ListLaneExpired :many
+SELECT fleet_id, kind, name FROM lane_versions
+WHERE current AND expires_at IS NOT NULL AND expires_at <= $1::timestamptz AND (fleet_id = $2 OR $2 = 0)
+ORDER BY expires_at LIMIT $3
+`
+
+type ListLaneExpiredParams struct {
+	Now      time.Time
+	FleetID  int64
+	PageSize int32
+}
+
+type ListLaneExpiredRow struct {
+	FleetID int64
+	Kind    int16
+	Name    string
+}
+
+func (q *Queries) ListLaneExpired(ctx context.Context, arg ListLaneExpiredParams) ([]ListLaneExpiredRow, error) {
+	rows, err := q.db.Query(ctx, listLaneExpired, arg.Now, arg.FleetID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListLaneExpiredRow{}
+	for rows.Next() {
+		var i ListLaneExpiredRow
+		if err := rows.Scan(&i.FleetID, &i.Kind, &i.Name); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -300,7 +344,7 @@ func (q *Queries) ListLaneNames(ctx context.Context, arg ListLaneNamesParams) ([
 }
 
 const listLaneOwned = `-- name: ListLaneOwned :many
-SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current FROM lane_versions
+SELECT fleet_id, sequence, kind, name, owner, body, key_hash, labels, author, created_at, current, expires_at FROM lane_versions
 WHERE fleet_id = $1 AND owner = $2 AND owner <> '' AND kind = $3 AND current AND body IS NOT NULL AND name > $4
 ORDER BY name LIMIT $5
 `
@@ -340,6 +384,7 @@ func (q *Queries) ListLaneOwned(ctx context.Context, arg ListLaneOwnedParams) ([
 			&i.Author,
 			&i.CreatedAt,
 			&i.Current,
+			&i.ExpiresAt,
 		); err != nil {
 			return nil, err
 		}

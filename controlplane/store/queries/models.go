@@ -174,6 +174,7 @@ type LaneVersion struct {
 	Author    string
 	CreatedAt time.Time
 	Current   bool
+	ExpiresAt *time.Time
 }
 
 type Leader struct {
@@ -375,6 +376,8 @@ type RouteKey struct {
 	FleetID int64
 	Key     string
 	Route   string
+	Host    string
+	Lead    string
 }
 
 type Session struct {

@@ -32,6 +32,7 @@ type flags struct {
 	TLSProxyProtocol     string         `name:"tls-proxy-protocol" enum:"off,trusted,required" default:"off" help:"The same at --tls-address." placeholder:"MODE"`
 	MaxConnections       int            `default:"20000" help:"Clients' connections at most (${default})." placeholder:"N"`
 	MaxClientConnections int            `help:"Connections of one client at most: an address, or a /64 of IPv6. Default: half of --max-connections." placeholder:"N"`
+	MaxExchanges         int            `default:"0" help:"Requests that are served at once at most, until their responses stream; the least important are refused first. Default: what an eighth of the memory limit has room for (32 KiB each); without a limit 10,000 for each processor. -1 is any number." placeholder:"N"`
 	MemoryLimit          memorySize     `default:"0" help:"Memory the agent may take, as \"2GiB\"; when it is short, requests and connections are refused. Default: GOMEMLIMIT, else 90 % of the control group's." placeholder:"SIZE"`
 	MaxHandshakes        int            `default:"2000" help:"TLS handshakes at a time (${default}); four times as many may wait." placeholder:"N"`
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -147,7 +148,7 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 		},
 		Address: f.ProxyAddress, TLSAddress: f.TLSAddress, TrustedProxies: f.TrustedProxies, DrainTimeout: f.DrainTimeout,
 		Lane: table, State: state, Counters: counters, KeyUses: uses, Shadows: shadows, AccessLog: p.accessLog, AccessLogSample: f.sample(), Log: log,
-		Upstreams: registry, Monitor: p.monitor,
+		Upstreams: registry, Monitor: p.monitor, MaxExchanges: mostExchanges(f.MaxExchanges, memory, runtime.GOMAXPROCS(0)),
 	})
 	if err != nil {
 		return nil, err

@@ -118,6 +118,8 @@ func (p *Policy) check(presented string, x *plugin.Exchange) (*lane.Key, *lane.C
 	switch {
 	case !ok:
 		return nil, nil, unauthorized(plugin.ReasonKeyInvalid, "the API key belongs to nobody")
+	case consumer.Blocked:
+		return nil, nil, plugin.Refuse(plugin.ReasonBlocked, "the consumer is suspended")
 	case consumer.Disabled:
 		return nil, nil, plugin.Refuse(plugin.ReasonConsumerDisabled, "")
 	case !key.HasScopes(p.required):

@@ -18,36 +18,11 @@ const (
 	reportDelay = 2500 * time.Millisecond
 )
 
-func runBadRelease(ctx context.Context, arguments []string) error {
-	flags := newFlags("bad-release", "Publishes a broken change to a running stack under live load, and shows what it did before it was taken back.")
-	kind := flags.String("kind", "dead-upstream", "how it is broken: "+breakageNames())
-	rate := flags.Float64("rate", 1000, "requests a second, over all agents")
-	if err := parse(flags, arguments); err != nil {
-		return err
-	}
-	b, err := findBreakage(*kind)
-	if err != nil {
-		return err
-	}
-	s, stop, err := findStack(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	a, err := newAPI(s.Admin, s.TokenFile)
-	if err != nil {
-		return err
-	}
-	r := &release{stack: s, api: a, breakage: b, kind: *kind, rate: *rate}
-	return r.run(ctx)
-}
-
 // release is one broken change on its way.
 type release struct {
 	stack    *stack
 	api      *api
 	breakage breakage
-	kind     string
 	rate     float64
 	load     *load
 
@@ -58,6 +33,9 @@ type release struct {
 	ended     time.Time
 	healed    loadState // a moment after it was taken back
 	last      loadState
+
+	// Requests through the candidate by the agents' own count, and those of them that went wrong.
+	exposed, failed int64
 }
 
 func (r *release) run(ctx context.Context) error {
@@ -110,7 +88,7 @@ func (r *release) release(ctx context.Context, resource *adminv1.Resource) error
 		return fmt.Errorf("%d of %d requests fail before anything is changed:\n%s", s.Failures, s.Requests, strings.Join(s.lines(), "\n"))
 	}
 	var applied adminv1.ApplyResponse
-	request := &adminv1.ApplyRequest{Fleet: "default", Resources: []*adminv1.Resource{resource}, Message: "a bad release: " + r.kind}
+	request := &adminv1.ApplyRequest{Fleet: "default", Resources: []*adminv1.Resource{resource}, Message: "a bad release: " + r.breakage.kind}
 	r.published = time.Now()
 	if err := r.api.post(ctx, ":apply", request, &applied); err != nil {
 		return err
@@ -157,8 +135,8 @@ func (r *release) judge(ctx context.Context) error {
 	if !pause(ctx, reportDelay) { // agents report once a second
 		return context.Cause(ctx)
 	}
-	exposed, failed, err := r.exposure(ctx)
-	if err != nil {
+	var err error
+	if r.exposed, r.failed, err = r.exposure(ctx); err != nil {
 		return err
 	}
 	since := func(t time.Time) string {
@@ -176,13 +154,20 @@ first failure %s
 last failure  %s
 %-13s %s: %s
 after that    %d requests, %d failed
-`, r.kind, r.last.Requests, r.rate, len(r.stack.Agents), round(r.last.P50), round(r.last.P99), exposed, failed, r.last.Failures,
+`, r.breakage.kind, r.last.Requests, r.rate, len(r.stack.Agents), round(r.last.P50), round(r.last.P99), r.exposed, r.failed, r.last.Failures,
 		since(r.last.FirstBad), since(r.last.LastBad), strings.ReplaceAll(r.rollout.GetState(), "_", " "), since(r.ended),
 		r.rollout.GetReason(), r.last.Requests-r.healed.Requests, r.last.Failures-r.healed.Failures)
 	for _, line := range r.last.lines() {
 		fmt.Println(line)
 	}
 	return r.restore(ctx)
+}
+
+func (r *release) outcome() outcome {
+	return outcome{
+		kind: r.breakage.kind, exposed: r.exposed, failed: r.failed, took: r.ended.Sub(r.published),
+		state: r.rollout.GetState(), explained: r.rollout.GetReason(),
+	}
 }
 
 // exposure asks the control plane how many requests went through the candidate, and how many of them went wrong.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -15,6 +13,7 @@ import (
 
 // breakage is one way to break the demo by a change that every check lets pass.
 type breakage struct {
+	kind  string
 	about string
 	// path is what the load asks for.
 	path string
@@ -25,9 +24,10 @@ type breakage struct {
 const loadPath = "/orders/42"
 
 // breakages are the kinds that --kind takes.
-func breakages() map[string]breakage {
-	return map[string]breakage{
-		"dead-upstream": {
+func breakages() []breakage {
+	return []breakage{
+		{
+			kind:  "dead-upstream",
 			about: "the service orders moves to a port where nobody listens",
 			path:  loadPath,
 			change: func(service *configv1.Service, _ *configv1.Route) *adminv1.Resource {
@@ -36,7 +36,8 @@ func breakages() map[string]breakage {
 				return serviceResource(broken)
 			},
 		},
-		"wrong-path": {
+		{
+			kind:  "wrong-path",
 			about: "the route orders is misspelt as /oders/**",
 			path:  loadPath,
 			change: func(_ *configv1.Service, route *configv1.Route) *adminv1.Resource {
@@ -45,21 +46,24 @@ func breakages() map[string]breakage {
 				return &adminv1.Resource{Name: "orders", Spec: &adminv1.Resource_Route{Route: broken}}
 			},
 		},
-		"broken-auth": {
+		{
+			kind:  "broken-auth",
 			about: "authentication looks for the key in another header than clients send",
 			path:  loadPath,
 			change: func(*configv1.Service, *configv1.Route) *adminv1.Resource {
 				return pluginResource("orders-auth", "key-auth", map[string]any{"headers": []any{"x-new-api-key"}})
 			},
 		},
-		"strict-limit": {
+		{
+			kind:  "strict-limit",
 			about: "a limit of one request an hour",
 			path:  loadPath,
 			change: func(*configv1.Service, *configv1.Route) *adminv1.Resource {
 				return pluginResource("orders-limit", "rate-limit", map[string]any{"requests": 1, "per": "1h"})
 			},
 		},
-		"slow": {
+		{
+			kind:  "slow",
 			about: "the route orders takes 20ms longer; nothing fails",
 			path:  loadPath,
 			change: func(_ *configv1.Service, route *configv1.Route) *adminv1.Resource {
@@ -71,14 +75,25 @@ func breakages() map[string]breakage {
 	}
 }
 
-func breakageNames() string { return strings.Join(slices.Sorted(maps.Keys(breakages())), ", ") }
-
-func findBreakage(name string) (breakage, error) {
-	b, ok := breakages()[name]
-	if !ok {
-		return breakage{}, fmt.Errorf("there is no --kind %s; there are %s", name, breakageNames())
+func breakageNames() string {
+	var names []string
+	for _, b := range breakages() {
+		names = append(names, b.kind)
 	}
-	return b, nil
+	return strings.Join(names, ", ")
+}
+
+// findBreakages are those of a kind, or all.
+func findBreakages(kind string) ([]breakage, error) {
+	if kind == allKinds {
+		return breakages(), nil
+	}
+	for _, b := range breakages() {
+		if b.kind == kind {
+			return []breakage{b}, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no --kind %s; there are %s, and %s", kind, breakageNames(), allKinds)
 }
 
 func serviceResource(service *configv1.Service) *adminv1.Resource {

@@ -169,7 +169,8 @@ func TestBreakagesPassEveryCheckOfTheSchema(t *testing.T) {
 	t.Parallel()
 	service := &configv1.Service{Url: "http://127.0.0.1:9001"}
 	route := &configv1.Route{Service: "orders", Match: &configv1.Match{Paths: []string{"/orders/{id}"}}}
-	for name, b := range breakages() {
+	for _, b := range breakages() {
+		name := b.kind
 		s, r := proto.CloneOf(service), proto.CloneOf(route)
 		broken := b.change(s, r)
 		if !proto.Equal(s, service) || !proto.Equal(r, route) {
@@ -185,7 +186,7 @@ func TestBreakagesPassEveryCheckOfTheSchema(t *testing.T) {
 			}
 		}
 	}
-	if _, err := findBreakage("unknown"); err == nil || !strings.Contains(err.Error(), "dead-upstream") {
+	if _, err := findBreakages("unknown"); err == nil || !strings.Contains(err.Error(), "dead-upstream") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -199,6 +200,28 @@ func TestUsage(t *testing.T) {
 		var out bytes.Buffer
 		if code := dispatch(t.Context(), c.args, io.Writer(&out)); code != c.code || out.Len() == 0 {
 			t.Errorf("%v: exit %d: %s", c.args, code, out.String())
+		}
+	}
+}
+
+func TestTheTableOfBadReleases(t *testing.T) {
+	t.Parallel()
+	all, err := findBreakages(allKinds)
+	if err != nil || len(all) != len(breakages()) {
+		t.Errorf("all: %d, %v", len(all), err)
+	}
+	var text bytes.Buffer
+	err = printOutcomes(&text, []outcome{
+		{kind: "slow", exposed: 84, took: 7440 * time.Millisecond, state: "rolled_back", explained: "agent agent-2 took back revision 2: evidence"},
+		{kind: "wrong-path", exposed: 12, failed: 12, took: time.Second, state: "rolled_back", explained: "5xx in total"},
+		{kind: "broken-auth", state: "completed"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"EXPOSED", "7.4 s  ", "fleet   5xx", "nobody"} {
+		if line := strings.Split(text.String(), "\n")[i]; !strings.Contains(line, want) {
+			t.Errorf("line %d: %q lacks %q", i, line, want)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type Resource struct {
 	//	*Resource_Certificate
 	//	*Resource_Secret
 	//	*Resource_Test
+	//	*Resource_Block
 	Spec          isResource_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -169,6 +170,15 @@ func (x *Resource) GetTest() *v1.Test {
 	return nil
 }
 
+func (x *Resource) GetBlock() *v1.Block {
+	if x != nil {
+		if x, ok := x.Spec.(*Resource_Block); ok {
+			return x.Block
+		}
+	}
+	return nil
+}
+
 type isResource_Spec interface {
 	isResource_Spec()
 }
@@ -205,6 +215,10 @@ type Resource_Test struct {
 	Test *v1.Test `protobuf:"bytes,10,opt,name=test,proto3,oneof"`
 }
 
+type Resource_Block struct {
+	Block *v1.Block `protobuf:"bytes,11,opt,name=block,proto3,oneof"`
+}
+
 func (*Resource_Service) isResource_Spec() {}
 
 func (*Resource_Route) isResource_Spec() {}
@@ -220,6 +234,8 @@ func (*Resource_Certificate) isResource_Spec() {}
 func (*Resource_Secret) isResource_Spec() {}
 
 func (*Resource_Test) isResource_Spec() {}
+
+func (*Resource_Block) isResource_Spec() {}
 
 // ResourceReference names one resource: kind as in URLs ("services", "routes", …).
 type ResourceReference struct {
@@ -2029,7 +2045,7 @@ var File_tidegate_admin_v1_change_sets_proto protoreflect.FileDescriptor
 
 const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\n" +
-	"#tidegate/admin/v1/change_sets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidegate/config/v1/certificate.proto\x1a!tidegate/config/v1/consumer.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/plan.proto\x1a\x1ftidegate/config/v1/plugin.proto\x1a\x1etidegate/config/v1/route.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\x1a\x1dtidegate/config/v1/test.proto\"\x88\x05\n" +
+	"#tidegate/admin/v1/change_sets.proto\x12\x11tidegate.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidegate/config/v1/block.proto\x1a$tidegate/config/v1/certificate.proto\x1a!tidegate/config/v1/consumer.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/plan.proto\x1a\x1ftidegate/config/v1/plugin.proto\x1a\x1etidegate/config/v1/route.proto\x1a\x1etidegate/config/v1/rules.proto\x1a tidegate/config/v1/service.proto\x1a\x1dtidegate/config/v1/test.proto\"\xbb\x05\n" +
 	"\bResource\x12 \n" +
 	"\x04name\x18\x01 \x01(\tB\f\xbaH\t\xc8\x01\x01r\x04\xd0\xe4\x1d\x01R\x04name\x12W\n" +
 	"\x06labels\x18\x02 \x03(\v2'.tidegate.admin.v1.Resource.LabelsEntryB\x16\xbaH\x13\x9a\x01\x10\x10@\"\x05r\x03\x18\x80\x01*\x05r\x03\x18\x80\x02R\x06labels\x127\n" +
@@ -2041,13 +2057,14 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\vcertificate\x18\b \x01(\v2\x1f.tidegate.config.v1.CertificateH\x00R\vcertificate\x124\n" +
 	"\x06secret\x18\t \x01(\v2\x1a.tidegate.config.v1.SecretH\x00R\x06secret\x12.\n" +
 	"\x04test\x18\n" +
-	" \x01(\v2\x18.tidegate.config.v1.TestH\x00R\x04test\x1a9\n" +
+	" \x01(\v2\x18.tidegate.config.v1.TestH\x00R\x04test\x121\n" +
+	"\x05block\x18\v \x01(\v2\x19.tidegate.config.v1.BlockH\x00R\x05block\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
-	"\x04spec\x12\x05\xbaH\x02\b\x01\"\x95\x01\n" +
-	"\x11ResourceReference\x12d\n" +
-	"\x04kind\x18\x01 \x01(\tBP\xbaHMrKR\bservicesR\x06routesR\apluginsR\x05plansR\x05testsR\tconsumersR\fcertificatesR\asecretsR\x04kind\x12\x1a\n" +
+	"\x04spec\x12\x05\xbaH\x02\b\x01\"\x9d\x01\n" +
+	"\x11ResourceReference\x12l\n" +
+	"\x04kind\x18\x01 \x01(\tBX\xbaHUrSR\bservicesR\x06routesR\apluginsR\x05plansR\x05testsR\tconsumersR\fcertificatesR\asecretsR\x06blocksR\x04kind\x12\x1a\n" +
 	"\x04name\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04name\"\xf4\x05\n" +
 	"\tChangeSet\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
@@ -2168,12 +2185,12 @@ const file_tidegate_admin_v1_change_sets_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x05R\brevision\x12\x18\n" +
 	"\arollout\x18\x02 \x01(\tR\arollout\x12#\n" +
 	"\rlane_sequence\x18\x03 \x01(\x05R\flaneSequence\x126\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\"\xf3\x03\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x1a.tidegate.admin.v1.WarningR\bwarnings\"\xfb\x03\n" +
 	"\fApplyRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12E\n" +
 	"\tresources\x18\x02 \x03(\v2\x1b.tidegate.admin.v1.ResourceB\n" +
-	"\xbaH\a\x92\x01\x04\x10\xc0\x9a\fR\tresources\x12v\n" +
-	"\vprune_kinds\x18\x03 \x03(\tBU\xbaHR\x92\x01O\"MrKR\bservicesR\x06routesR\apluginsR\x05plansR\x05testsR\tconsumersR\fcertificatesR\asecretsR\n" +
+	"\xbaH\a\x92\x01\x04\x10\xc0\x9a\fR\tresources\x12~\n" +
+	"\vprune_kinds\x18\x03 \x03(\tB]\xbaHZ\x92\x01W\"UrSR\bservicesR\x06routesR\apluginsR\x05plansR\x05testsR\tconsumersR\fcertificatesR\asecretsR\x06blocksR\n" +
 	"pruneKinds\x12\"\n" +
 	"\amessage\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\amessage\x12\x1a\n" +
 	"\bstrategy\x18\x05 \x01(\tR\bstrategy\x12#\n" +
@@ -2255,9 +2272,10 @@ var file_tidegate_admin_v1_change_sets_proto_goTypes = []any{
 	(*v1.Certificate)(nil),            // 33: tidegate.config.v1.Certificate
 	(*v1.Secret)(nil),                 // 34: tidegate.config.v1.Secret
 	(*v1.Test)(nil),                   // 35: tidegate.config.v1.Test
-	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
-	(*v1.Expectation)(nil),            // 37: tidegate.config.v1.Expectation
-	(*emptypb.Empty)(nil),             // 38: google.protobuf.Empty
+	(*v1.Block)(nil),                  // 36: tidegate.config.v1.Block
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*v1.Expectation)(nil),            // 38: tidegate.config.v1.Expectation
+	(*emptypb.Empty)(nil),             // 39: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_change_sets_proto_depIdxs = []int32{
 	27, // 0: tidegate.admin.v1.Resource.labels:type_name -> tidegate.admin.v1.Resource.LabelsEntry
@@ -2269,65 +2287,66 @@ var file_tidegate_admin_v1_change_sets_proto_depIdxs = []int32{
 	33, // 6: tidegate.admin.v1.Resource.certificate:type_name -> tidegate.config.v1.Certificate
 	34, // 7: tidegate.admin.v1.Resource.secret:type_name -> tidegate.config.v1.Secret
 	35, // 8: tidegate.admin.v1.Resource.test:type_name -> tidegate.config.v1.Test
-	36, // 9: tidegate.admin.v1.ChangeSet.create_time:type_name -> google.protobuf.Timestamp
-	36, // 10: tidegate.admin.v1.ChangeSet.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 11: tidegate.admin.v1.ChangeSet.upserts:type_name -> tidegate.admin.v1.Resource
-	1,  // 12: tidegate.admin.v1.ChangeSet.deletes:type_name -> tidegate.admin.v1.ResourceReference
-	3,  // 13: tidegate.admin.v1.ChangeSet.risk:type_name -> tidegate.admin.v1.Risk
-	4,  // 14: tidegate.admin.v1.ChangeSet.approvals:type_name -> tidegate.admin.v1.Approval
-	37, // 15: tidegate.admin.v1.ChangeSet.expectations:type_name -> tidegate.config.v1.Expectation
-	36, // 16: tidegate.admin.v1.Approval.time:type_name -> google.protobuf.Timestamp
-	9,  // 17: tidegate.admin.v1.Diff.changes:type_name -> tidegate.admin.v1.ResourceChange
-	0,  // 18: tidegate.admin.v1.ResourceChange.before:type_name -> tidegate.admin.v1.Resource
-	0,  // 19: tidegate.admin.v1.ResourceChange.after:type_name -> tidegate.admin.v1.Resource
-	10, // 20: tidegate.admin.v1.ResourceChange.fields:type_name -> tidegate.admin.v1.FieldChange
-	2,  // 21: tidegate.admin.v1.ListChangeSetsResponse.change_sets:type_name -> tidegate.admin.v1.ChangeSet
-	2,  // 22: tidegate.admin.v1.CreateChangeSetRequest.change_set:type_name -> tidegate.admin.v1.ChangeSet
-	0,  // 23: tidegate.admin.v1.EditChangeSetRequest.upserts:type_name -> tidegate.admin.v1.Resource
-	1,  // 24: tidegate.admin.v1.EditChangeSetRequest.deletes:type_name -> tidegate.admin.v1.ResourceReference
-	6,  // 25: tidegate.admin.v1.ValidateChangeSetResponse.violations:type_name -> tidegate.admin.v1.Violation
-	7,  // 26: tidegate.admin.v1.ValidateChangeSetResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	3,  // 27: tidegate.admin.v1.ValidateChangeSetResponse.risk:type_name -> tidegate.admin.v1.Risk
-	5,  // 28: tidegate.admin.v1.PublishChangeSetRequest.options:type_name -> tidegate.admin.v1.PublishOptions
-	37, // 29: tidegate.admin.v1.ExpectOfChangeSetRequest.expectations:type_name -> tidegate.config.v1.Expectation
-	7,  // 30: tidegate.admin.v1.PublishResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	0,  // 31: tidegate.admin.v1.ApplyRequest.resources:type_name -> tidegate.admin.v1.Resource
-	5,  // 32: tidegate.admin.v1.ApplyRequest.options:type_name -> tidegate.admin.v1.PublishOptions
-	37, // 33: tidegate.admin.v1.ApplyRequest.expectations:type_name -> tidegate.config.v1.Expectation
-	8,  // 34: tidegate.admin.v1.ApplyResponse.diff:type_name -> tidegate.admin.v1.Diff
-	24, // 35: tidegate.admin.v1.ApplyResponse.published:type_name -> tidegate.admin.v1.PublishResponse
-	7,  // 36: tidegate.admin.v1.ApplyResponse.warnings:type_name -> tidegate.admin.v1.Warning
-	3,  // 37: tidegate.admin.v1.ApplyResponse.risk:type_name -> tidegate.admin.v1.Risk
-	2,  // 38: tidegate.admin.v1.ApplyResponse.change_set:type_name -> tidegate.admin.v1.ChangeSet
-	11, // 39: tidegate.admin.v1.ChangeSetService.ListChangeSets:input_type -> tidegate.admin.v1.ListChangeSetsRequest
-	13, // 40: tidegate.admin.v1.ChangeSetService.GetChangeSet:input_type -> tidegate.admin.v1.GetChangeSetRequest
-	14, // 41: tidegate.admin.v1.ChangeSetService.CreateChangeSet:input_type -> tidegate.admin.v1.CreateChangeSetRequest
-	15, // 42: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:input_type -> tidegate.admin.v1.DeleteChangeSetRequest
-	16, // 43: tidegate.admin.v1.ChangeSetService.EditChangeSet:input_type -> tidegate.admin.v1.EditChangeSetRequest
-	17, // 44: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:input_type -> tidegate.admin.v1.ValidateChangeSetRequest
-	19, // 45: tidegate.admin.v1.ChangeSetService.DiffChangeSet:input_type -> tidegate.admin.v1.DiffChangeSetRequest
-	22, // 46: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:input_type -> tidegate.admin.v1.ApproveChangeSetRequest
-	23, // 47: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:input_type -> tidegate.admin.v1.ExpectOfChangeSetRequest
-	20, // 48: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:input_type -> tidegate.admin.v1.RebaseChangeSetRequest
-	21, // 49: tidegate.admin.v1.ChangeSetService.PublishChangeSet:input_type -> tidegate.admin.v1.PublishChangeSetRequest
-	25, // 50: tidegate.admin.v1.ChangeSetService.Apply:input_type -> tidegate.admin.v1.ApplyRequest
-	12, // 51: tidegate.admin.v1.ChangeSetService.ListChangeSets:output_type -> tidegate.admin.v1.ListChangeSetsResponse
-	2,  // 52: tidegate.admin.v1.ChangeSetService.GetChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	2,  // 53: tidegate.admin.v1.ChangeSetService.CreateChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	38, // 54: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:output_type -> google.protobuf.Empty
-	2,  // 55: tidegate.admin.v1.ChangeSetService.EditChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	18, // 56: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:output_type -> tidegate.admin.v1.ValidateChangeSetResponse
-	8,  // 57: tidegate.admin.v1.ChangeSetService.DiffChangeSet:output_type -> tidegate.admin.v1.Diff
-	2,  // 58: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	2,  // 59: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	2,  // 60: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:output_type -> tidegate.admin.v1.ChangeSet
-	24, // 61: tidegate.admin.v1.ChangeSetService.PublishChangeSet:output_type -> tidegate.admin.v1.PublishResponse
-	26, // 62: tidegate.admin.v1.ChangeSetService.Apply:output_type -> tidegate.admin.v1.ApplyResponse
-	51, // [51:63] is the sub-list for method output_type
-	39, // [39:51] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	36, // 9: tidegate.admin.v1.Resource.block:type_name -> tidegate.config.v1.Block
+	37, // 10: tidegate.admin.v1.ChangeSet.create_time:type_name -> google.protobuf.Timestamp
+	37, // 11: tidegate.admin.v1.ChangeSet.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 12: tidegate.admin.v1.ChangeSet.upserts:type_name -> tidegate.admin.v1.Resource
+	1,  // 13: tidegate.admin.v1.ChangeSet.deletes:type_name -> tidegate.admin.v1.ResourceReference
+	3,  // 14: tidegate.admin.v1.ChangeSet.risk:type_name -> tidegate.admin.v1.Risk
+	4,  // 15: tidegate.admin.v1.ChangeSet.approvals:type_name -> tidegate.admin.v1.Approval
+	38, // 16: tidegate.admin.v1.ChangeSet.expectations:type_name -> tidegate.config.v1.Expectation
+	37, // 17: tidegate.admin.v1.Approval.time:type_name -> google.protobuf.Timestamp
+	9,  // 18: tidegate.admin.v1.Diff.changes:type_name -> tidegate.admin.v1.ResourceChange
+	0,  // 19: tidegate.admin.v1.ResourceChange.before:type_name -> tidegate.admin.v1.Resource
+	0,  // 20: tidegate.admin.v1.ResourceChange.after:type_name -> tidegate.admin.v1.Resource
+	10, // 21: tidegate.admin.v1.ResourceChange.fields:type_name -> tidegate.admin.v1.FieldChange
+	2,  // 22: tidegate.admin.v1.ListChangeSetsResponse.change_sets:type_name -> tidegate.admin.v1.ChangeSet
+	2,  // 23: tidegate.admin.v1.CreateChangeSetRequest.change_set:type_name -> tidegate.admin.v1.ChangeSet
+	0,  // 24: tidegate.admin.v1.EditChangeSetRequest.upserts:type_name -> tidegate.admin.v1.Resource
+	1,  // 25: tidegate.admin.v1.EditChangeSetRequest.deletes:type_name -> tidegate.admin.v1.ResourceReference
+	6,  // 26: tidegate.admin.v1.ValidateChangeSetResponse.violations:type_name -> tidegate.admin.v1.Violation
+	7,  // 27: tidegate.admin.v1.ValidateChangeSetResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	3,  // 28: tidegate.admin.v1.ValidateChangeSetResponse.risk:type_name -> tidegate.admin.v1.Risk
+	5,  // 29: tidegate.admin.v1.PublishChangeSetRequest.options:type_name -> tidegate.admin.v1.PublishOptions
+	38, // 30: tidegate.admin.v1.ExpectOfChangeSetRequest.expectations:type_name -> tidegate.config.v1.Expectation
+	7,  // 31: tidegate.admin.v1.PublishResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	0,  // 32: tidegate.admin.v1.ApplyRequest.resources:type_name -> tidegate.admin.v1.Resource
+	5,  // 33: tidegate.admin.v1.ApplyRequest.options:type_name -> tidegate.admin.v1.PublishOptions
+	38, // 34: tidegate.admin.v1.ApplyRequest.expectations:type_name -> tidegate.config.v1.Expectation
+	8,  // 35: tidegate.admin.v1.ApplyResponse.diff:type_name -> tidegate.admin.v1.Diff
+	24, // 36: tidegate.admin.v1.ApplyResponse.published:type_name -> tidegate.admin.v1.PublishResponse
+	7,  // 37: tidegate.admin.v1.ApplyResponse.warnings:type_name -> tidegate.admin.v1.Warning
+	3,  // 38: tidegate.admin.v1.ApplyResponse.risk:type_name -> tidegate.admin.v1.Risk
+	2,  // 39: tidegate.admin.v1.ApplyResponse.change_set:type_name -> tidegate.admin.v1.ChangeSet
+	11, // 40: tidegate.admin.v1.ChangeSetService.ListChangeSets:input_type -> tidegate.admin.v1.ListChangeSetsRequest
+	13, // 41: tidegate.admin.v1.ChangeSetService.GetChangeSet:input_type -> tidegate.admin.v1.GetChangeSetRequest
+	14, // 42: tidegate.admin.v1.ChangeSetService.CreateChangeSet:input_type -> tidegate.admin.v1.CreateChangeSetRequest
+	15, // 43: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:input_type -> tidegate.admin.v1.DeleteChangeSetRequest
+	16, // 44: tidegate.admin.v1.ChangeSetService.EditChangeSet:input_type -> tidegate.admin.v1.EditChangeSetRequest
+	17, // 45: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:input_type -> tidegate.admin.v1.ValidateChangeSetRequest
+	19, // 46: tidegate.admin.v1.ChangeSetService.DiffChangeSet:input_type -> tidegate.admin.v1.DiffChangeSetRequest
+	22, // 47: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:input_type -> tidegate.admin.v1.ApproveChangeSetRequest
+	23, // 48: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:input_type -> tidegate.admin.v1.ExpectOfChangeSetRequest
+	20, // 49: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:input_type -> tidegate.admin.v1.RebaseChangeSetRequest
+	21, // 50: tidegate.admin.v1.ChangeSetService.PublishChangeSet:input_type -> tidegate.admin.v1.PublishChangeSetRequest
+	25, // 51: tidegate.admin.v1.ChangeSetService.Apply:input_type -> tidegate.admin.v1.ApplyRequest
+	12, // 52: tidegate.admin.v1.ChangeSetService.ListChangeSets:output_type -> tidegate.admin.v1.ListChangeSetsResponse
+	2,  // 53: tidegate.admin.v1.ChangeSetService.GetChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 54: tidegate.admin.v1.ChangeSetService.CreateChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	39, // 55: tidegate.admin.v1.ChangeSetService.DeleteChangeSet:output_type -> google.protobuf.Empty
+	2,  // 56: tidegate.admin.v1.ChangeSetService.EditChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	18, // 57: tidegate.admin.v1.ChangeSetService.ValidateChangeSet:output_type -> tidegate.admin.v1.ValidateChangeSetResponse
+	8,  // 58: tidegate.admin.v1.ChangeSetService.DiffChangeSet:output_type -> tidegate.admin.v1.Diff
+	2,  // 59: tidegate.admin.v1.ChangeSetService.ApproveChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 60: tidegate.admin.v1.ChangeSetService.ExpectOfChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	2,  // 61: tidegate.admin.v1.ChangeSetService.RebaseChangeSet:output_type -> tidegate.admin.v1.ChangeSet
+	24, // 62: tidegate.admin.v1.ChangeSetService.PublishChangeSet:output_type -> tidegate.admin.v1.PublishResponse
+	26, // 63: tidegate.admin.v1.ChangeSetService.Apply:output_type -> tidegate.admin.v1.ApplyResponse
+	52, // [52:64] is the sub-list for method output_type
+	40, // [40:52] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_admin_v1_change_sets_proto_init() }
@@ -2344,6 +2363,7 @@ func file_tidegate_admin_v1_change_sets_proto_init() {
 		(*Resource_Certificate)(nil),
 		(*Resource_Secret)(nil),
 		(*Resource_Test)(nil),
+		(*Resource_Block)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -117,7 +117,7 @@ type LaneEntry struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Kind     v1.Kind                `protobuf:"varint,2,opt,name=kind,proto3,enum=tidegate.config.v1.Kind" json:"kind,omitempty"`
-	// A consumer's name, a key's id, a certificate's or a secret's name.
+	// A consumer's name, a key's id, a certificate's, a secret's or a block's name.
 	Name    string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Deleted bool   `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// Types that are valid to be assigned to Material:
@@ -127,6 +127,7 @@ type LaneEntry struct {
 	//	*LaneEntry_Certificate
 	//	*LaneEntry_Secret
 	//	*LaneEntry_AcmeChallenge
+	//	*LaneEntry_Block
 	Material      isLaneEntry_Material `protobuf_oneof:"material"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -242,6 +243,15 @@ func (x *LaneEntry) GetAcmeChallenge() *AcmeChallengeMaterial {
 	return nil
 }
 
+func (x *LaneEntry) GetBlock() *BlockMaterial {
+	if x != nil {
+		if x, ok := x.Material.(*LaneEntry_Block); ok {
+			return x.Block
+		}
+	}
+	return nil
+}
+
 type isLaneEntry_Material interface {
 	isLaneEntry_Material()
 }
@@ -266,6 +276,10 @@ type LaneEntry_AcmeChallenge struct {
 	AcmeChallenge *AcmeChallengeMaterial `protobuf:"bytes,9,opt,name=acme_challenge,json=acmeChallenge,proto3,oneof"`
 }
 
+type LaneEntry_Block struct {
+	Block *BlockMaterial `protobuf:"bytes,10,opt,name=block,proto3,oneof"`
+}
+
 func (*LaneEntry_Consumer) isLaneEntry_Material() {}
 
 func (*LaneEntry_Key) isLaneEntry_Material() {}
@@ -275,6 +289,8 @@ func (*LaneEntry_Certificate) isLaneEntry_Material() {}
 func (*LaneEntry_Secret) isLaneEntry_Material() {}
 
 func (*LaneEntry_AcmeChallenge) isLaneEntry_Material() {}
+
+func (*LaneEntry_Block) isLaneEntry_Material() {}
 
 // ConsumerMaterial is what an agent knows of a consumer.
 type ConsumerMaterial struct {
@@ -400,6 +416,61 @@ func (x *KeyMaterial) GetScopes() []string {
 	return nil
 }
 
+// BlockMaterial is what an agent knows of a block. When it expires is not among it: the control plane takes it out then, so
+// that no agent's clock lifts it early.
+type BlockMaterial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Addresses and ranges, as configv1.Block has them.
+	Addresses     []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Consumer      string   `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockMaterial) Reset() {
+	*x = BlockMaterial{}
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockMaterial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockMaterial) ProtoMessage() {}
+
+func (x *BlockMaterial) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockMaterial.ProtoReflect.Descriptor instead.
+func (*BlockMaterial) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BlockMaterial) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *BlockMaterial) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
 type CertificateMaterial struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ServerNames    []string               `protobuf:"bytes,1,rep,name=server_names,json=serverNames,proto3" json:"server_names,omitempty"`
@@ -417,7 +488,7 @@ type CertificateMaterial struct {
 
 func (x *CertificateMaterial) Reset() {
 	*x = CertificateMaterial{}
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +500,7 @@ func (x *CertificateMaterial) String() string {
 func (*CertificateMaterial) ProtoMessage() {}
 
 func (x *CertificateMaterial) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +513,7 @@ func (x *CertificateMaterial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateMaterial.ProtoReflect.Descriptor instead.
 func (*CertificateMaterial) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CertificateMaterial) GetServerNames() []string {
@@ -502,7 +573,7 @@ type AcmeChallengeMaterial struct {
 
 func (x *AcmeChallengeMaterial) Reset() {
 	*x = AcmeChallengeMaterial{}
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +585,7 @@ func (x *AcmeChallengeMaterial) String() string {
 func (*AcmeChallengeMaterial) ProtoMessage() {}
 
 func (x *AcmeChallengeMaterial) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +598,7 @@ func (x *AcmeChallengeMaterial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcmeChallengeMaterial.ProtoReflect.Descriptor instead.
 func (*AcmeChallengeMaterial) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AcmeChallengeMaterial) GetKeyAuthorization() string {
@@ -560,7 +631,7 @@ type SecretMaterial struct {
 
 func (x *SecretMaterial) Reset() {
 	*x = SecretMaterial{}
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +643,7 @@ func (x *SecretMaterial) String() string {
 func (*SecretMaterial) ProtoMessage() {}
 
 func (x *SecretMaterial) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[6]
+	mi := &file_tidegate_agent_v1_lane_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +656,7 @@ func (x *SecretMaterial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretMaterial.ProtoReflect.Descriptor instead.
 func (*SecretMaterial) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_agent_v1_lane_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SecretMaterial) GetValue() string {
@@ -606,7 +677,7 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x10through_sequence\x18\x03 \x01(\x03R\x0fthroughSequence\x12\x14\n" +
 	"\x05reset\x18\x04 \x01(\bR\x05reset\x126\n" +
 	"\aentries\x18\x05 \x03(\v2\x1c.tidegate.agent.v1.LaneEntryR\aentries\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\"\xe2\x03\n" +
+	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\"\x9c\x04\n" +
 	"\tLaneEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.tidegate.config.v1.KindR\x04kind\x12\x12\n" +
@@ -616,7 +687,9 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x03key\x18\x06 \x01(\v2\x1e.tidegate.agent.v1.KeyMaterialH\x00R\x03key\x12J\n" +
 	"\vcertificate\x18\a \x01(\v2&.tidegate.agent.v1.CertificateMaterialH\x00R\vcertificate\x12;\n" +
 	"\x06secret\x18\b \x01(\v2!.tidegate.agent.v1.SecretMaterialH\x00R\x06secret\x12Q\n" +
-	"\x0eacme_challenge\x18\t \x01(\v2(.tidegate.agent.v1.AcmeChallengeMaterialH\x00R\racmeChallengeB\n" +
+	"\x0eacme_challenge\x18\t \x01(\v2(.tidegate.agent.v1.AcmeChallengeMaterialH\x00R\racmeChallenge\x128\n" +
+	"\x05block\x18\n" +
+	" \x01(\v2 .tidegate.agent.v1.BlockMaterialH\x00R\x05blockB\n" +
 	"\n" +
 	"\bmaterial\"B\n" +
 	"\x10ConsumerMaterial\x12\x12\n" +
@@ -627,7 +700,10 @@ const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1d\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\x03R\texpiresAt\x12\x16\n" +
-	"\x06scopes\x18\x04 \x03(\tR\x06scopes\"\x92\x02\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\"I\n" +
+	"\rBlockMaterial\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x1a\n" +
+	"\bconsumer\x18\x02 \x01(\tR\bconsumer\"\x92\x02\n" +
 	"\x13CertificateMaterial\x12!\n" +
 	"\fserver_names\x18\x01 \x03(\tR\vserverNames\x12'\n" +
 	"\x0fcertificate_pem\x18\x02 \x01(\tR\x0ecertificatePem\x12&\n" +
@@ -656,30 +732,32 @@ func file_tidegate_agent_v1_lane_proto_rawDescGZIP() []byte {
 	return file_tidegate_agent_v1_lane_proto_rawDescData
 }
 
-var file_tidegate_agent_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tidegate_agent_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tidegate_agent_v1_lane_proto_goTypes = []any{
 	(*LaneBatch)(nil),             // 0: tidegate.agent.v1.LaneBatch
 	(*LaneEntry)(nil),             // 1: tidegate.agent.v1.LaneEntry
 	(*ConsumerMaterial)(nil),      // 2: tidegate.agent.v1.ConsumerMaterial
 	(*KeyMaterial)(nil),           // 3: tidegate.agent.v1.KeyMaterial
-	(*CertificateMaterial)(nil),   // 4: tidegate.agent.v1.CertificateMaterial
-	(*AcmeChallengeMaterial)(nil), // 5: tidegate.agent.v1.AcmeChallengeMaterial
-	(*SecretMaterial)(nil),        // 6: tidegate.agent.v1.SecretMaterial
-	(v1.Kind)(0),                  // 7: tidegate.config.v1.Kind
+	(*BlockMaterial)(nil),         // 4: tidegate.agent.v1.BlockMaterial
+	(*CertificateMaterial)(nil),   // 5: tidegate.agent.v1.CertificateMaterial
+	(*AcmeChallengeMaterial)(nil), // 6: tidegate.agent.v1.AcmeChallengeMaterial
+	(*SecretMaterial)(nil),        // 7: tidegate.agent.v1.SecretMaterial
+	(v1.Kind)(0),                  // 8: tidegate.config.v1.Kind
 }
 var file_tidegate_agent_v1_lane_proto_depIdxs = []int32{
 	1, // 0: tidegate.agent.v1.LaneBatch.entries:type_name -> tidegate.agent.v1.LaneEntry
-	7, // 1: tidegate.agent.v1.LaneEntry.kind:type_name -> tidegate.config.v1.Kind
+	8, // 1: tidegate.agent.v1.LaneEntry.kind:type_name -> tidegate.config.v1.Kind
 	2, // 2: tidegate.agent.v1.LaneEntry.consumer:type_name -> tidegate.agent.v1.ConsumerMaterial
 	3, // 3: tidegate.agent.v1.LaneEntry.key:type_name -> tidegate.agent.v1.KeyMaterial
-	4, // 4: tidegate.agent.v1.LaneEntry.certificate:type_name -> tidegate.agent.v1.CertificateMaterial
-	6, // 5: tidegate.agent.v1.LaneEntry.secret:type_name -> tidegate.agent.v1.SecretMaterial
-	5, // 6: tidegate.agent.v1.LaneEntry.acme_challenge:type_name -> tidegate.agent.v1.AcmeChallengeMaterial
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 4: tidegate.agent.v1.LaneEntry.certificate:type_name -> tidegate.agent.v1.CertificateMaterial
+	7, // 5: tidegate.agent.v1.LaneEntry.secret:type_name -> tidegate.agent.v1.SecretMaterial
+	6, // 6: tidegate.agent.v1.LaneEntry.acme_challenge:type_name -> tidegate.agent.v1.AcmeChallengeMaterial
+	4, // 7: tidegate.agent.v1.LaneEntry.block:type_name -> tidegate.agent.v1.BlockMaterial
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_lane_proto_init() }
@@ -693,6 +771,7 @@ func file_tidegate_agent_v1_lane_proto_init() {
 		(*LaneEntry_Certificate)(nil),
 		(*LaneEntry_Secret)(nil),
 		(*LaneEntry_AcmeChallenge)(nil),
+		(*LaneEntry_Block)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -700,7 +779,7 @@ func file_tidegate_agent_v1_lane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_lane_proto_rawDesc), len(file_tidegate_agent_v1_lane_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,6 +42,7 @@ const (
 	Kind_KIND_ISSUED_CERTIFICATE Kind = 20
 	// A challenge that an ACME authority is about to ask for, under its token. No resource of the API.
 	Kind_KIND_ACME_CHALLENGE Kind = 21
+	Kind_KIND_BLOCK          Kind = 22
 )
 
 // Enum value maps for Kind.
@@ -59,6 +60,7 @@ var (
 		19: "KIND_SECRET",
 		20: "KIND_ISSUED_CERTIFICATE",
 		21: "KIND_ACME_CHALLENGE",
+		22: "KIND_BLOCK",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":        0,
@@ -73,6 +75,7 @@ var (
 		"KIND_SECRET":             19,
 		"KIND_ISSUED_CERTIFICATE": 20,
 		"KIND_ACME_CHALLENGE":     21,
+		"KIND_BLOCK":              22,
 	}
 )
 
@@ -107,7 +110,7 @@ var File_tidegate_config_v1_kind_proto protoreflect.FileDescriptor
 
 const file_tidegate_config_v1_kind_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xeb\x01\n" +
+	"\x1dtidegate/config/v1/kind.proto\x12\x12tidegate.config.v1*\xfb\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SERVICE\x10\x01\x12\x0e\n" +
@@ -121,7 +124,9 @@ const file_tidegate_config_v1_kind_proto_rawDesc = "" +
 	"\x10KIND_CERTIFICATE\x10\x12\x12\x0f\n" +
 	"\vKIND_SECRET\x10\x13\x12\x1b\n" +
 	"\x17KIND_ISSUED_CERTIFICATE\x10\x14\x12\x17\n" +
-	"\x13KIND_ACME_CHALLENGE\x10\x15B0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
+	"\x13KIND_ACME_CHALLENGE\x10\x15\x12\x0e\n" +
+	"\n" +
+	"KIND_BLOCK\x10\x16B0Z.tidegate.dev/proto/tidegate/config/v1;configv1b\x06proto3"
 
 var (
 	file_tidegate_config_v1_kind_proto_rawDescOnce sync.Once

@@ -13,6 +13,7 @@ var collections = map[Kind]string{
 	Kind_KIND_KEY:         "keys",
 	Kind_KIND_CERTIFICATE: "certificates",
 	Kind_KIND_SECRET:      "secrets",
+	Kind_KIND_BLOCK:       "blocks",
 }
 
 // firstFast is the lowest number of a kind that travels in the fast lane.
@@ -41,6 +42,6 @@ func KindOf(collection string) Kind {
 func FileKinds() []Kind {
 	return []Kind{
 		Kind_KIND_SERVICE, Kind_KIND_ROUTE, Kind_KIND_PLUGIN, Kind_KIND_PLAN, Kind_KIND_TEST,
-		Kind_KIND_CONSUMER, Kind_KIND_CERTIFICATE, Kind_KIND_SECRET,
+		Kind_KIND_CONSUMER, Kind_KIND_CERTIFICATE, Kind_KIND_SECRET, Kind_KIND_BLOCK,
 	}
 }

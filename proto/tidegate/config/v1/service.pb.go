@@ -1048,7 +1048,7 @@ type CircuitBreaker struct {
 	TrialRequests uint32 `protobuf:"varint,6,opt,name=trial_requests,json=trialRequests,proto3" json:"trial_requests,omitempty"`
 	// The most exchanges that run at once; more are refused as overloaded. Default: no limit.
 	MaxConcurrent uint32 `protobuf:"varint,7,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
-	// The most exchanges that wait for a connection, if connection_pool.max_open bounds those. Default 1024.
+	// The most exchanges that wait for a connection or stream, if connection_pool.max_open bounds those. Default 1024.
 	MaxPending    uint32 `protobuf:"varint,8,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1387,7 +1387,8 @@ type ConnectionPool struct {
 	MaxIdle uint32 `protobuf:"varint,1,opt,name=max_idle,json=maxIdle,proto3" json:"max_idle,omitempty"`
 	// How long an idle connection is kept. Default 60s.
 	IdleTimeout string `protobuf:"bytes,2,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	// The most connections that an agent opens to a target. Default: no limit.
+	// The most connections to a target that an agent uses at once; of HTTP/2, where one connection carries many exchanges, the most
+	// streams. Default: no limit.
 	MaxOpen       uint32 `protobuf:"varint,3,opt,name=max_open,json=maxOpen,proto3" json:"max_open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

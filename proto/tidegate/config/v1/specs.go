@@ -27,6 +27,8 @@ func NewSpec(kind Kind) proto.Message {
 		return new(Certificate)
 	case Kind_KIND_SECRET:
 		return new(Secret)
+	case Kind_KIND_BLOCK:
+		return new(Block)
 	case Kind_KIND_UNSPECIFIED:
 	}
 	return nil
@@ -62,6 +64,8 @@ func References(spec proto.Message) []Reference {
 		add("expect.service", Kind_KIND_SERVICE, s.GetExpect().GetService())
 	case *Consumer:
 		add("plan", Kind_KIND_PLAN, s.GetPlan())
+	case *Block:
+		add("consumer", Kind_KIND_CONSUMER, s.GetConsumer())
 	case *Plugin:
 		add("scope.service", Kind_KIND_SERVICE, s.GetScope().GetService())
 		add("scope.route", Kind_KIND_ROUTE, s.GetScope().GetRoute())

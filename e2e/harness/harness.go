@@ -62,9 +62,10 @@ type Ready struct {
 
 // Replica is one replica of the control plane.
 type Replica struct {
-	Name  string `json:"name"`
-	Admin string `json:"admin"`
-	Ops   string `json:"ops"`
+	Name         string `json:"name"`
+	Admin        string `json:"admin"`
+	AgentAddress string `json:"agent_address"`
+	Ops          string `json:"ops"`
 }
 
 // Agent is one agent of the stack.

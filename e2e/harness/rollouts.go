@@ -33,6 +33,7 @@ type Fleet struct {
 	HeadRevision    int `json:"head_revision"`
 	StableRevision  int `json:"stable_revision"`
 	AgentsConnected int `json:"agents_connected"`
+	LaneSequence    int `json:"lane_sequence"`
 }
 
 const fleetPath = "/v1/fleets/default"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,17 +52,31 @@ func endsWell(t *testing.T, s *harness.Stack, load *harness.Load) {
 	if counts := load.Stop(); counts["200"] < 200 || len(counts) != 1 {
 		t.Errorf("under the fault: %s; want only 200", load.Describe())
 	}
+	takenOnce(t, rollout, 3)
+}
+
+// takenOnce checks that a rollout took so many steps, and each once.
+func takenOnce(t *testing.T, rollout harness.Rollout, steps int) {
+	t.Helper()
 	taken := map[int]int{}
 	for _, e := range rollout.Events {
 		if e.Type == "started" || e.Type == "step" {
 			taken[e.Step]++
 		}
 	}
-	for step := range 3 {
+	for step := range steps {
 		if taken[step] != 1 {
 			t.Errorf("step %d was taken %d times: %q", step, taken[step], eventsOf(rollout, "step"))
 		}
 	}
+	if len(taken) != steps {
+		t.Errorf("%d steps were taken, want %d", len(taken), steps)
+	}
+}
+
+// inFleet is a configuration for another fleet.
+func inFleet(fleet, file string) string {
+	return strings.Replace(file, "fleet: default", "fleet: "+fleet, 1)
 }
 
 func TestARolloutGoesOnWhereItWasWhenTheControlPlaneIsKilled(t *testing.T) {

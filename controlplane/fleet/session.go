@@ -49,6 +49,7 @@ type session struct {
 	lane     lanePosition
 	accepted order        // the last state that the agent says it accepted
 	sent     order        // the last state that was sent
+	answered order        // the last state that the agent answered
 	resent   order        // the last state that was sent again, with whole content
 	rollouts sentRollouts // which of those had a candidate
 	// refreshed: the feed was asked for another look for an agent that is ahead of it

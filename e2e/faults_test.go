@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -132,6 +135,10 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 	}
 
+	// What was done is remembered by the next process. (A second kill -9 within a minute would speak against the revision.)
+	s.Kill(s.Ready.Agents[0].Name, syscall.SIGTERM)
+	harness.Eventually(t, 20*time.Second, "the agent serves again", works)
+
 	s.Kill("tidegate-controlplane", syscall.SIGCONT)
 	harness.Eventually(t, 30*time.Second, "the agent is connected again", func() error {
 		if f := s.Fleet(); f.AgentsConnected != 1 {
@@ -139,6 +146,7 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 		return nil
 	})
+	brokenGlassIsAudited(t, s)
 	s.MustCLI("key", "revoke", "acme", key.Key.ID)
 	harness.Eventually(t, time.Second, "and obeys", func() error {
 		if works() == nil {
@@ -146,6 +154,45 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// brokenGlassIsAudited checks that the audit has what an operator did with the agent, once, with who it was, also after the agent has
+// connected anew.
+func brokenGlassIsAudited(t *testing.T, s *harness.Stack) {
+	t.Helper()
+	audited := func(want ...string) {
+		t.Helper()
+		harness.Eventually(t, 30*time.Second, "the audit tells what was done to the agent", func() error {
+			var list struct {
+				Events []struct {
+					Actor, Action, Reason, Resource string
+				} `json:"audit_events"`
+			}
+			s.Admin(http.MethodGet, "/v1/auditEvents?filter="+url.QueryEscape("actor=agent agent-1"), nil, &list)
+			var got []string
+			for _, event := range list.Events {
+				got = append([]string{event.Action}, got...)
+				if !contains(event.Reason, fmt.Sprintf("by uid %d", os.Getuid())) || event.Resource != "agents/agent-1" {
+					t.Errorf("the audit says %+v", event)
+				}
+			}
+			if !slices.Equal(got, want) {
+				return fmt.Errorf("it has %q, want %q", got, want)
+			}
+			return nil
+		})
+	}
+	audited("agent.local.pin", "agent.local.unpin")
+	s.Kill(s.Ready.Agents[0].Name, syscall.SIGTERM)
+	folder := filepath.Join(s.Dir(), "agents", s.Ready.Agents[0].Name)
+	harness.Eventually(t, 30*time.Second, "the agent runs again", func() error {
+		if out, code := s.CLI("agent", "local", "pin", "--state-dir", folder); code != 0 {
+			return fmt.Errorf("pin: %s", out)
+		}
+		return nil
+	})
+	s.MustCLI("agent", "local", "unpin", "--state-dir", folder)
+	audited("agent.local.pin", "agent.local.unpin", "agent.local.pin", "agent.local.unpin")
 }
 
 func TestBadInputIsRefusedWithTheFieldAndLosesNothing(t *testing.T) {

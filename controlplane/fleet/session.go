@@ -35,6 +35,7 @@ type session struct {
 	// set once
 	agent    store.AgentIdentity
 	number   int64
+	store    *store.Store
 	stream   agentStream
 	received <-chan *agentv1.ConnectRequest
 	feed     *subscription
@@ -91,7 +92,7 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 			if !open {
 				return context.Cause(ctx)
 			}
-			again, err := s.handle(message)
+			again, err := s.handle(ctx, message)
 			if err != nil {
 				return err
 			}
@@ -136,13 +137,15 @@ func (s *session) stuck(now time.Time) bool {
 }
 
 // handle takes a message of the agent. again asks for another delivery.
-func (s *session) handle(message *agentv1.ConnectRequest) (again bool, err error) {
+func (s *session) handle(ctx context.Context, message *agentv1.ConnectRequest) (again bool, err error) {
 	switch kind := message.GetMessage().(type) {
 	case *agentv1.ConnectRequest_Acknowledgement:
 		return s.acknowledged(kind.Acknowledgement)
 	case *agentv1.ConnectRequest_Heartbeat:
 		s.heartbeat(kind.Heartbeat)
 		return false, nil
+	case *agentv1.ConnectRequest_LocalActions:
+		return false, s.localActions(ctx, kind.LocalActions.GetActions())
 	case *agentv1.ConnectRequest_Hello:
 		return false, fmt.Errorf("%w: a second hello", errProtocol)
 	default:

@@ -8,7 +8,7 @@ func TestAnOperatorRollsBackAndLetsGoAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	p := r.start(t)
-	if err := p.Pin(t.Context()); err == nil {
+	if err := p.Pin(t.Context(), operator); err == nil {
 		t.Error("an agent that serves nothing was pinned")
 	}
 	s := r.welcome(t)
@@ -16,13 +16,13 @@ func TestAnOperatorRollsBackAndLetsGoAgain(t *testing.T) {
 	s.Content(t, empty, one)
 	s.Desire(t, stableState(1, one))
 	wantServing(t, s, 1)
-	if err := p.RollBack(t.Context()); err == nil {
+	if err := p.RollBack(t.Context(), operator); err == nil {
 		t.Error("there is nothing to go back to, and it was gone back to")
 	}
 	s.Content(t, one, two)
 	s.Desire(t, stableState(2, two))
 	wantServing(t, s, 2)
-	if err := p.RollBack(t.Context()); err != nil {
+	if err := p.RollBack(t.Context(), operator); err != nil {
 		t.Fatal(err)
 	}
 	p.installer.serves(t, 1, 0)
@@ -39,7 +39,7 @@ func TestAnOperatorRollsBackAndLetsGoAgain(t *testing.T) {
 	if !p.Status().Pinned {
 		t.Error("the status does not say that the agent is pinned")
 	}
-	if err := p.Unpin(t.Context()); err != nil {
+	if err := p.Unpin(t.Context(), operator); err != nil {
 		t.Fatal(err)
 	}
 	s.Ended(t)
@@ -58,7 +58,7 @@ func TestAPinEndsTheCandidate(t *testing.T) {
 	s.Content(t, one, two)
 	s.Desire(t, candidateState(2, one, two, 10_000))
 	wantServing(t, s, 2)
-	if err := p.Pin(t.Context()); err != nil {
+	if err := p.Pin(t.Context(), operator); err != nil {
 		t.Fatal(err)
 	}
 	p.installer.serves(t, 1, 0)

@@ -63,6 +63,13 @@ type Agent struct {
 	FailedRollout        int64
 }
 
+type AgentLocalAction struct {
+	AgentID  string
+	BootID   string
+	Sequence int64
+	StoredAt time.Time
+}
+
 type AuditEvent struct {
 	ID        int64
 	At        time.Time

@@ -25,6 +25,7 @@ type OwnAgent struct {
 	log     *tail
 
 	stateDir string
+	under    []string
 }
 
 // StartAgent lets an agent of the test's own join a fleet, which is made if it is not there, with further flags. It runs until
@@ -111,6 +112,12 @@ func (a *OwnAgent) Start() {
 	a.start()
 }
 
+// Under has a program start the agent from the next start on, given the agent's command line behind its own arguments.
+func (a *OwnAgent) Under(command ...string) { a.under = command }
+
+// Ended is closed when the process that runs now has ended.
+func (a *OwnAgent) Ended() <-chan struct{} { return a.ended }
+
 // Log is the end of what the agent said.
 func (a *OwnAgent) Log() string { return a.log.String() }
 
@@ -123,7 +130,9 @@ func (a *OwnAgent) Restart() {
 
 func (a *OwnAgent) start() {
 	a.t.Helper()
-	a.process = exec.CommandContext(context.WithoutCancel(a.t.Context()), Binary(a.t, "tidegate-agent"), a.args...)
+	command := append(append([]string(nil), a.under...), Binary(a.t, "tidegate-agent"))
+	command = append(command, a.args...)
+	a.process = exec.CommandContext(context.WithoutCancel(a.t.Context()), command[0], command[1:]...)
 	a.process.Stderr = a.log
 	if err := a.process.Start(); err != nil {
 		a.t.Fatalf("starting an agent: %v", err)

@@ -409,6 +409,26 @@ func TestANewEpochBeginsTheLaneAnew(t *testing.T) {
 	}
 }
 
+// A database that was restored twice may not know the epoch that agents are in already.
+func TestANewEpochIsAboveThoseThatAgentsKnow(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	address := p.start("a").address
+	agent := p.enrolled(address, "one")
+	agent.epoch = 7
+	agent.connect(address)
+	agent.nextDesired()
+	agent.acknowledge(agentv1.Acknowledgement_STATUS_REFUSED, nil, &agentv1.ResourceError{Code: "stale_generation"})
+	until(t, "the refusal in the store", func() bool { return p.agent(agent.id).Status == "refused" })
+	epoch, err := p.directory.OpenEpoch(t.Context(), p.fleet.Name)
+	if err != nil || epoch != 8 {
+		t.Errorf("epoch %d, %v, want 8", epoch, err)
+	}
+	if state := agent.nextDesired(); state.GetEpoch() != 8 {
+		t.Errorf("the agent is asked for epoch %d", state.GetEpoch())
+	}
+}
+
 func TestAnAnswerBehindANewerOneTakesNothingBack(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t)

@@ -61,6 +61,7 @@ type Agent struct {
 	CandidateSharePpm    int32
 	LaneSequence         int64
 	FailedRollout        int64
+	KnownEpoch           int64
 }
 
 type AgentLocalAction struct {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -94,6 +96,34 @@ func TestARolloutGoesOnWhenPostgresIsKilled(t *testing.T) {
 	t.Parallel()
 	s, load := midRollout(t)
 	s.Kill("postgres", syscall.SIGKILL)
+	endsWell(t, s, load)
+}
+
+// Whatever Postgres and the control plane are saying to each other is cut, all through the rollout.
+func TestARolloutGoesOnWhenConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	s, load := midRollout(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var cutting sync.WaitGroup
+	cut := 0
+	cutting.Go(func() {
+		tick := time.NewTicker(700 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				cut += s.CutConnections()
+			}
+		}
+	})
+	s.WaitRollout(2, "completed", 90*time.Second)
+	stop()
+	cutting.Wait()
+	if cut == 0 {
+		t.Error("no connection was there to be cut")
+	}
 	endsWell(t, s, load)
 }
 

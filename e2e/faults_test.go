@@ -1,9 +1,15 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,17 +57,31 @@ func endsWell(t *testing.T, s *harness.Stack, load *harness.Load) {
 	if counts := load.Stop(); counts["200"] < 200 || len(counts) != 1 {
 		t.Errorf("under the fault: %s; want only 200", load.Describe())
 	}
+	takenOnce(t, rollout, 3)
+}
+
+// takenOnce checks that a rollout took so many steps, and each once.
+func takenOnce(t *testing.T, rollout harness.Rollout, steps int) {
+	t.Helper()
 	taken := map[int]int{}
 	for _, e := range rollout.Events {
 		if e.Type == "started" || e.Type == "step" {
 			taken[e.Step]++
 		}
 	}
-	for step := range 3 {
+	for step := range steps {
 		if taken[step] != 1 {
 			t.Errorf("step %d was taken %d times: %q", step, taken[step], eventsOf(rollout, "step"))
 		}
 	}
+	if len(taken) != steps {
+		t.Errorf("%d steps were taken, want %d", len(taken), steps)
+	}
+}
+
+// inFleet is a configuration for another fleet.
+func inFleet(fleet, file string) string {
+	return strings.Replace(file, "fleet: default", "fleet: "+fleet, 1)
 }
 
 func TestARolloutGoesOnWhereItWasWhenTheControlPlaneIsKilled(t *testing.T) {
@@ -76,6 +96,34 @@ func TestARolloutGoesOnWhenPostgresIsKilled(t *testing.T) {
 	t.Parallel()
 	s, load := midRollout(t)
 	s.Kill("postgres", syscall.SIGKILL)
+	endsWell(t, s, load)
+}
+
+// Whatever Postgres and the control plane are saying to each other is cut, all through the rollout.
+func TestARolloutGoesOnWhenConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	s, load := midRollout(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var cutting sync.WaitGroup
+	cut := 0
+	cutting.Go(func() {
+		tick := time.NewTicker(700 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				cut += s.CutConnections()
+			}
+		}
+	})
+	s.WaitRollout(2, "completed", 90*time.Second)
+	stop()
+	cutting.Wait()
+	if cut == 0 {
+		t.Error("no connection was there to be cut")
+	}
 	endsWell(t, s, load)
 }
 
@@ -117,6 +165,10 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 	}
 
+	// What was done is remembered by the next process. (A second kill -9 within a minute would speak against the revision.)
+	s.Kill(s.Ready.Agents[0].Name, syscall.SIGTERM)
+	harness.Eventually(t, 20*time.Second, "the agent serves again", works)
+
 	s.Kill("tidegate-controlplane", syscall.SIGCONT)
 	harness.Eventually(t, 30*time.Second, "the agent is connected again", func() error {
 		if f := s.Fleet(); f.AgentsConnected != 1 {
@@ -124,6 +176,7 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 		return nil
 	})
+	brokenGlassIsAudited(t, s)
 	s.MustCLI("key", "revoke", "acme", key.Key.ID)
 	harness.Eventually(t, time.Second, "and obeys", func() error {
 		if works() == nil {
@@ -131,6 +184,45 @@ func TestAnAgentServesFromItsDiskWithoutAControlPlane(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// brokenGlassIsAudited checks that the audit has what an operator did with the agent, once, with who it was, also after the agent has
+// connected anew.
+func brokenGlassIsAudited(t *testing.T, s *harness.Stack) {
+	t.Helper()
+	audited := func(want ...string) {
+		t.Helper()
+		harness.Eventually(t, 30*time.Second, "the audit tells what was done to the agent", func() error {
+			var list struct {
+				Events []struct {
+					Actor, Action, Reason, Resource string
+				} `json:"audit_events"`
+			}
+			s.Admin(http.MethodGet, "/v1/auditEvents?filter="+url.QueryEscape("actor=agent agent-1"), nil, &list)
+			var got []string
+			for _, event := range list.Events {
+				got = append([]string{event.Action}, got...)
+				if !contains(event.Reason, fmt.Sprintf("by uid %d", os.Getuid())) || event.Resource != "agents/agent-1" {
+					t.Errorf("the audit says %+v", event)
+				}
+			}
+			if !slices.Equal(got, want) {
+				return fmt.Errorf("it has %q, want %q", got, want)
+			}
+			return nil
+		})
+	}
+	audited("agent.local.pin", "agent.local.unpin")
+	s.Kill(s.Ready.Agents[0].Name, syscall.SIGTERM)
+	folder := filepath.Join(s.Dir(), "agents", s.Ready.Agents[0].Name)
+	harness.Eventually(t, 30*time.Second, "the agent runs again", func() error {
+		if out, code := s.CLI("agent", "local", "pin", "--state-dir", folder); code != 0 {
+			return fmt.Errorf("pin: %s", out)
+		}
+		return nil
+	})
+	s.MustCLI("agent", "local", "unpin", "--state-dir", folder)
+	audited("agent.local.pin", "agent.local.unpin", "agent.local.pin", "agent.local.unpin")
 }
 
 func TestBadInputIsRefusedWithTheFieldAndLosesNothing(t *testing.T) {

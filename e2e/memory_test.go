@@ -26,12 +26,23 @@ const mebibyte = 1 << 20
 // resident is how much memory a process has now, in bytes.
 func resident(t *testing.T, pid int) int {
 	t.Helper()
+	return statusOf(t, pid, "VmRSS:")
+}
+
+// dataOf is what of a process's memory counts against RLIMIT_DATA, in bytes.
+func dataOf(t *testing.T, pid int) int {
+	t.Helper()
+	return statusOf(t, pid, "VmData:")
+}
+
+func statusOf(t *testing.T, pid int, kind string) int {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		t.Skipf("the memory of processes is not known here: %v", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == kind {
 			kibibytes, err := strconv.Atoi(fields[1])
 			if err != nil {
 				t.Fatal(err)

@@ -165,6 +165,10 @@ func problemOfStore(err error) *problem {
 		return newProblem(problemConflict, publicText(err))
 	case errors.Is(err, store.ErrReferenced):
 		return newProblem(problemReferenced, publicText(err))
+	case errors.Is(err, store.ErrNoSpace):
+		p := newProblem(problemUnavailable, "the database has no space left: nothing was changed, and agents go on serving what they have; try again once there is space")
+		p.retryAfter = retrySoon
+		return p
 	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrUnavailable):
 		p := newProblem(problemUnavailable, "the database does not answer now; nothing is known to have changed, and trying again with the same Idempotency-Key is safe")
 		p.retryAfter = retrySoon

@@ -68,6 +68,15 @@ func (s *fleetServer) UpdateFleetPolicy(ctx context.Context, r *adminv1.UpdateFl
 	return s.GetFleet(ctx, &adminv1.GetFleetRequest{Fleet: r.GetFleet()})
 }
 
+// OpenEpoch implements adminv1.FleetServiceServer.
+func (s *fleetServer) OpenEpoch(ctx context.Context, r *adminv1.OpenEpochRequest) (*adminv1.OpenEpochResponse, error) {
+	epoch, err := s.directory.OpenEpoch(ctx, r.GetFleet())
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.OpenEpochResponse{Epoch: int32(epoch)}, nil
+}
+
 // ListAgents implements adminv1.FleetServiceServer.
 func (s *fleetServer) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequest) (*adminv1.ListAgentsResponse, error) {
 	after, err := pageStart(r.GetPageToken())

@@ -81,6 +81,7 @@ func methods() map[string]method {
 		adminv1.FleetService_GetFleet_FullMethodName:          reads(),
 		adminv1.FleetService_CreateFleet_FullMethodName:       writes(identity.Admin, "fleet.create", "fleets"),
 		adminv1.FleetService_UpdateFleetPolicy_FullMethodName: writes(identity.Admin, "fleet.policy", "fleets"),
+		adminv1.FleetService_OpenEpoch_FullMethodName:         writes(identity.Admin, "fleet.open_epoch", "fleets"),
 		adminv1.FleetService_ListAgents_FullMethodName:        reads(),
 		adminv1.FleetService_GetAgent_FullMethodName:          reads(),
 		adminv1.FleetService_DrainAgent_FullMethodName:        writes(identity.Admin, "agent.drain", "agents"),

@@ -61,7 +61,7 @@ func TestRolesMayWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
 	onlyAdmin := map[string]bool{
-		"CreateFleet": true, "UpdateFleetPolicy": true, "DrainAgent": true, "DeleteAgent": true, "CreateJoinToken": true,
+		"CreateFleet": true, "UpdateFleetPolicy": true, "OpenEpoch": true, "DrainAgent": true, "DeleteAgent": true, "CreateJoinToken": true,
 		"ListTokens": true, "CreateToken": true, "RevokeToken": true, "ListAuditEvents": true,
 	}
 	viewers := map[string]bool{

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -296,4 +297,43 @@ func TestAFrozenPostgresHoldsNobodyForEver(t *testing.T) {
 	}
 	check(t, postgres.Thaw())
 	s.call(t, "PUT", "/v1/fleets/default/services/orders", service).ok(t)
+}
+
+// A Postgres that only reads is what is left for a while after a fail-over.
+func TestAPostgresThatOnlyReadsRefusesWrites(t *testing.T) {
+	t.Parallel()
+	postgres := pgtest.Private(t)
+	opened, err := store.Open(t.Context(), store.Config{DatabaseURL: postgres.URL()})
+	check(t, err)
+	t.Cleanup(opened.Close)
+	check(t, opened.Migrate(t.Context()))
+	s := beginWith(t, admin.Config{Store: opened})
+	s.publish(t)
+	setReadOnly := func(to string) {
+		t.Helper()
+		connection, err := pgx.Connect(t.Context(), postgres.URL())
+		check(t, err)
+		defer func() { check(t, connection.Close(t.Context())) }()
+		for _, statement := range []string{"SET default_transaction_read_only = off", "ALTER SYSTEM SET default_transaction_read_only = " + to, "SELECT pg_reload_conf()"} {
+			_, err = connection.Exec(t.Context(), statement)
+			check(t, err)
+		}
+	}
+	put := func() answer { return s.call(t, "PUT", "/v1/fleets/default/services/another", service) }
+	setReadOnly("on")
+	got := put()
+	for deadline := time.Now().Add(20 * time.Second); got.status == http.StatusOK && time.Now().Before(deadline); got = put() {
+		s.call(t, "DELETE", "/v1/fleets/default/services/another", "") // the setting takes a moment
+	}
+	got.fails(t, 503, "unavailable")
+	if got.header.Get("Retry-After") == "" {
+		t.Errorf("it does not say when to try again: %v", got.header)
+	}
+	s.call(t, "GET", "/v1/fleets/default/services/orders", "").ok(t)
+	setReadOnly("off")
+	for deadline := time.Now().Add(20 * time.Second); put().status != http.StatusOK; {
+		if time.Now().After(deadline) {
+			t.Fatal("Postgres takes writes, and the API does not")
+		}
+	}
 }

@@ -17,7 +17,38 @@ import (
 )
 
 func (a *app) fleetCommand() *cobra.Command {
-	return group("fleet", "See and set what a fleet asks of those who change it", a.fleetPolicyCommand())
+	return group("fleet", "See and set what a fleet asks of those who change it, and open a new epoch", a.fleetPolicyCommand(), a.newEpochCommand())
+}
+
+func (a *app) newEpochCommand() *cobra.Command {
+	var reason string
+	command := &cobra.Command{
+		Use: "new-epoch", Short: "After a restore of Postgres: let agents take what is older than what they hold",
+		Long: `Agents never go to an older state than they hold, so that a control plane whose database was restored from a backup puts nothing old on
+them: they refuse, and say so. A new epoch lets them take what the restored configuration says. Restart all replicas of the control plane
+after the restore, look at what it would put on agents (tidegate get, tidegate revision list), and then open the epoch.`,
+		Example: `  tidegate fleet new-epoch --reason "restored the backup of Monday"`,
+		Args:    takes(0, 0, "no arguments"),
+		RunE: func(command *cobra.Command, _ []string) error {
+			if reason == "" {
+				return usage("say why with --reason; it stands in the audit")
+			}
+			c, fleet, err := a.connect()
+			if err != nil {
+				return err
+			}
+			opened := new(adminv1.OpenEpochResponse)
+			_, err = c.Do(command.Context(), client.Call{
+				Method: http.MethodPost, Path: client.Path("fleets", fleet, ":openEpoch"), Body: &adminv1.OpenEpochRequest{Reason: reason},
+			}, opened)
+			if err != nil {
+				return err
+			}
+			return a.print(opened, func(w io.Writer) { fmt.Fprintf(w, "epoch %d is open\n", opened.GetEpoch()) })
+		},
+	}
+	command.Flags().StringVar(&reason, "reason", "", "why; it stands in the audit")
+	return command
 }
 
 func (a *app) fleetPolicyCommand() *cobra.Command {

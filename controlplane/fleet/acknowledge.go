@@ -51,6 +51,11 @@ func (r *sentRollouts) of(at order) int64 {
 // acknowledged takes the agent's answer to a state. again asks for another delivery, of whole content.
 func (s *session) acknowledged(answer *agentv1.Acknowledgement) (again bool, err error) {
 	at := order{answer.GetEpoch(), answer.GetGeneration()}
+	if at.before(s.answered) {
+		s.repeated(at, answer)
+		return false, nil
+	}
+	s.answered = at
 	report := store.AgentReport{
 		ID: s.agent.ID, Session: s.number, Connected: true, Seen: true, Serving: servingOf(answer.GetServing()),
 		Acknowledgement: &store.AgentAcknowledgement{Epoch: at.epoch, Generation: at.generation, Error: reasons(answer.GetErrors())},
@@ -78,6 +83,17 @@ func (s *session) acknowledged(answer *agentv1.Acknowledgement) (again bool, err
 	s.metrics.acknowledgements.WithLabelValues(report.Acknowledgement.Status).Inc()
 	s.board.add(report)
 	return false, nil
+}
+
+// repeated takes an answer that comes late, behind the answer to a newer state. What the agent serves was said by the newer one; that
+// it refused or dropped the candidate of a rollout still counts against that rollout.
+func (s *session) repeated(at order, answer *agentv1.Acknowledgement) {
+	report := store.AgentReport{ID: s.agent.ID, Session: s.number, Connected: true, Seen: true}
+	if answer.GetStatus() == agentv1.Acknowledgement_STATUS_REFUSED || answer.GetStatus() == agentv1.Acknowledgement_STATUS_DROPPED {
+		report.FailedRollout = s.rollouts.of(at)
+	}
+	s.log.Info("an agent answered late to a state", "generation", at.generation, "answered", s.answered.generation)
+	s.board.add(report)
 }
 
 // broken says whether an answer complains about the transfer and not about the content: what the agent made of a delta is not

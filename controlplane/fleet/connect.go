@@ -156,7 +156,7 @@ func checkTexts(texts []string, labels map[string]string) error {
 // begin makes the stream the agent's session, in the store and on this replica.
 func (s *Server) begin(ctx context.Context, open *openStream, agent caller, hello *agentv1.Hello) (*session, error) {
 	made := &session{
-		agent: agent.AgentIdentity, contents: s.contents, lanes: s.lanes, board: s.board, signer: s.keyring, metrics: s.metrics,
+		agent: agent.AgentIdentity, store: s.store, contents: s.contents, lanes: s.lanes, board: s.board, signer: s.keyring, metrics: s.metrics,
 		lane:     lanePosition{known: hello.GetLaneSequence() > 0, epoch: hello.GetEpoch(), sequence: hello.GetLaneSequence()},
 		accepted: order{hello.GetEpoch(), hello.GetGeneration()},
 	}

@@ -47,6 +47,23 @@ func (d *Directory) Fleets(ctx context.Context, after string, limit int) (fleets
 	return fleets, err
 }
 
+// OpenEpoch has agents accept what the control plane wants though they hold newer states than it knows of: what an operator does after
+// Postgres was restored from a backup. It returns the epoch.
+func (d *Directory) OpenEpoch(ctx context.Context, name string) (epoch int64, err error) {
+	err = d.store.InTx(ctx, func(tx *store.Tx) error {
+		found, err := tx.FleetByName(ctx, name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.LockHead(ctx, found.ID); err != nil {
+			return err
+		}
+		epoch, err = tx.RaiseEpoch(ctx, found.ID)
+		return err
+	})
+	return epoch, err
+}
+
 // Fleet returns one fleet.
 func (d *Directory) Fleet(ctx context.Context, name string) (fleet Fleet, err error) {
 	err = d.store.View(ctx, func(tx *store.Tx) error {

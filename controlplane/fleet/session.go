@@ -35,6 +35,7 @@ type session struct {
 	// set once
 	agent    store.AgentIdentity
 	number   int64
+	store    *store.Store
 	stream   agentStream
 	received <-chan *agentv1.ConnectRequest
 	feed     *subscription
@@ -49,6 +50,7 @@ type session struct {
 	lane     lanePosition
 	accepted order        // the last state that the agent says it accepted
 	sent     order        // the last state that was sent
+	answered order        // the last state that the agent answered
 	resent   order        // the last state that was sent again, with whole content
 	rollouts sentRollouts // which of those had a candidate
 	// refreshed: the feed was asked for another look for an agent that is ahead of it
@@ -90,7 +92,7 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 			if !open {
 				return context.Cause(ctx)
 			}
-			again, err := s.handle(message)
+			again, err := s.handle(ctx, message)
 			if err != nil {
 				return err
 			}
@@ -135,13 +137,15 @@ func (s *session) stuck(now time.Time) bool {
 }
 
 // handle takes a message of the agent. again asks for another delivery.
-func (s *session) handle(message *agentv1.ConnectRequest) (again bool, err error) {
+func (s *session) handle(ctx context.Context, message *agentv1.ConnectRequest) (again bool, err error) {
 	switch kind := message.GetMessage().(type) {
 	case *agentv1.ConnectRequest_Acknowledgement:
 		return s.acknowledged(kind.Acknowledgement)
 	case *agentv1.ConnectRequest_Heartbeat:
 		s.heartbeat(kind.Heartbeat)
 		return false, nil
+	case *agentv1.ConnectRequest_LocalActions:
+		return false, s.localActions(ctx, kind.LocalActions.GetActions())
 	case *agentv1.ConnectRequest_Hello:
 		return false, fmt.Errorf("%w: a second hello", errProtocol)
 	default:

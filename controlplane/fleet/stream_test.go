@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"tidegate.dev/controlplane/keyring"
 	"tidegate.dev/controlplane/store"
@@ -405,5 +406,55 @@ func TestANewEpochBeginsTheLaneAnew(t *testing.T) {
 	state := agent.nextDesired()
 	if state.GetEpoch() != 2 || agent.epoch != 2 || agent.lane["ghost"] != nil || agent.lane["acme"] == nil {
 		t.Errorf("epoch %d, lane %v", state.GetEpoch(), agent.lane)
+	}
+}
+
+// A database that was restored twice may not know the epoch that agents are in already.
+func TestANewEpochIsAboveThoseThatAgentsKnow(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	address := p.start("a").address
+	agent := p.enrolled(address, "one")
+	agent.epoch = 7
+	agent.connect(address)
+	agent.nextDesired()
+	agent.acknowledge(agentv1.Acknowledgement_STATUS_REFUSED, nil, &agentv1.ResourceError{Code: "stale_generation"})
+	until(t, "the refusal in the store", func() bool { return p.agent(agent.id).Status == "refused" })
+	epoch, err := p.directory.OpenEpoch(t.Context(), p.fleet.Name)
+	if err != nil || epoch != 8 {
+		t.Errorf("epoch %d, %v, want 8", epoch, err)
+	}
+	if state := agent.nextDesired(); state.GetEpoch() != 8 {
+		t.Errorf("the agent is asked for epoch %d", state.GetEpoch())
+	}
+}
+
+func TestAnAnswerBehindANewerOneTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	address := p.start("a").address
+	p.publish(map[string]string{"a": "http://127.0.0.1:1"})
+	agent := p.enrolled(address, "one")
+	agent.connect(address)
+	agent.untilStable(1)
+	old := proto.CloneOf(agent.desired)
+	agent.acknowledge(serving, agent.serving())
+	p.publish(map[string]string{"a": "http://127.0.0.1:2"})
+	agent.untilStable(2)
+	agent.acknowledge(serving, agent.serving())
+	newest := agent.desired
+	agent.desired = old
+	agent.acknowledge(serving, &agentv1.Serving{StableRevision: 1})
+	agent.acknowledge(agentv1.Acknowledgement_STATUS_REFUSED, &agentv1.Serving{StableRevision: 1})
+	agent.desired = newest
+	// The answer to this comes when all before it was heard, and the heartbeat is written with it or behind it.
+	agent.tell(&agentv1.LocalAction{BootId: "boot", Sequence: 1, Command: "pin"})
+	agent.say(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Heartbeat{Heartbeat: &agentv1.Heartbeat{
+		Serving: &agentv1.Serving{StableRevision: 2, LaneSequence: 77},
+	}}})
+	until(t, "the heartbeat in the store", func() bool { return p.agent(agent.id).LaneSequence == 77 })
+	seen := p.agent(agent.id)
+	if seen.Status != "serving" || seen.Generation != newest.GetGeneration() || seen.Stable != 2 {
+		t.Errorf("the agent is shown as %+v", seen)
 	}
 }

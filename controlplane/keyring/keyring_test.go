@@ -227,6 +227,39 @@ func TestAnAgentsCertificateSaysOnlyWhoItIs(t *testing.T) {
 	}
 }
 
+// A replica's clock and an agent's may differ by the better part of an hour: each accepts what the other shows.
+func TestCertificatesAreGoodByClocksThatDiffer(t *testing.T) {
+	t.Parallel()
+	k := openKeyring(t, openStore(t), filepath.Join(t.TempDir(), "master.json"))
+	request, _ := signingRequest(t, &x509.CertificateRequest{})
+	chain, _, err := k.Authority().IssueAgent(request, keyring.Identity{Fleet: "default", AgentID: "0b6b0c1e-58a3-4a3f-9d3e-000000000001"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := k.Authority().ServerCertificate([]string{"127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := server.Get(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for who, der := range map[string][]byte{"the agent": chain[0], "the control plane": shown.Certificate[0]} {
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, skew := range []time.Duration{-55 * time.Minute, 0, 55 * time.Minute} {
+			options := x509.VerifyOptions{
+				Roots: k.Authority().Pool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, CurrentTime: time.Now().Add(skew),
+			}
+			if _, err := leaf.Verify(options); err != nil {
+				t.Errorf("what %s shows, by a clock that is %s off: %v", who, skew, err)
+			}
+		}
+	}
+}
+
 func TestABadSigningRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	k := openKeyring(t, openStore(t), filepath.Join(t.TempDir(), "master.json"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,6 +26,8 @@ var (
 	// ErrUnavailable: Postgres cannot be reached, is shutting down or is out of space. If it happened at the end of a
 	// transaction, whether it was committed is unknown: see [Store.Once].
 	ErrUnavailable = errors.New("the database is unavailable")
+	// ErrNoSpace is an ErrUnavailable: Postgres has no space left to write to. Nothing was written; what is there can be read.
+	ErrNoSpace = fmt.Errorf("%w: no space is left", ErrUnavailable)
 )
 
 // Codes of https://www.postgresql.org/docs/15/errcodes-appendix.html.
@@ -36,6 +39,7 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeQueryCanceled        = "57014"
 	codeReadOnly             = "25006"
+	codeDiskFull             = "53100"
 )
 
 // translate gives an error of pgx its typed meaning and keeps its text. nil stays nil; so does what is typed already.
@@ -46,9 +50,15 @@ func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
 	}
+	var connecting *pgconn.ConnectError
 	var fault *pgconn.PgError
 	if errors.As(err, &fault) {
-		if meaning := meaningOf(fault.Code); meaning != nil {
+		meaning := meaningOf(fault.Code)
+		// A server that cannot begin a session for reasons of its own: without space it "could not write init file" (XX000).
+		if meaning == nil && errors.As(err, &connecting) && strings.HasPrefix(fault.Code, "XX") {
+			meaning = ErrUnavailable
+		}
+		if meaning != nil {
 			return fmt.Errorf("%w: %w", meaning, err)
 		}
 		return err
@@ -56,7 +66,6 @@ func translate(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	var connecting *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connecting) || errors.As(err, &network) || pgconn.SafeToRetry(err) || isCut(err) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -83,9 +92,11 @@ func meaningOf(code string) error {
 		return ErrBusy
 	case codeReadOnly:
 		return ErrUnavailable
+	case codeDiskFull:
+		return ErrNoSpace
 	}
 	switch code[:min(2, len(code))] {
-	case "08", "53", "57", "58": // connection, resources (disk full), operator intervention, system
+	case "08", "53", "57", "58": // connection, resources, operator intervention, system
 		return ErrUnavailable
 	}
 	return nil

@@ -99,6 +99,7 @@ type Agent struct {
 	// Of the loop's goroutine alone.
 	journal   *journal.Journal
 	probation *probation
+	actions   *localActions
 	guard     *guard.Guard
 	evidence  *evidenceFile
 	swept     time.Time // when requests that run were last looked at
@@ -140,6 +141,7 @@ func New(config Config) *Agent {
 		away:      time.Now(),
 	}
 	a.probation, a.evidence = newProbation(config.StateDir), newEvidenceFile(config.StateDir)
+	a.actions = newLocalActions(config.StateDir)
 	a.status.Store(&Status{})
 	return a
 }

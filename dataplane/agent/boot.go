@@ -12,6 +12,9 @@ import (
 )
 
 func (a *Agent) openJournal(ctx context.Context) error {
+	if err := a.actions.read(); err != nil {
+		a.log.ErrorContext(ctx, "local commands of an earlier process not read", "error", err)
+	}
 	return a.takeJournal(ctx, journal.Open)
 }
 

@@ -25,10 +25,11 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 		// A database that was restored from an old backup: what was revoked since would come back to life.
 		a.staleLane = true
 		a.log.ErrorContext(ctx, "the fast lane went back and is refused; the fleet needs a new epoch",
-			"held", a.journal.State().LaneSequence, "got", batch.GetThroughSequence())
+			"held_epoch", a.journal.State().LaneEpoch, "held", a.journal.State().LaneSequence,
+			"got_epoch", batch.GetEpoch(), "got", batch.GetThroughSequence())
 	}
-	if a.staleLane && batch.GetEpoch() == a.journal.State().LaneEpoch {
-		return nil
+	if a.staleLane && batch.GetEpoch() <= a.journal.State().LaneEpoch {
+		return nil // the state that follows is refused too, which the control plane then shows
 	}
 	batch, err := cutBatch(a.journal.State(), batch)
 	if err != nil || batch == nil {
@@ -48,17 +49,15 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 	return nil
 }
 
-// isGoingBack says whether a lane would begin anew, in the same epoch, with less than is held.
+// isGoingBack says whether a lane would begin anew, in the same epoch, with less than is held, or is of an epoch that is over.
 func isGoingBack(state *journal.State, batch *agentv1.LaneBatch) bool {
-	return batch.GetReset_() && batch.GetEpoch() == state.LaneEpoch && batch.GetThroughSequence() < state.LaneSequence
+	return batch.GetEpoch() < state.LaneEpoch || batch.GetReset_() && batch.GetEpoch() == state.LaneEpoch && batch.GetThroughSequence() < state.LaneSequence
 }
 
 // cutBatch keeps what is new of a batch, so that it continues exactly what is held; nil: nothing is new.
 func cutBatch(state *journal.State, batch *agentv1.LaneBatch) (*agentv1.LaneBatch, error) {
 	held, epoch := state.LaneSequence, state.LaneEpoch
 	switch {
-	case batch.GetEpoch() < epoch:
-		return nil, fmt.Errorf("the fast lane is of the epoch %d, and %d is held", batch.GetEpoch(), epoch)
 	case batch.GetReset_():
 		return batch, nil
 	case batch.GetAfterSequence() == 0 && held == 0:

@@ -73,6 +73,8 @@ func (a *Agent) onMessage(ctx context.Context, message *agentv1.ConnectResponse)
 		return a.onContent(ctx, m.Content)
 	case *agentv1.ConnectResponse_DesiredState:
 		a.onSignedState(ctx, m.DesiredState)
+	case *agentv1.ConnectResponse_LocalActionsStored:
+		a.onActionsStored(ctx, m.LocalActionsStored)
 	}
 	return nil // a message of a newer control plane
 }
@@ -107,6 +109,7 @@ func (a *Agent) onWelcome(ctx context.Context, welcome *agentv1.Welcome) {
 	a.takeKeyHashKey(ctx, welcome.GetKeyHashKey())
 	a.takeTicketSecret(ctx, welcome.GetSessionTicketSecret())
 	a.log.InfoContext(ctx, "connected to the control plane")
+	a.actions.changed = true // nobody knows what the last one was told
 	a.onHeartbeat()
 }
 
@@ -114,6 +117,7 @@ func (a *Agent) onHeartbeat() {
 	if a.welcomed {
 		beat := &agentv1.Heartbeat{Serving: a.servingMessage()}
 		a.link.send(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Heartbeat{Heartbeat: beat}})
+		a.tellActions(time.Now())
 	}
 }
 

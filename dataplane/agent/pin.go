@@ -57,8 +57,8 @@ func (a *Agent) readPin(ctx context.Context) {
 
 // Pin holds the agent to the stable revision that it serves, and ends a candidate. It may be called from any goroutine while
 // Run runs.
-func (a *Agent) Pin(ctx context.Context) error {
-	return a.inLoop(ctx, func(ctx context.Context) error {
+func (a *Agent) Pin(ctx context.Context, by Operator) error {
+	return a.local(ctx, by, "pin", func(ctx context.Context) error {
 		if a.serving.stable.snapshot == nil {
 			return errors.New("nothing is served that the agent could be pinned to")
 		}
@@ -68,8 +68,8 @@ func (a *Agent) Pin(ctx context.Context) error {
 
 // RollBack goes back to the stable revision before, and holds the agent to it. It may be called from any goroutine while Run
 // runs.
-func (a *Agent) RollBack(ctx context.Context) error {
-	return a.inLoop(ctx, func(ctx context.Context) error {
+func (a *Agent) RollBack(ctx context.Context, by Operator) error {
+	return a.local(ctx, by, "rollback", func(ctx context.Context) error {
 		before := a.journal.State().PreviousStable
 		if before == nil {
 			return errors.New("the agent holds no stable revision before the one it serves")
@@ -106,8 +106,8 @@ func (a *Agent) pinTo(ctx context.Context, reference *agentv1.RevisionReference)
 }
 
 // Unpin lets the control plane decide again. It may be called from any goroutine while Run runs.
-func (a *Agent) Unpin(ctx context.Context) error {
-	return a.inLoop(ctx, func(ctx context.Context) error {
+func (a *Agent) Unpin(ctx context.Context, by Operator) error {
+	return a.local(ctx, by, "unpin", func(ctx context.Context) error {
 		if err := os.Remove(a.pinPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing the pin: %w", err)
 		}

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,9 @@ type OwnAgent struct {
 	process *exec.Cmd
 	ended   chan struct{}
 	log     *tail
+
+	stateDir string
+	under    []string
 }
 
 // StartAgent lets an agent of the test's own join a fleet, which is made if it is not there, with further flags. It runs until
@@ -42,11 +46,11 @@ func (s *Stack) StartAgent(t testing.TB, fleet string, flags ...string) *OwnAgen
 	if err := os.WriteFile(tokenFile, []byte(token.Token+"\n"), 0o600); err != nil {
 		t.Fatalf("writing the token to join: %v", err)
 	}
-	proxy, ops := freeAddress(t), freeAddress(t)
+	proxy, ops, stateDir := freeAddress(t), freeAddress(t), filepath.Join(dir, "state")
 	a := &OwnAgent{
-		Agent: Agent{Name: fleet, Proxy: "http://" + proxy, Ops: "http://" + ops}, t: t, log: &tail{},
+		Agent: Agent{Name: fleet, Proxy: "http://" + proxy, Ops: "http://" + ops}, t: t, log: &tail{}, stateDir: stateDir,
 		args: append([]string{
-			"--name", fleet, "--state-dir", filepath.Join(dir, "state"), "--join-token-file", tokenFile, "--control-plane", s.Ready.AgentAddress,
+			"--name", fleet, "--state-dir", stateDir, "--join-token-file", tokenFile, "--control-plane", s.Ready.AgentAddress,
 			"--proxy-address", proxy, "--tls-address", "127.0.0.1:0", "--ops-address", ops, "--drain-timeout", "5s",
 		}, flags...),
 	}
@@ -61,6 +65,62 @@ func (s *Stack) StartAgent(t testing.TB, fleet string, flags ...string) *OwnAgen
 	return a
 }
 
+// Served is what an agent says that it serves.
+type Served struct {
+	Connected  bool   `json:"connected"`
+	Stable     int    `json:"stable_revision"`
+	Candidate  int    `json:"candidate_revision"`
+	Epoch      int    `json:"epoch"`
+	Generation int    `json:"generation"`
+	BootID     string `json:"boot_id"`
+	Refused    string `json:"refused"`
+	Pinned     bool   `json:"pinned"`
+	Dropped    []Gone `json:"dropped"`
+}
+
+// Gone is a revision that an agent will not serve again.
+type Gone struct {
+	Revision int    `json:"revision"`
+	Reason   string `json:"reason"`
+}
+
+// Serves asks the agent itself.
+func (a *Agent) Serves(ctx context.Context) (served Served, err error) {
+	r, err := Get(ctx, a.Ops+"/debug/config")
+	if err != nil {
+		return Served{}, err
+	}
+	if err := json.Unmarshal([]byte(r.Body), &served); err != nil {
+		return Served{}, fmt.Errorf("reading what %s serves: %w", a.Name, err)
+	}
+	return served, nil
+}
+
+// StateDir is the agent's folder.
+func (a *OwnAgent) StateDir() string { return a.stateDir }
+
+// Kill ends the agent as a crash does.
+func (a *OwnAgent) Kill() {
+	a.t.Helper()
+	_ = a.process.Process.Kill()
+	<-a.ended
+}
+
+// Start starts it again after Kill.
+func (a *OwnAgent) Start() {
+	a.t.Helper()
+	a.start()
+}
+
+// Under has a program start the agent from the next start on, given the agent's command line behind its own arguments.
+func (a *OwnAgent) Under(command ...string) { a.under = command }
+
+// Ended is closed when the process that runs now has ended.
+func (a *OwnAgent) Ended() <-chan struct{} { return a.ended }
+
+// Log is the end of what the agent said.
+func (a *OwnAgent) Log() string { return a.log.String() }
+
 // Restart ends the agent as an operator does, and starts it again on what it has on its disk.
 func (a *OwnAgent) Restart() {
 	a.t.Helper()
@@ -70,7 +130,9 @@ func (a *OwnAgent) Restart() {
 
 func (a *OwnAgent) start() {
 	a.t.Helper()
-	a.process = exec.CommandContext(context.WithoutCancel(a.t.Context()), Binary(a.t, "tidegate-agent"), a.args...)
+	command := append(append([]string(nil), a.under...), Binary(a.t, "tidegate-agent"))
+	command = append(command, a.args...)
+	a.process = exec.CommandContext(context.WithoutCancel(a.t.Context()), command[0], command[1:]...)
 	a.process.Stderr = a.log
 	if err := a.process.Start(); err != nil {
 		a.t.Fatalf("starting an agent: %v", err)

@@ -110,3 +110,27 @@ func descendants(ctx context.Context, pid int) ([]int, error) {
 	}
 	return all, nil
 }
+
+// CutConnections ends every connection that a client has to Postgres, whatever it is doing: the server process of each gets the
+// signal that pg_terminate_backend sends. It says how many there were.
+func (s *Stack) CutConnections() int {
+	s.t.Helper()
+	postmaster, err := s.postgresPID()
+	if err != nil {
+		return 0 // it is being started again
+	}
+	children, err := descendants(context.WithoutCancel(s.t.Context()), postmaster)
+	if err != nil {
+		s.t.Errorf("looking for connections: %v", err)
+		return 0
+	}
+	cut := 0
+	for _, pid := range children {
+		title, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "cmdline"))
+		// "postgres: user database 127.0.0.1(5000) COMMIT"
+		if err == nil && strings.Contains(string(title), " 127.0.0.1(") && syscall.Kill(pid, syscall.SIGTERM) == nil {
+			cut++
+		}
+	}
+	return cut
+}

@@ -28,6 +28,8 @@ type Options struct {
 	ControlPlanes int
 	// Demo applies the demo configuration.
 	Demo bool
+	// Disk gives Postgres a disk of its own, of so many MiB; 0: none. The test is skipped where nothing may be mounted.
+	Disk int
 }
 
 // Stack is one running Tidegate, with a Postgres, ports and a state directory of its own.
@@ -60,9 +62,10 @@ type Ready struct {
 
 // Replica is one replica of the control plane.
 type Replica struct {
-	Name  string `json:"name"`
-	Admin string `json:"admin"`
-	Ops   string `json:"ops"`
+	Name         string `json:"name"`
+	Admin        string `json:"admin"`
+	AgentAddress string `json:"agent_address"`
+	Ops          string `json:"ops"`
 }
 
 // Agent is one agent of the stack.
@@ -86,6 +89,9 @@ func Start(t testing.TB, o Options) *Stack {
 		o.Agents = 3
 	}
 	s := &Stack{t: t, dir: stateDir(t), log: &tail{}, ended: make(chan struct{})}
+	if o.Disk > 0 {
+		s.mountDisk(o.Disk)
+	}
 	args := []string{"up", "--state-dir", s.dir, "--ports", "0", "--agents", itoa(o.Agents), "-o", "json"}
 	if o.ControlPlanes > 1 {
 		args = append(args, "--control-planes", itoa(o.ControlPlanes))
@@ -123,6 +129,9 @@ func Start(t testing.TB, o Options) *Stack {
 	}
 	return s
 }
+
+// Says reports whether `tidegate up` said something lately.
+func (s *Stack) Says(text string) bool { return strings.Contains(s.log.String(), text) }
 
 // Stop ends the stack as Ctrl-C does, and checks that none of its processes stays.
 func (s *Stack) Stop() {

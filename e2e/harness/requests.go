@@ -97,6 +97,18 @@ func (s *Stack) TryAdmin(method, path string, in, out any, headers ...string) (R
 	return response, nil
 }
 
+// Ask calls the admin API of one replica with the bootstrap token and a body of JSON. It may be called from any goroutine.
+func (s *Stack) Ask(ctx context.Context, replica Replica, method, path, body string, headers ...string) (Response, error) {
+	headers = append([]string{"Authorization: Bearer " + s.Token(), "Content-Type: application/json"}, headers...)
+	return Send(ctx, method, replica.Admin+path, body, headers...)
+}
+
+// Errorf fails the stack's test and lets it go on. It may be called from any goroutine.
+func (s *Stack) Errorf(format string, args ...any) {
+	s.t.Helper()
+	s.t.Errorf(format, args...)
+}
+
 // Token is the bootstrap admin token.
 func (s *Stack) Token() string {
 	s.t.Helper()

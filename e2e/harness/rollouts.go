@@ -33,6 +33,7 @@ type Fleet struct {
 	HeadRevision    int `json:"head_revision"`
 	StableRevision  int `json:"stable_revision"`
 	AgentsConnected int `json:"agents_connected"`
+	LaneSequence    int `json:"lane_sequence"`
 }
 
 const fleetPath = "/v1/fleets/default"
@@ -47,13 +48,20 @@ func (s *Stack) Fleet() Fleet {
 	return f
 }
 
-// LatestRollout reads the newest rollout with all that is known of it.
+// LatestRollout reads the newest rollout of the default fleet with all that is known of it.
 func (s *Stack) LatestRollout() (Rollout, error) {
 	s.t.Helper()
+	return s.LatestRolloutOf("default")
+}
+
+// LatestRolloutOf is LatestRollout of any fleet.
+func (s *Stack) LatestRolloutOf(fleet string) (Rollout, error) {
+	s.t.Helper()
+	path := "/v1/fleets/" + fleet + "/rollouts"
 	var list struct {
 		Rollouts []Rollout `json:"rollouts"`
 	}
-	r, err := s.TryAdmin(http.MethodGet, fleetPath+"/rollouts?page_size=1", nil, &list)
+	r, err := s.TryAdmin(http.MethodGet, path+"?page_size=1", nil, &list)
 	switch {
 	case err != nil:
 		return Rollout{}, err
@@ -63,19 +71,25 @@ func (s *Stack) LatestRollout() (Rollout, error) {
 		return Rollout{}, fmt.Errorf("there is no rollout")
 	}
 	var whole Rollout
-	if _, err := s.TryAdmin(http.MethodGet, fleetPath+"/rollouts/"+list.Rollouts[0].ID, nil, &whole); err != nil {
+	if _, err := s.TryAdmin(http.MethodGet, path+"/"+list.Rollouts[0].ID, nil, &whole); err != nil {
 		return Rollout{}, err
 	}
 	return whole, nil
 }
 
-// WaitRollout waits until the rollout of a revision is in a state, and returns it.
+// WaitRollout waits until the rollout of a revision of the default fleet is in a state, and returns it.
 func (s *Stack) WaitRollout(revision int, state string, within time.Duration) Rollout {
+	s.t.Helper()
+	return s.WaitRolloutOf("default", revision, state, within)
+}
+
+// WaitRolloutOf is WaitRollout of any fleet.
+func (s *Stack) WaitRolloutOf(fleet string, revision int, state string, within time.Duration) Rollout {
 	s.t.Helper()
 	var last Rollout
 	Eventually(s.t, within, fmt.Sprintf("the rollout of revision %d is %s", revision, state), func() error {
 		var err error
-		if last, err = s.LatestRollout(); err != nil {
+		if last, err = s.LatestRolloutOf(fleet); err != nil {
 			return err
 		}
 		if last.Revision != revision || last.State != state {

@@ -992,6 +992,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/fleets/{fleet}:openEpoch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a new epoch, after Postgres was restored from a backup: agents hold newer states than it knows of, and refuse older ones
+         *     until an operator says that those count again. What agents serve is then what the restored configuration says.
+         */
+        post: operations["OpenEpoch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/joinTokens": {
         parameters: {
             query?: never;
@@ -2080,6 +2100,13 @@ export interface components {
             minimum_requests?: number;
             /** @description Default: all routes together. */
             route?: string;
+        };
+        OpenEpochResponse: {
+            /**
+             * Format: int32
+             * @description The epoch that was opened.
+             */
+            epoch?: number;
         };
         /**
          * @description OutlierDetection leaves a target out whose requests fail. After that one request tries it; if it fails too, the target is left
@@ -6657,6 +6684,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExplainResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    OpenEpoch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string, such as a UUID. The same key with the same request has one effect and gets the same answer; with another request it is refused with 422. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                fleet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Why; it stands in the audit. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Tidegate-Revision": components["headers"]["Revision"];
+                    "Tidegate-Rollout": components["headers"]["Rollout"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenEpochResponse"];
                 };
             };
             default: components["responses"]["Problem"];

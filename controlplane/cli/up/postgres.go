@@ -37,11 +37,15 @@ func (s *stack) startPostgres(ctx context.Context) error {
 	return nil
 }
 
-// restartTimeout bounds one restart of Postgres, recovery included.
-const restartTimeout = 2 * time.Minute
+// restartTimeout bounds one restart of Postgres, recovery included, and restartPause is the time before the next.
+const (
+	restartTimeout = 2 * time.Minute
+	restartPause   = 2 * time.Second
+)
 
-// keepPostgres brings the private Postgres back whenever it ends by itself. When that fails, everything ends.
-func (s *stack) keepPostgres(ctx context.Context, fail func(error)) {
+// keepPostgres brings the private Postgres back whenever it ends by itself. Where it does not start, for want of space on the disk
+// for example, it is tried again: agents serve without it.
+func (s *stack) keepPostgres(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,12 +59,14 @@ func (s *stack) keepPostgres(ctx context.Context, fail func(error)) {
 		restart, cancel := context.WithTimeout(ctx, restartTimeout)
 		err := s.postgres.Restart(restart)
 		cancel()
-		if err != nil {
-			if ctx.Err() == nil {
-				fail(fmt.Errorf("starting Postgres again: %w (its log: %s)", err, s.postgres.LogFile()))
-			}
-			return
+		if err == nil {
+			s.runsAs("postgres", s.postgres.State().PID)
+			continue
 		}
-		s.runsAs("postgres", s.postgres.State().PID)
+		s.config.say("postgres: it does not start: %v (its log: %s); trying again in %s", err, s.postgres.LogFile(), restartPause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(restartPause):
+		}
 	}
 }

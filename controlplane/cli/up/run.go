@@ -55,9 +55,9 @@ func Run(ctx context.Context, config Config, ready func(d *Document, running boo
 		return fmt.Errorf("removing the old state: %w", err)
 	}
 	s := &stack{config: c}
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	err = s.start(ctx, fail)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = s.start(ctx)
 	if err == nil {
 		err = ready(s.snapshot(), false)
 	}
@@ -67,13 +67,13 @@ func Run(ctx context.Context, config Config, ready func(d *Document, running boo
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
-	fail(nil) // from here on, nothing is brought back
+	cancel() // from here on, nothing is brought back
 	s.keepers.Wait()
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 }
 
 // start starts everything in order. What was started when it fails is stopped by the caller.
-func (s *stack) start(ctx context.Context, fail func(error)) error {
+func (s *stack) start(ctx context.Context) error {
 	c := s.config
 	demo := !c.NoDemo && c.has(programDemo)
 	if !c.NoDemo && !demo {
@@ -87,7 +87,7 @@ func (s *stack) start(ctx context.Context, fail func(error)) error {
 	if err := s.startPostgres(ctx); err != nil {
 		return err
 	}
-	s.keepers.Go(func() { s.keepPostgres(ctx, fail) })
+	s.keepers.Go(func() { s.keepPostgres(ctx) })
 	s.supervisor = s.newSupervisor()
 	for i := range s.layout.replicas() {
 		if err := s.startControlPlane(ctx, i); err != nil {

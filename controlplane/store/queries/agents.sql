@@ -22,7 +22,7 @@ UPDATE agents SET
     session = nextval('agent_sessions'), replica = @replica, boot_id = @boot_id, version = @version,
     listeners = @listeners::text[], plugin_types = @plugin_types::text[], labels = @labels,
     connected = true, connected_at = clock_timestamp(), seen_at = clock_timestamp(),
-    epoch = @epoch, generation = @generation, lane_sequence = @lane_sequence, status = 'pending', error = ''
+    epoch = @epoch, known_epoch = @epoch, generation = @generation, lane_sequence = @lane_sequence, status = 'pending', error = ''
 WHERE id = @id
 RETURNING session, fleet_id;
 

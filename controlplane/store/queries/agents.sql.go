@@ -17,7 +17,7 @@ UPDATE agents SET
     session = nextval('agent_sessions'), replica = $1, boot_id = $2, version = $3,
     listeners = $4::text[], plugin_types = $5::text[], labels = $6,
     connected = true, connected_at = clock_timestamp(), seen_at = clock_timestamp(),
-    epoch = $7, generation = $8, lane_sequence = $9, status = 'pending', error = ''
+    epoch = $7, known_epoch = $7, generation = $8, lane_sequence = $9, status = 'pending', error = ''
 WHERE id = $10
 RETURNING session, fleet_id
 `

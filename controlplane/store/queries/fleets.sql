@@ -51,4 +51,7 @@ WHERE fleet_id = @fleet_id;
 UPDATE heads SET stable_revision = $2, updated_at = now() WHERE fleet_id = $1;
 
 -- name: RaiseEpoch :one
-UPDATE heads SET epoch = epoch + 1, generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING epoch;
+-- It is above every epoch that an agent says it knows, for the database may have been restored before. (Nobody opens a milliard of them;
+-- an agent that says so is not believed.)
+UPDATE heads SET epoch = greatest(epoch, (SELECT coalesce(max(a.known_epoch), 0) FROM agents a WHERE a.fleet_id = $1 AND a.known_epoch < 1000000000)) + 1,
+    generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING epoch;

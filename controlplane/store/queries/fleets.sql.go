@@ -210,9 +210,12 @@ func (q *Queries) LockLaneHead(ctx context.Context, fleetID int64) (int64, error
 }
 
 const raiseEpoch = `-- name: RaiseEpoch :one
-UPDATE heads SET epoch = epoch + 1, generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING epoch
+UPDATE heads SET epoch = greatest(epoch, (SELECT coalesce(max(a.known_epoch), 0) FROM agents a WHERE a.fleet_id = $1 AND a.known_epoch < 1000000000)) + 1,
+    generation = generation + 1, updated_at = now() WHERE fleet_id = $1 RETURNING epoch
 `
 
+// It is above every epoch that an agent says it knows, for the database may have been restored before. (Nobody opens a milliard of them;
+// an agent that says so is not believed.)
 func (q *Queries) RaiseEpoch(ctx context.Context, fleetID int64) (int64, error) {
 	row := q.db.QueryRow(ctx, raiseEpoch, fleetID)
 	var epoch int64

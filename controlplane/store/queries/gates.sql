@@ -5,10 +5,12 @@ FROM rollouts r JOIN fleets f ON f.id = r.fleet_id
 WHERE r.state IN ('running', 'paused', 'held') AND r.step_at IS NOT NULL;
 
 -- name: ClaimGate :execrows
--- Takes it on to ask a gate, unless it was asked within the interval.
+-- Takes it on to ask a gate, unless it was asked within the interval. One that was asked in the future was asked before the clock was
+-- set back.
 INSERT INTO rollout_gates (rollout_id, name) VALUES (@rollout_id, @name)
 ON CONFLICT (rollout_id, name) DO UPDATE SET asked_at = clock_timestamp()
-WHERE rollout_gates.asked_at <= clock_timestamp() - make_interval(secs => @interval_seconds::double precision);
+WHERE rollout_gates.asked_at <= clock_timestamp() - make_interval(secs => @interval_seconds::double precision)
+   OR rollout_gates.asked_at > clock_timestamp();
 
 -- name: AnswerGate :exec
 -- failures counts up while an answer is out of bounds; below the tolerated number that is no failure yet.

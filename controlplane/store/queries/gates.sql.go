@@ -43,6 +43,7 @@ const claimGate = `-- name: ClaimGate :execrows
 INSERT INTO rollout_gates (rollout_id, name) VALUES ($1, $2)
 ON CONFLICT (rollout_id, name) DO UPDATE SET asked_at = clock_timestamp()
 WHERE rollout_gates.asked_at <= clock_timestamp() - make_interval(secs => $3::double precision)
+   OR rollout_gates.asked_at > clock_timestamp()
 `
 
 type ClaimGateParams struct {
@@ -51,7 +52,8 @@ type ClaimGateParams struct {
 	IntervalSeconds float64
 }
 
-// Takes it on to ask a gate, unless it was asked within the interval.
+// Takes it on to ask a gate, unless it was asked within the interval. One that was asked in the future was asked before the clock was
+// set back.
 func (q *Queries) ClaimGate(ctx context.Context, arg ClaimGateParams) (int64, error) {
 	result, err := q.db.Exec(ctx, claimGate, arg.RolloutID, arg.Name, arg.IntervalSeconds)
 	if err != nil {

@@ -61,6 +61,14 @@ type Agent struct {
 	CandidateSharePpm    int32
 	LaneSequence         int64
 	FailedRollout        int64
+	KnownEpoch           int64
+}
+
+type AgentLocalAction struct {
+	AgentID  string
+	BootID   string
+	Sequence int64
+	StoredAt time.Time
 }
 
 type AuditEvent struct {

@@ -5,8 +5,10 @@ SELECT @fleet_id::bigint, @name::text, coalesce(max(id), 0) FROM rollout_events
 ON CONFLICT (fleet_id, name) DO NOTHING;
 
 -- name: ClaimNotification :one
+-- One that is held for longer than anybody holds any was taken before the clock was set back.
 UPDATE notification_cursors SET held_until = clock_timestamp() + make_interval(secs => @held_seconds::double precision)
-WHERE fleet_id = @fleet_id AND name = @name AND due_at <= clock_timestamp() AND (held_until IS NULL OR held_until < clock_timestamp())
+WHERE fleet_id = @fleet_id AND name = @name AND due_at <= clock_timestamp() AND (held_until IS NULL OR held_until < clock_timestamp()
+    OR held_until > clock_timestamp() + 3 * make_interval(secs => @held_seconds::double precision))
 RETURNING last_event, attempts;
 
 -- name: ListEventsToNotify :many

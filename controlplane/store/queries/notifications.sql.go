@@ -29,7 +29,8 @@ func (q *Queries) BeginNotification(ctx context.Context, arg BeginNotificationPa
 
 const claimNotification = `-- name: ClaimNotification :one
 UPDATE notification_cursors SET held_until = clock_timestamp() + make_interval(secs => $1::double precision)
-WHERE fleet_id = $2 AND name = $3 AND due_at <= clock_timestamp() AND (held_until IS NULL OR held_until < clock_timestamp())
+WHERE fleet_id = $2 AND name = $3 AND due_at <= clock_timestamp() AND (held_until IS NULL OR held_until < clock_timestamp()
+    OR held_until > clock_timestamp() + 3 * make_interval(secs => $1::double precision))
 RETURNING last_event, attempts
 `
 
@@ -44,6 +45,7 @@ type ClaimNotificationRow struct {
 	Attempts  int32
 }
 
+// One that is held for longer than anybody holds any was taken before the clock was set back.
 func (q *Queries) ClaimNotification(ctx context.Context, arg ClaimNotificationParams) (ClaimNotificationRow, error) {
 	row := q.db.QueryRow(ctx, claimNotification, arg.HeldSeconds, arg.FleetID, arg.Name)
 	var i ClaimNotificationRow

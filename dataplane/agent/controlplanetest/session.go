@@ -164,6 +164,22 @@ func (s *Session) Heartbeat(t testing.TB, fits func(*agentv1.Serving) bool) *age
 	}).GetHeartbeat()
 }
 
+// LocalActions waits for the next list of what operators did.
+func (s *Session) LocalActions(t testing.TB) []*agentv1.LocalAction {
+	t.Helper()
+	return s.await(t, "local actions", func(r *agentv1.ConnectRequest) bool { return r.GetLocalActions() != nil }).GetLocalActions().GetActions()
+}
+
+// StoreLocalActions says that these stand in the audit.
+func (s *Session) StoreLocalActions(t testing.TB, actions ...*agentv1.LocalAction) {
+	t.Helper()
+	stored := &agentv1.LocalActionsStored{}
+	for _, a := range actions {
+		stored.Actions = append(stored.Actions, &agentv1.LocalActionReference{BootId: a.GetBootId(), Sequence: a.GetSequence()})
+	}
+	s.Send(t, &agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_LocalActionsStored{LocalActionsStored: stored}})
+}
+
 func (s *Session) await(t testing.TB, what string, fits func(*agentv1.ConnectRequest) bool) *agentv1.ConnectRequest {
 	t.Helper()
 	deadline := time.After(patience)

@@ -53,7 +53,12 @@ func (p *parts) localHandler() http.Handler {
 	}
 	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
 		program := r.URL.Query().Get("program")
-		log.Warn("local command", "command", "upgrade", "program", program)
+		by := operatorOf(r.Context())
+		log.Warn("local command", "command", "upgrade", "program", program, "by", by.String())
+		if err := client.NoteUpgrade(r.Context(), by); err != nil {
+			answer(w, http.StatusConflict, err.Error())
+			return
+		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a successor takes its time
 		pid, err := p.upgrade(r.Context(), program)
 		if err != nil {
@@ -64,12 +69,13 @@ func (p *parts) localHandler() http.Handler {
 		_ = json.NewEncoder(w).Encode(localStatus{Status: client.Status(), PID: pid})
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { status(w) })
-	for name, command := range map[string]func(context.Context) error{
+	for name, command := range map[string]func(context.Context, agent.Operator) error{
 		"pin": client.Pin, "unpin": client.Unpin, "rollback": client.RollBack,
 	} {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
-			log.Warn("local command", "command", name)
-			if err := command(r.Context()); err != nil {
+			by := operatorOf(r.Context())
+			log.Warn("local command", "command", name, "by", by.String())
+			if err := command(r.Context(), by); err != nil {
 				answer(w, http.StatusConflict, err.Error())
 				return
 			}

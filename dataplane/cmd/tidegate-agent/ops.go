@@ -88,7 +88,9 @@ func listenOps(ctx context.Context, sockets *listener.Sockets, address string) (
 
 // serveOps serves handler until ctx ends.
 func serveOps(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadTimeout: opsTimeout, WriteTimeout: opsTimeout, IdleTimeout: time.Minute}
+	server := &http.Server{
+		Handler: handler, ReadTimeout: opsTimeout, WriteTimeout: opsTimeout, IdleTimeout: time.Minute, ConnContext: withOperator,
+	}
 	stop := context.AfterFunc(ctx, func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), opsShutdownTime)
 		defer cancel()

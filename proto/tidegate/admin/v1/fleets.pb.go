@@ -551,6 +551,104 @@ func (x *UpdateFleetPolicyRequest) GetPolicy() *v1.FleetPolicy {
 	return nil
 }
 
+type OpenEpochRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
+	// Why; it stands in the audit.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenEpochRequest) Reset() {
+	*x = OpenEpochRequest{}
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenEpochRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenEpochRequest) ProtoMessage() {}
+
+func (x *OpenEpochRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenEpochRequest.ProtoReflect.Descriptor instead.
+func (*OpenEpochRequest) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OpenEpochRequest) GetFleet() string {
+	if x != nil {
+		return x.Fleet
+	}
+	return ""
+}
+
+func (x *OpenEpochRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type OpenEpochResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch that was opened.
+	Epoch         int32 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenEpochResponse) Reset() {
+	*x = OpenEpochResponse{}
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenEpochResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenEpochResponse) ProtoMessage() {}
+
+func (x *OpenEpochResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenEpochResponse.ProtoReflect.Descriptor instead.
+func (*OpenEpochResponse) Descriptor() ([]byte, []int) {
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OpenEpochResponse) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 type ListAgentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fleet         string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
@@ -562,7 +660,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +672,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[7]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +685,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAgentsRequest) GetFleet() string {
@@ -621,7 +719,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +731,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[8]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +744,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -673,7 +771,7 @@ type GetAgentRequest struct {
 
 func (x *GetAgentRequest) Reset() {
 	*x = GetAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +783,7 @@ func (x *GetAgentRequest) String() string {
 func (*GetAgentRequest) ProtoMessage() {}
 
 func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[9]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +796,7 @@ func (x *GetAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgentRequest.ProtoReflect.Descriptor instead.
 func (*GetAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetAgentRequest) GetFleet() string {
@@ -726,7 +824,7 @@ type DrainAgentRequest struct {
 
 func (x *DrainAgentRequest) Reset() {
 	*x = DrainAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +836,7 @@ func (x *DrainAgentRequest) String() string {
 func (*DrainAgentRequest) ProtoMessage() {}
 
 func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[10]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +849,7 @@ func (x *DrainAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainAgentRequest.ProtoReflect.Descriptor instead.
 func (*DrainAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DrainAgentRequest) GetFleet() string {
@@ -785,7 +883,7 @@ type DeleteAgentRequest struct {
 
 func (x *DeleteAgentRequest) Reset() {
 	*x = DeleteAgentRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +895,7 @@ func (x *DeleteAgentRequest) String() string {
 func (*DeleteAgentRequest) ProtoMessage() {}
 
 func (x *DeleteAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[11]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +908,7 @@ func (x *DeleteAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAgentRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAgentRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteAgentRequest) GetFleet() string {
@@ -838,7 +936,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +948,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[12]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +961,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateJoinTokenRequest) GetFleet() string {
@@ -891,7 +989,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1001,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[13]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1014,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -949,7 +1047,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1059,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[14]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1072,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExplainRequest) GetFleet() string {
@@ -1036,7 +1134,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1146,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[15]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1159,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExplainResponse) GetRoute() string {
@@ -1139,7 +1237,7 @@ type ExplainedPlugin struct {
 
 func (x *ExplainedPlugin) Reset() {
 	*x = ExplainedPlugin{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1249,7 @@ func (x *ExplainedPlugin) String() string {
 func (*ExplainedPlugin) ProtoMessage() {}
 
 func (x *ExplainedPlugin) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[16]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1262,7 @@ func (x *ExplainedPlugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedPlugin.ProtoReflect.Descriptor instead.
 func (*ExplainedPlugin) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExplainedPlugin) GetName() string {
@@ -1205,7 +1303,7 @@ type ExplainedRoute struct {
 
 func (x *ExplainedRoute) Reset() {
 	*x = ExplainedRoute{}
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1315,7 @@ func (x *ExplainedRoute) String() string {
 func (*ExplainedRoute) ProtoMessage() {}
 
 func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[17]
+	mi := &file_tidegate_admin_v1_fleets_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1328,7 @@ func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
 func (*ExplainedRoute) Descriptor() ([]byte, []int) {
-	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_admin_v1_fleets_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ExplainedRoute) GetName() string {
@@ -1298,7 +1396,13 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x05fleet\x18\x01 \x01(\v2\x18.tidegate.admin.v1.FleetB\x06\xbaH\x03\xc8\x01\x01R\x05fleet\"q\n" +
 	"\x18UpdateFleetPolicyRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12?\n" +
-	"\x06policy\x18\x02 \x01(\v2\x1f.tidegate.config.v1.FleetPolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"q\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1f.tidegate.config.v1.FleetPolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"L\n" +
+	"\x10OpenEpochRequest\x12\x14\n" +
+	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12\"\n" +
+	"\x06reason\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06reason\")\n" +
+	"\x11OpenEpochResponse\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x05R\x05epoch\"q\n" +
 	"\x11ListAgentsRequest\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -1358,7 +1462,8 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"<\n" +
 	"\x0eExplainedRoute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason2\xba\t\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason2\xbb\n" +
+	"\n" +
 	"\fFleetService\x12m\n" +
 	"\n" +
 	"ListFleets\x12$.tidegate.admin.v1.ListFleetsRequest\x1a%.tidegate.admin.v1.ListFleetsResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
@@ -1366,7 +1471,8 @@ const file_tidegate_admin_v1_fleets_proto_rawDesc = "" +
 	"\bGetFleet\x12\".tidegate.admin.v1.GetFleetRequest\x1a\x18.tidegate.admin.v1.Fleet\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/fleets/{fleet}\x12i\n" +
 	"\vCreateFleet\x12%.tidegate.admin.v1.CreateFleetRequest\x1a\x18.tidegate.admin.v1.Fleet\"\x19\x82\xd3\xe4\x93\x02\x13:\x05fleet\"\n" +
 	"/v1/fleets\x12\x85\x01\n" +
-	"\x11UpdateFleetPolicy\x12+.tidegate.admin.v1.UpdateFleetPolicyRequest\x1a\x18.tidegate.admin.v1.Fleet\")\x82\xd3\xe4\x93\x02#:\x06policy\x1a\x19/v1/fleets/{fleet}/policy\x12|\n" +
+	"\x11UpdateFleetPolicy\x12+.tidegate.admin.v1.UpdateFleetPolicyRequest\x1a\x18.tidegate.admin.v1.Fleet\")\x82\xd3\xe4\x93\x02#:\x06policy\x1a\x19/v1/fleets/{fleet}/policy\x12\x7f\n" +
+	"\tOpenEpoch\x12#.tidegate.admin.v1.OpenEpochRequest\x1a$.tidegate.admin.v1.OpenEpochResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/fleets/{fleet}:openEpoch\x12|\n" +
 	"\n" +
 	"ListAgents\x12$.tidegate.admin.v1.ListAgentsRequest\x1a%.tidegate.admin.v1.ListAgentsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/fleets/{fleet}/agents\x12p\n" +
 	"\bGetAgent\x12\".tidegate.admin.v1.GetAgentRequest\x1a\x18.tidegate.admin.v1.Agent\"&\x82\xd3\xe4\x93\x02 \x12\x1e/v1/fleets/{fleet}/agents/{id}\x12}\n" +
@@ -1388,7 +1494,7 @@ func file_tidegate_admin_v1_fleets_proto_rawDescGZIP() []byte {
 	return file_tidegate_admin_v1_fleets_proto_rawDescData
 }
 
-var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tidegate_admin_v1_fleets_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tidegate_admin_v1_fleets_proto_goTypes = []any{
 	(*Fleet)(nil),                    // 0: tidegate.admin.v1.Fleet
 	(*Agent)(nil),                    // 1: tidegate.admin.v1.Agent
@@ -1397,62 +1503,66 @@ var file_tidegate_admin_v1_fleets_proto_goTypes = []any{
 	(*GetFleetRequest)(nil),          // 4: tidegate.admin.v1.GetFleetRequest
 	(*CreateFleetRequest)(nil),       // 5: tidegate.admin.v1.CreateFleetRequest
 	(*UpdateFleetPolicyRequest)(nil), // 6: tidegate.admin.v1.UpdateFleetPolicyRequest
-	(*ListAgentsRequest)(nil),        // 7: tidegate.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),       // 8: tidegate.admin.v1.ListAgentsResponse
-	(*GetAgentRequest)(nil),          // 9: tidegate.admin.v1.GetAgentRequest
-	(*DrainAgentRequest)(nil),        // 10: tidegate.admin.v1.DrainAgentRequest
-	(*DeleteAgentRequest)(nil),       // 11: tidegate.admin.v1.DeleteAgentRequest
-	(*CreateJoinTokenRequest)(nil),   // 12: tidegate.admin.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil),  // 13: tidegate.admin.v1.CreateJoinTokenResponse
-	(*ExplainRequest)(nil),           // 14: tidegate.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 15: tidegate.admin.v1.ExplainResponse
-	(*ExplainedPlugin)(nil),          // 16: tidegate.admin.v1.ExplainedPlugin
-	(*ExplainedRoute)(nil),           // 17: tidegate.admin.v1.ExplainedRoute
-	nil,                              // 18: tidegate.admin.v1.Agent.LabelsEntry
-	nil,                              // 19: tidegate.admin.v1.ExplainRequest.HeadersEntry
-	nil,                              // 20: tidegate.admin.v1.ExplainResponse.ParametersEntry
-	(*timestamppb.Timestamp)(nil),    // 21: google.protobuf.Timestamp
-	(*v1.FleetPolicy)(nil),           // 22: tidegate.config.v1.FleetPolicy
-	(*emptypb.Empty)(nil),            // 23: google.protobuf.Empty
+	(*OpenEpochRequest)(nil),         // 7: tidegate.admin.v1.OpenEpochRequest
+	(*OpenEpochResponse)(nil),        // 8: tidegate.admin.v1.OpenEpochResponse
+	(*ListAgentsRequest)(nil),        // 9: tidegate.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),       // 10: tidegate.admin.v1.ListAgentsResponse
+	(*GetAgentRequest)(nil),          // 11: tidegate.admin.v1.GetAgentRequest
+	(*DrainAgentRequest)(nil),        // 12: tidegate.admin.v1.DrainAgentRequest
+	(*DeleteAgentRequest)(nil),       // 13: tidegate.admin.v1.DeleteAgentRequest
+	(*CreateJoinTokenRequest)(nil),   // 14: tidegate.admin.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),  // 15: tidegate.admin.v1.CreateJoinTokenResponse
+	(*ExplainRequest)(nil),           // 16: tidegate.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 17: tidegate.admin.v1.ExplainResponse
+	(*ExplainedPlugin)(nil),          // 18: tidegate.admin.v1.ExplainedPlugin
+	(*ExplainedRoute)(nil),           // 19: tidegate.admin.v1.ExplainedRoute
+	nil,                              // 20: tidegate.admin.v1.Agent.LabelsEntry
+	nil,                              // 21: tidegate.admin.v1.ExplainRequest.HeadersEntry
+	nil,                              // 22: tidegate.admin.v1.ExplainResponse.ParametersEntry
+	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*v1.FleetPolicy)(nil),           // 24: tidegate.config.v1.FleetPolicy
+	(*emptypb.Empty)(nil),            // 25: google.protobuf.Empty
 }
 var file_tidegate_admin_v1_fleets_proto_depIdxs = []int32{
-	21, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
-	22, // 1: tidegate.admin.v1.Fleet.policy:type_name -> tidegate.config.v1.FleetPolicy
-	18, // 2: tidegate.admin.v1.Agent.labels:type_name -> tidegate.admin.v1.Agent.LabelsEntry
-	21, // 3: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
-	21, // 4: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
-	21, // 5: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	23, // 0: tidegate.admin.v1.Fleet.create_time:type_name -> google.protobuf.Timestamp
+	24, // 1: tidegate.admin.v1.Fleet.policy:type_name -> tidegate.config.v1.FleetPolicy
+	20, // 2: tidegate.admin.v1.Agent.labels:type_name -> tidegate.admin.v1.Agent.LabelsEntry
+	23, // 3: tidegate.admin.v1.Agent.connect_time:type_name -> google.protobuf.Timestamp
+	23, // 4: tidegate.admin.v1.Agent.last_seen_time:type_name -> google.protobuf.Timestamp
+	23, // 5: tidegate.admin.v1.Agent.certificate_expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: tidegate.admin.v1.ListFleetsResponse.fleets:type_name -> tidegate.admin.v1.Fleet
 	0,  // 7: tidegate.admin.v1.CreateFleetRequest.fleet:type_name -> tidegate.admin.v1.Fleet
-	22, // 8: tidegate.admin.v1.UpdateFleetPolicyRequest.policy:type_name -> tidegate.config.v1.FleetPolicy
+	24, // 8: tidegate.admin.v1.UpdateFleetPolicyRequest.policy:type_name -> tidegate.config.v1.FleetPolicy
 	1,  // 9: tidegate.admin.v1.ListAgentsResponse.agents:type_name -> tidegate.admin.v1.Agent
-	21, // 10: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 11: tidegate.admin.v1.ExplainRequest.headers:type_name -> tidegate.admin.v1.ExplainRequest.HeadersEntry
-	20, // 12: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
-	16, // 13: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
-	17, // 14: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
+	23, // 10: tidegate.admin.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 11: tidegate.admin.v1.ExplainRequest.headers:type_name -> tidegate.admin.v1.ExplainRequest.HeadersEntry
+	22, // 12: tidegate.admin.v1.ExplainResponse.parameters:type_name -> tidegate.admin.v1.ExplainResponse.ParametersEntry
+	18, // 13: tidegate.admin.v1.ExplainResponse.plugins:type_name -> tidegate.admin.v1.ExplainedPlugin
+	19, // 14: tidegate.admin.v1.ExplainResponse.others:type_name -> tidegate.admin.v1.ExplainedRoute
 	2,  // 15: tidegate.admin.v1.FleetService.ListFleets:input_type -> tidegate.admin.v1.ListFleetsRequest
 	4,  // 16: tidegate.admin.v1.FleetService.GetFleet:input_type -> tidegate.admin.v1.GetFleetRequest
 	5,  // 17: tidegate.admin.v1.FleetService.CreateFleet:input_type -> tidegate.admin.v1.CreateFleetRequest
 	6,  // 18: tidegate.admin.v1.FleetService.UpdateFleetPolicy:input_type -> tidegate.admin.v1.UpdateFleetPolicyRequest
-	7,  // 19: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
-	9,  // 20: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
-	10, // 21: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
-	11, // 22: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
-	12, // 23: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
-	14, // 24: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
-	3,  // 25: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
-	0,  // 26: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
-	0,  // 27: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
-	0,  // 28: tidegate.admin.v1.FleetService.UpdateFleetPolicy:output_type -> tidegate.admin.v1.Fleet
-	8,  // 29: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
-	1,  // 30: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
-	1,  // 31: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
-	23, // 32: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
-	13, // 33: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
-	15, // 34: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
+	7,  // 19: tidegate.admin.v1.FleetService.OpenEpoch:input_type -> tidegate.admin.v1.OpenEpochRequest
+	9,  // 20: tidegate.admin.v1.FleetService.ListAgents:input_type -> tidegate.admin.v1.ListAgentsRequest
+	11, // 21: tidegate.admin.v1.FleetService.GetAgent:input_type -> tidegate.admin.v1.GetAgentRequest
+	12, // 22: tidegate.admin.v1.FleetService.DrainAgent:input_type -> tidegate.admin.v1.DrainAgentRequest
+	13, // 23: tidegate.admin.v1.FleetService.DeleteAgent:input_type -> tidegate.admin.v1.DeleteAgentRequest
+	14, // 24: tidegate.admin.v1.FleetService.CreateJoinToken:input_type -> tidegate.admin.v1.CreateJoinTokenRequest
+	16, // 25: tidegate.admin.v1.FleetService.Explain:input_type -> tidegate.admin.v1.ExplainRequest
+	3,  // 26: tidegate.admin.v1.FleetService.ListFleets:output_type -> tidegate.admin.v1.ListFleetsResponse
+	0,  // 27: tidegate.admin.v1.FleetService.GetFleet:output_type -> tidegate.admin.v1.Fleet
+	0,  // 28: tidegate.admin.v1.FleetService.CreateFleet:output_type -> tidegate.admin.v1.Fleet
+	0,  // 29: tidegate.admin.v1.FleetService.UpdateFleetPolicy:output_type -> tidegate.admin.v1.Fleet
+	8,  // 30: tidegate.admin.v1.FleetService.OpenEpoch:output_type -> tidegate.admin.v1.OpenEpochResponse
+	10, // 31: tidegate.admin.v1.FleetService.ListAgents:output_type -> tidegate.admin.v1.ListAgentsResponse
+	1,  // 32: tidegate.admin.v1.FleetService.GetAgent:output_type -> tidegate.admin.v1.Agent
+	1,  // 33: tidegate.admin.v1.FleetService.DrainAgent:output_type -> tidegate.admin.v1.Agent
+	25, // 34: tidegate.admin.v1.FleetService.DeleteAgent:output_type -> google.protobuf.Empty
+	15, // 35: tidegate.admin.v1.FleetService.CreateJoinToken:output_type -> tidegate.admin.v1.CreateJoinTokenResponse
+	17, // 36: tidegate.admin.v1.FleetService.Explain:output_type -> tidegate.admin.v1.ExplainResponse
+	26, // [26:37] is the sub-list for method output_type
+	15, // [15:26] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1469,7 +1579,7 @@ func file_tidegate_admin_v1_fleets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_admin_v1_fleets_proto_rawDesc), len(file_tidegate_admin_v1_fleets_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	FleetService_GetFleet_FullMethodName          = "/tidegate.admin.v1.FleetService/GetFleet"
 	FleetService_CreateFleet_FullMethodName       = "/tidegate.admin.v1.FleetService/CreateFleet"
 	FleetService_UpdateFleetPolicy_FullMethodName = "/tidegate.admin.v1.FleetService/UpdateFleetPolicy"
+	FleetService_OpenEpoch_FullMethodName         = "/tidegate.admin.v1.FleetService/OpenEpoch"
 	FleetService_ListAgents_FullMethodName        = "/tidegate.admin.v1.FleetService/ListAgents"
 	FleetService_GetAgent_FullMethodName          = "/tidegate.admin.v1.FleetService/GetAgent"
 	FleetService_DrainAgent_FullMethodName        = "/tidegate.admin.v1.FleetService/DrainAgent"
@@ -43,6 +44,9 @@ type FleetServiceClient interface {
 	CreateFleet(ctx context.Context, in *CreateFleetRequest, opts ...grpc.CallOption) (*Fleet, error)
 	// Sets what the fleet asks of those who change it.
 	UpdateFleetPolicy(ctx context.Context, in *UpdateFleetPolicyRequest, opts ...grpc.CallOption) (*Fleet, error)
+	// Opens a new epoch, after Postgres was restored from a backup: agents hold newer states than it knows of, and refuse older ones
+	// until an operator says that those count again. What agents serve is then what the restored configuration says.
+	OpenEpoch(ctx context.Context, in *OpenEpochRequest, opts ...grpc.CallOption) (*OpenEpochResponse, error)
 	ListAgents(ctx context.Context, in *ListAgentsRequest, opts ...grpc.CallOption) (*ListAgentsResponse, error)
 	GetAgent(ctx context.Context, in *GetAgentRequest, opts ...grpc.CallOption) (*Agent, error)
 	// Tells the agent to finish what it has and take nothing new.
@@ -97,6 +101,16 @@ func (c *fleetServiceClient) UpdateFleetPolicy(ctx context.Context, in *UpdateFl
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Fleet)
 	err := c.cc.Invoke(ctx, FleetService_UpdateFleetPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) OpenEpoch(ctx context.Context, in *OpenEpochRequest, opts ...grpc.CallOption) (*OpenEpochResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenEpochResponse)
+	err := c.cc.Invoke(ctx, FleetService_OpenEpoch_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +188,9 @@ type FleetServiceServer interface {
 	CreateFleet(context.Context, *CreateFleetRequest) (*Fleet, error)
 	// Sets what the fleet asks of those who change it.
 	UpdateFleetPolicy(context.Context, *UpdateFleetPolicyRequest) (*Fleet, error)
+	// Opens a new epoch, after Postgres was restored from a backup: agents hold newer states than it knows of, and refuse older ones
+	// until an operator says that those count again. What agents serve is then what the restored configuration says.
+	OpenEpoch(context.Context, *OpenEpochRequest) (*OpenEpochResponse, error)
 	ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error)
 	GetAgent(context.Context, *GetAgentRequest) (*Agent, error)
 	// Tells the agent to finish what it has and take nothing new.
@@ -205,6 +222,9 @@ func (UnimplementedFleetServiceServer) CreateFleet(context.Context, *CreateFleet
 }
 func (UnimplementedFleetServiceServer) UpdateFleetPolicy(context.Context, *UpdateFleetPolicyRequest) (*Fleet, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateFleetPolicy not implemented")
+}
+func (UnimplementedFleetServiceServer) OpenEpoch(context.Context, *OpenEpochRequest) (*OpenEpochResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenEpoch not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAgents(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAgents not implemented")
@@ -313,6 +333,24 @@ func _FleetService_UpdateFleetPolicy_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).UpdateFleetPolicy(ctx, req.(*UpdateFleetPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_OpenEpoch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenEpochRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).OpenEpoch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_OpenEpoch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).OpenEpoch(ctx, req.(*OpenEpochRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -447,6 +485,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateFleetPolicy",
 			Handler:    _FleetService_UpdateFleetPolicy_Handler,
+		},
+		{
+			MethodName: "OpenEpoch",
+			Handler:    _FleetService_OpenEpoch_Handler,
 		},
 		{
 			MethodName: "ListAgents",

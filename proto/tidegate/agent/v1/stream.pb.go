@@ -9,6 +9,7 @@ package agentv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	v1 "tidegate.dev/proto/tidegate/config/v1"
@@ -84,6 +85,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Hello
 	//	*ConnectRequest_Acknowledgement
 	//	*ConnectRequest_Heartbeat
+	//	*ConnectRequest_LocalActions
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -153,6 +155,15 @@ func (x *ConnectRequest) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *ConnectRequest) GetLocalActions() *LocalActions {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_LocalActions); ok {
+			return x.LocalActions
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -169,11 +180,17 @@ type ConnectRequest_Heartbeat struct {
 	Heartbeat *Heartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
+type ConnectRequest_LocalActions struct {
+	LocalActions *LocalActions `protobuf:"bytes,4,opt,name=local_actions,json=localActions,proto3,oneof"`
+}
+
 func (*ConnectRequest_Hello) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Acknowledgement) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Heartbeat) isConnectRequest_Message() {}
+
+func (*ConnectRequest_LocalActions) isConnectRequest_Message() {}
 
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -183,6 +200,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_LaneBatch
 	//	*ConnectResponse_Content
 	//	*ConnectResponse_DesiredState
+	//	*ConnectResponse_LocalActionsStored
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -261,6 +279,15 @@ func (x *ConnectResponse) GetDesiredState() *Signed {
 	return nil
 }
 
+func (x *ConnectResponse) GetLocalActionsStored() *LocalActionsStored {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_LocalActionsStored); ok {
+			return x.LocalActionsStored
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -283,6 +310,10 @@ type ConnectResponse_DesiredState struct {
 	DesiredState *Signed `protobuf:"bytes,4,opt,name=desired_state,json=desiredState,proto3,oneof"`
 }
 
+type ConnectResponse_LocalActionsStored struct {
+	LocalActionsStored *LocalActionsStored `protobuf:"bytes,5,opt,name=local_actions_stored,json=localActionsStored,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_LaneBatch) isConnectResponse_Message() {}
@@ -290,6 +321,8 @@ func (*ConnectResponse_LaneBatch) isConnectResponse_Message() {}
 func (*ConnectResponse_Content) isConnectResponse_Message() {}
 
 func (*ConnectResponse_DesiredState) isConnectResponse_Message() {}
+
+func (*ConnectResponse_LocalActionsStored) isConnectResponse_Message() {}
 
 // Hello is the first message of the agent.
 type Hello struct {
@@ -1423,22 +1456,286 @@ func (x *Heartbeat) GetServing() *Serving {
 	return nil
 }
 
+// LocalActions are what operators had the agent do over its local socket, with or without a control plane. The agent keeps them on
+// its disk and tells them again until the control plane has them in its audit.
+type LocalActions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Actions       []*LocalAction         `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalActions) Reset() {
+	*x = LocalActions{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalActions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalActions) ProtoMessage() {}
+
+func (x *LocalActions) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalActions.ProtoReflect.Descriptor instead.
+func (*LocalActions) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LocalActions) GetActions() []*LocalAction {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+// LocalAction is one of them. The agent, the boot and the sequence name it.
+type LocalAction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the process that did it.
+	BootId string `protobuf:"bytes,1,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// Counted from 1 in each boot.
+	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// By the agent's clock.
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// "pin", "unpin", "rollback", "upgrade", …
+	Command string `protobuf:"bytes,4,opt,name=command,proto3" json:"command,omitempty"`
+	// The stable revision that the agent served when it was done.
+	StableRevision int64 `protobuf:"varint,5,opt,name=stable_revision,json=stableRevision,proto3" json:"stable_revision,omitempty"`
+	// The user at the other end of the socket; absent where the system does not tell.
+	Uid *uint32 `protobuf:"varint,6,opt,name=uid,proto3,oneof" json:"uid,omitempty"`
+	// The user who had logged in there, where the system knows one: who it was before sudo.
+	LoginUid *uint32 `protobuf:"varint,7,opt,name=login_uid,json=loginUid,proto3,oneof" json:"login_uid,omitempty"`
+	// Why it was not done; empty: it was.
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// How many actions before this one were forgotten, since there were too many.
+	Forgotten     uint32 `protobuf:"varint,9,opt,name=forgotten,proto3" json:"forgotten,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalAction) Reset() {
+	*x = LocalAction{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalAction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalAction) ProtoMessage() {}
+
+func (x *LocalAction) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalAction.ProtoReflect.Descriptor instead.
+func (*LocalAction) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LocalAction) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *LocalAction) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *LocalAction) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *LocalAction) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *LocalAction) GetStableRevision() int64 {
+	if x != nil {
+		return x.StableRevision
+	}
+	return 0
+}
+
+func (x *LocalAction) GetUid() uint32 {
+	if x != nil && x.Uid != nil {
+		return *x.Uid
+	}
+	return 0
+}
+
+func (x *LocalAction) GetLoginUid() uint32 {
+	if x != nil && x.LoginUid != nil {
+		return *x.LoginUid
+	}
+	return 0
+}
+
+func (x *LocalAction) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *LocalAction) GetForgotten() uint32 {
+	if x != nil {
+		return x.Forgotten
+	}
+	return 0
+}
+
+// LocalActionsStored says which actions stand in the audit. The agent forgets them.
+type LocalActionsStored struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Actions       []*LocalActionReference `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalActionsStored) Reset() {
+	*x = LocalActionsStored{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalActionsStored) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalActionsStored) ProtoMessage() {}
+
+func (x *LocalActionsStored) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalActionsStored.ProtoReflect.Descriptor instead.
+func (*LocalActionsStored) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LocalActionsStored) GetActions() []*LocalActionReference {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+// LocalActionReference names one of the agent's.
+type LocalActionReference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BootId        string                 `protobuf:"bytes,1,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	Sequence      int64                  `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalActionReference) Reset() {
+	*x = LocalActionReference{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalActionReference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalActionReference) ProtoMessage() {}
+
+func (x *LocalActionReference) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalActionReference.ProtoReflect.Descriptor instead.
+func (*LocalActionReference) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LocalActionReference) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *LocalActionReference) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
 var File_tidegate_agent_v1_stream_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a!tidegate/agent/v1/telemetry.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/kind.proto\x1a!tidegate/config/v1/strategy.proto\"\xdb\x01\n" +
+	"\x1etidegate/agent/v1/stream.proto\x12\x11tidegate.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tidegate/agent/v1/telemetry.proto\x1a%tidegate/config/v1/fleet_policy.proto\x1a\x1dtidegate/config/v1/kind.proto\x1a!tidegate/config/v1/strategy.proto\"\xa3\x02\n" +
 	"\x0eConnectRequest\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.tidegate.agent.v1.HelloH\x00R\x05hello\x12N\n" +
 	"\x0facknowledgement\x18\x02 \x01(\v2\".tidegate.agent.v1.AcknowledgementH\x00R\x0facknowledgement\x12<\n" +
-	"\theartbeat\x18\x03 \x01(\v2\x1c.tidegate.agent.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"\x8f\x02\n" +
+	"\theartbeat\x18\x03 \x01(\v2\x1c.tidegate.agent.v1.HeartbeatH\x00R\theartbeat\x12F\n" +
+	"\rlocal_actions\x18\x04 \x01(\v2\x1f.tidegate.agent.v1.LocalActionsH\x00R\flocalActionsB\t\n" +
+	"\amessage\"\xea\x02\n" +
 	"\x0fConnectResponse\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.tidegate.agent.v1.WelcomeH\x00R\awelcome\x12:\n" +
 	"\n" +
 	"lane_batch\x18\x02 \x01(\v2\x19.tidegate.agent.v1.SignedH\x00R\tlaneBatch\x12;\n" +
 	"\acontent\x18\x03 \x01(\v2\x1f.tidegate.agent.v1.ContentChunkH\x00R\acontent\x12@\n" +
-	"\rdesired_state\x18\x04 \x01(\v2\x19.tidegate.agent.v1.SignedH\x00R\fdesiredStateB\t\n" +
+	"\rdesired_state\x18\x04 \x01(\v2\x19.tidegate.agent.v1.SignedH\x00R\fdesiredState\x12Y\n" +
+	"\x14local_actions_stored\x18\x05 \x01(\v2%.tidegate.agent.v1.LocalActionsStoredH\x00R\x12localActionsStoredB\t\n" +
 	"\amessage\"\xc9\x03\n" +
 	"\x05Hello\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x18\n" +
@@ -1544,7 +1841,27 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\tR\x04code\"A\n" +
 	"\tHeartbeat\x124\n" +
-	"\aserving\x18\x01 \x01(\v2\x1a.tidegate.agent.v1.ServingR\aserving2\xd2\x01\n" +
+	"\aserving\x18\x01 \x01(\v2\x1a.tidegate.agent.v1.ServingR\aserving\"H\n" +
+	"\fLocalActions\x128\n" +
+	"\aactions\x18\x01 \x03(\v2\x1e.tidegate.agent.v1.LocalActionR\aactions\"\xb8\x02\n" +
+	"\vLocalAction\x12\x17\n" +
+	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
+	"\acommand\x18\x04 \x01(\tR\acommand\x12'\n" +
+	"\x0fstable_revision\x18\x05 \x01(\x03R\x0estableRevision\x12\x15\n" +
+	"\x03uid\x18\x06 \x01(\rH\x00R\x03uid\x88\x01\x01\x12 \n" +
+	"\tlogin_uid\x18\a \x01(\rH\x01R\bloginUid\x88\x01\x01\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x1c\n" +
+	"\tforgotten\x18\t \x01(\rR\tforgottenB\x06\n" +
+	"\x04_uidB\f\n" +
+	"\n" +
+	"_login_uid\"W\n" +
+	"\x12LocalActionsStored\x12A\n" +
+	"\aactions\x18\x01 \x03(\v2'.tidegate.agent.v1.LocalActionReferenceR\aactions\"K\n" +
+	"\x14LocalActionReference\x12\x17\n" +
+	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x03R\bsequence2\xd2\x01\n" +
 	"\fAgentService\x12T\n" +
 	"\aConnect\x12!.tidegate.agent.v1.ConnectRequest\x1a\".tidegate.agent.v1.ConnectResponse(\x010\x01\x12l\n" +
 	"\x0fReportTelemetry\x12).tidegate.agent.v1.ReportTelemetryRequest\x1a*.tidegate.agent.v1.ReportTelemetryResponse(\x010\x01B.Z,tidegate.dev/proto/tidegate/agent/v1;agentv1b\x06proto3"
@@ -1562,7 +1879,7 @@ func file_tidegate_agent_v1_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(Acknowledgement_Status)(0),     // 0: tidegate.agent.v1.Acknowledgement.Status
 	(*ConnectRequest)(nil),          // 1: tidegate.agent.v1.ConnectRequest
@@ -1582,49 +1899,59 @@ var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(*Serving)(nil),                 // 15: tidegate.agent.v1.Serving
 	(*ResourceError)(nil),           // 16: tidegate.agent.v1.ResourceError
 	(*Heartbeat)(nil),               // 17: tidegate.agent.v1.Heartbeat
-	nil,                             // 18: tidegate.agent.v1.Hello.LabelsEntry
-	(*v1.Stickiness)(nil),           // 19: tidegate.config.v1.Stickiness
-	(*v1.Expectation)(nil),          // 20: tidegate.config.v1.Expectation
-	(v1.Kind)(0),                    // 21: tidegate.config.v1.Kind
-	(*ReportTelemetryRequest)(nil),  // 22: tidegate.agent.v1.ReportTelemetryRequest
-	(*ReportTelemetryResponse)(nil), // 23: tidegate.agent.v1.ReportTelemetryResponse
+	(*LocalActions)(nil),            // 18: tidegate.agent.v1.LocalActions
+	(*LocalAction)(nil),             // 19: tidegate.agent.v1.LocalAction
+	(*LocalActionsStored)(nil),      // 20: tidegate.agent.v1.LocalActionsStored
+	(*LocalActionReference)(nil),    // 21: tidegate.agent.v1.LocalActionReference
+	nil,                             // 22: tidegate.agent.v1.Hello.LabelsEntry
+	(*v1.Stickiness)(nil),           // 23: tidegate.config.v1.Stickiness
+	(*v1.Expectation)(nil),          // 24: tidegate.config.v1.Expectation
+	(v1.Kind)(0),                    // 25: tidegate.config.v1.Kind
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(*ReportTelemetryRequest)(nil),  // 27: tidegate.agent.v1.ReportTelemetryRequest
+	(*ReportTelemetryResponse)(nil), // 28: tidegate.agent.v1.ReportTelemetryResponse
 }
 var file_tidegate_agent_v1_stream_proto_depIdxs = []int32{
 	3,  // 0: tidegate.agent.v1.ConnectRequest.hello:type_name -> tidegate.agent.v1.Hello
 	14, // 1: tidegate.agent.v1.ConnectRequest.acknowledgement:type_name -> tidegate.agent.v1.Acknowledgement
 	17, // 2: tidegate.agent.v1.ConnectRequest.heartbeat:type_name -> tidegate.agent.v1.Heartbeat
-	4,  // 3: tidegate.agent.v1.ConnectResponse.welcome:type_name -> tidegate.agent.v1.Welcome
-	7,  // 4: tidegate.agent.v1.ConnectResponse.lane_batch:type_name -> tidegate.agent.v1.Signed
-	11, // 5: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
-	7,  // 6: tidegate.agent.v1.ConnectResponse.desired_state:type_name -> tidegate.agent.v1.Signed
-	5,  // 7: tidegate.agent.v1.Hello.holds:type_name -> tidegate.agent.v1.RevisionReference
-	6,  // 8: tidegate.agent.v1.Hello.dropped:type_name -> tidegate.agent.v1.DroppedRevision
-	18, // 9: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
-	5,  // 10: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 11: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
-	10, // 12: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
-	9,  // 13: tidegate.agent.v1.DesiredState.sticky:type_name -> tidegate.agent.v1.StickyCoin
-	19, // 14: tidegate.agent.v1.StickyCoin.by:type_name -> tidegate.config.v1.Stickiness
-	20, // 15: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
-	5,  // 16: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 17: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
-	12, // 18: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
-	13, // 19: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
-	21, // 20: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
-	21, // 21: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
-	0,  // 22: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
-	16, // 23: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
-	15, // 24: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
-	15, // 25: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
-	1,  // 26: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
-	22, // 27: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
-	2,  // 28: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
-	23, // 29: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
-	28, // [28:30] is the sub-list for method output_type
-	26, // [26:28] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 3: tidegate.agent.v1.ConnectRequest.local_actions:type_name -> tidegate.agent.v1.LocalActions
+	4,  // 4: tidegate.agent.v1.ConnectResponse.welcome:type_name -> tidegate.agent.v1.Welcome
+	7,  // 5: tidegate.agent.v1.ConnectResponse.lane_batch:type_name -> tidegate.agent.v1.Signed
+	11, // 6: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
+	7,  // 7: tidegate.agent.v1.ConnectResponse.desired_state:type_name -> tidegate.agent.v1.Signed
+	20, // 8: tidegate.agent.v1.ConnectResponse.local_actions_stored:type_name -> tidegate.agent.v1.LocalActionsStored
+	5,  // 9: tidegate.agent.v1.Hello.holds:type_name -> tidegate.agent.v1.RevisionReference
+	6,  // 10: tidegate.agent.v1.Hello.dropped:type_name -> tidegate.agent.v1.DroppedRevision
+	22, // 11: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
+	5,  // 12: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
+	5,  // 13: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
+	10, // 14: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
+	9,  // 15: tidegate.agent.v1.DesiredState.sticky:type_name -> tidegate.agent.v1.StickyCoin
+	23, // 16: tidegate.agent.v1.StickyCoin.by:type_name -> tidegate.config.v1.Stickiness
+	24, // 17: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
+	5,  // 18: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
+	5,  // 19: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
+	12, // 20: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
+	13, // 21: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
+	25, // 22: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
+	25, // 23: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
+	0,  // 24: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
+	16, // 25: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
+	15, // 26: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
+	15, // 27: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
+	19, // 28: tidegate.agent.v1.LocalActions.actions:type_name -> tidegate.agent.v1.LocalAction
+	26, // 29: tidegate.agent.v1.LocalAction.time:type_name -> google.protobuf.Timestamp
+	21, // 30: tidegate.agent.v1.LocalActionsStored.actions:type_name -> tidegate.agent.v1.LocalActionReference
+	1,  // 31: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
+	27, // 32: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
+	2,  // 33: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
+	28, // 34: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
+	33, // [33:35] is the sub-list for method output_type
+	31, // [31:33] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_stream_proto_init() }
@@ -1637,20 +1964,23 @@ func file_tidegate_agent_v1_stream_proto_init() {
 		(*ConnectRequest_Hello)(nil),
 		(*ConnectRequest_Acknowledgement)(nil),
 		(*ConnectRequest_Heartbeat)(nil),
+		(*ConnectRequest_LocalActions)(nil),
 	}
 	file_tidegate_agent_v1_stream_proto_msgTypes[1].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
 		(*ConnectResponse_LaneBatch)(nil),
 		(*ConnectResponse_Content)(nil),
 		(*ConnectResponse_DesiredState)(nil),
+		(*ConnectResponse_LocalActionsStored)(nil),
 	}
+	file_tidegate_agent_v1_stream_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_stream_proto_rawDesc), len(file_tidegate_agent_v1_stream_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

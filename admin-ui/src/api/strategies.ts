@@ -5,7 +5,7 @@ export type Strategy = Schemas['Strategy'];
 
 /** How a strategy is offered: its name, and for what its coin is thrown if not for each request. */
 export function strategyLabel({ name = '', spec }: Strategy): string {
-  const by = spec?.sticky;
+  const by = spec.sticky;
   if (by === undefined) return name;
   const unit = by.header !== undefined ? `header ${by.header}` : by.cookie !== undefined ? `cookie ${by.cookie}` : 'consumer';
   return `${name} (sticky by ${unit})`;

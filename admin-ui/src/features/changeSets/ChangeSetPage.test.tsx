@@ -38,7 +38,7 @@ function serverWith(changeSet: ChangeSet, { subject = 'pat', role = 'admin' }: W
     .on('GET /v1/sessions/current', { subject, role })
     .on('GET /v1/fleets', { fleets: [{ name: 'default' }] })
     .on('GET /v1/fleets/default', { name: 'default', head_revision: head })
-    .on('GET /v1/fleets/default/strategies', { strategies: [{ name: 'canary-then-all', is_default: true }, { name: 'immediate' }] })
+    .on('GET /v1/fleets/default/strategies', { strategies: [{ name: 'canary-then-all', is_default: true, spec: { steps: [] } }, { name: 'immediate', spec: { steps: [] } }] })
     .on(`GET ${path}`, changeSet)
     .on(`POST ${path}:diff`, diff)
     .on(`POST ${path}:validate`, {})

@@ -112,8 +112,12 @@ func describeHistory(t *testing.T, h history.History) {
 		name string
 		kind history.Kind
 	}{
-		{"writes", history.Write}, {"publishes of drafts", history.Publish}, {"reads", history.Read}, {"looks at head", history.Head},
-		{"rollbacks", history.Rollback}, {"reverts", history.Revert},
+		{"writes", history.Write},
+		{"publishes of drafts", history.Publish},
+		{"reads", history.Read},
+		{"looks at head", history.Head},
+		{"rollbacks", history.Rollback},
+		{"reverts", history.Revert},
 	} {
 		done, conflicts := h.Count(kind.kind, history.Done), h.Count(kind.kind, history.Conflict)
 		t.Logf("%s: %d done, %d conflicts, %d absent, %d without an answer", kind.name, done, conflicts,

@@ -71,7 +71,7 @@ func (h History) Count(kind Kind, outcome Outcome) int {
 	return count
 }
 
-// ErrNoOrder: no order of the calls explains their answers.
+// ErrNoOrder says that no order of the calls explains their answers.
 var ErrNoOrder = errors.New("no order explains the answers")
 
 // Check looks for an order of the calls that explains every answer. ErrNoOrder: there is none; that it took longer than limit to look

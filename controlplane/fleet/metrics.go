@@ -8,6 +8,7 @@ type metrics struct {
 	sessions         prometheus.Counter
 	acknowledgements *prometheus.CounterVec
 	contentBytes     prometheus.Counter
+	resumed          prometheus.Counter
 	enrolments       prometheus.Counter
 }
 
@@ -25,6 +26,9 @@ func newMetrics(open *streams) *metrics {
 		contentBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tidegate_agent_content_bytes_total", Help: "Bytes of content and fast lane that were sent to agents.",
 		}),
+		resumed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tidegate_agent_transfers_resumed_total", Help: "Transfers of content that went on where a stream was cut.",
+		}),
 		enrolments: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tidegate_agent_enrolments_total", Help: "Agents that joined.",
 		}),
@@ -34,5 +38,5 @@ func newMetrics(open *streams) *metrics {
 // Metrics returns what to register with Prometheus.
 func (s *Server) Metrics() []prometheus.Collector {
 	m := s.metrics
-	return []prometheus.Collector{m.streams, m.sessions, m.acknowledgements, m.contentBytes, m.enrolments}
+	return []prometheus.Collector{m.streams, m.sessions, m.acknowledgements, m.contentBytes, m.resumed, m.enrolments}
 }

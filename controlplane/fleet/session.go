@@ -47,6 +47,7 @@ type session struct {
 	log      *slog.Logger
 
 	holding  holding
+	begun    *begunContent // a transfer that a former stream began; nil: none
 	lane     lanePosition
 	accepted order        // the last state that the agent says it accepted
 	sent     order        // the last state that was sent
@@ -57,6 +58,9 @@ type session struct {
 	refreshed bool
 	// laneSent: the position in the lane is no longer only what the agent said
 	laneSent bool
+	// laneBegun is how far a former stream came with a lane from nothing, and laneIncomplete says that this one is in the middle of it
+	laneBegun      lanePosition
+	laneIncomplete bool
 
 	// atomic: when the send under way began, in nanoseconds since 1970; 0: none
 	sending atomic.Int64

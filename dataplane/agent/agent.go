@@ -108,6 +108,7 @@ type Agent struct {
 	welcomed  bool
 	away      time.Time // since when there is no control plane; zero: there is one
 	transfer  transfer
+	laneReset *laneReset // parts of a lane from nothing that is not whole; nil: none
 	failed    failedTransfer
 	serving   serving
 	working   bool                  // a job is with the compiler

@@ -109,4 +109,14 @@ func TestAFleetOfManyAgents(t *testing.T) {
 	if got := requestsOf(t, s, "counted"); got != many*reports {
 		t.Errorf("%d requests were counted of %d", got, many*reports)
 	}
+	// The replica comes back, and gets agents again, which go on serving what they have.
+	harness.Eventually(t, 2*time.Minute, "both replicas hold agents again", func() error {
+		for _, replica := range s.Ready.Replicas {
+			if held, err := metric(replica.Ops, "tidegate_agents_connected"); err != nil || held < 5 {
+				return fmt.Errorf("%s holds %g: %w", replica.Name, held, err)
+			}
+		}
+		return nil
+	})
+	all(t, agents, time.Minute, "still serving", func(state fleetagent.State) bool { return state.Connected && state.Stable == 2 })
 }

@@ -23,6 +23,11 @@ const (
 
 // connect serves one configuration stream to its end.
 func (s *Server) connect(stream agentStream) error {
+	arrived, err := s.arrivals.enter(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer arrived()
 	agent, err := s.authenticate(stream.Context())
 	if err != nil {
 		return err
@@ -50,7 +55,9 @@ func (s *Server) connect(stream agentStream) error {
 	if err != nil {
 		return err
 	}
-	session.stream, session.received = stream, reading.received
+	session.stream, session.received, session.move, session.arrived = stream, reading.received, open.move, arrived
+	late := time.AfterFunc(arrivalTimeout, arrived)
+	defer late.Stop()
 	reading.session.Store(session)
 	session.log.Info("an agent connected", "version", hello.GetVersion(), "lane_sequence", hello.GetLaneSequence())
 	err = s.attend(ctx, session, welcome)

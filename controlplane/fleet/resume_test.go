@@ -85,7 +85,9 @@ func TestChunksThatAreNotTheSameAreNotBelieved(t *testing.T) {
 		"another digest":   func(c *agentv1.PartialContent) { c.Digest = make([]byte, 32) },
 		"more than it has": func(c *agentv1.PartialContent) { c.Chunks = 3 },
 		"all of it":        func(c *agentv1.PartialContent) { c.Chunks = 1000 },
-		"another root":     func(c *agentv1.PartialContent) { c.To = &agentv1.RevisionReference{Revision: 1, Root: make([]byte, 32)} },
+		"another root": func(c *agentv1.PartialContent) {
+			c.To = &agentv1.RevisionReference{Revision: 1, Root: make([]byte, 32)}
+		},
 		"from what is not held": func(c *agentv1.PartialContent) {
 			c.From = &agentv1.RevisionReference{Revision: 1, Root: first.Root[:]}
 		},

@@ -39,6 +39,8 @@ type session struct {
 	stream   agentStream
 	received <-chan *agentv1.ConnectRequest
 	feed     *subscription
+	move     <-chan struct{} // a signal: the agent should go to another replica
+	arrived  func()          // gives back the place of an agent that arrives
 	contents *contents
 	lanes    *lanes
 	board    *board
@@ -105,12 +107,19 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 			deliver = true
 		case <-retry:
 			deliver = true
+		case <-s.move:
+			if err := s.askToMove(); err != nil {
+				return err
+			}
 		}
 		if !deliver {
 			continue
 		}
 		switch err := s.deliver(ctx); {
 		case err == nil:
+			if s.sent != (order{}) {
+				s.arrived()
+			}
 			retry, wait = nil, minRetryWait
 		case errors.Is(err, errSend) || ctx.Err() != nil:
 			return err
@@ -120,6 +129,14 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 			wait = min(2*wait, maxRetryWait)
 		}
 	}
+}
+
+// askToMove asks the agent to go to another replica, unless a rollout looks at it at this moment.
+func (s *session) askToMove() error {
+	if view := s.feed.view(); view == nil || view.Rollout != nil || s.sent == (order{}) {
+		return nil
+	}
+	return s.send(&agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_Move{Move: &agentv1.Move{}}})
 }
 
 // errSend: the stream is broken.

@@ -28,6 +28,7 @@ type openStream struct {
 	agentID string
 	session int64
 	cancel  context.CancelCauseFunc
+	move    chan struct{} // receives a signal when the agent should go to another replica
 }
 
 func newStreams(limit int) *streams {
@@ -45,7 +46,7 @@ func (s *streams) begin(ctx context.Context, agentID string) (context.Context, *
 		return nil, nil, errTooMany
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stream := &openStream{agentID: agentID, cancel: cancel}
+	stream := &openStream{agentID: agentID, cancel: cancel, move: make(chan struct{}, 1)}
 	s.open[stream] = struct{}{}
 	return ctx, stream, nil
 }
@@ -84,6 +85,20 @@ func (s *streams) supersede(agentID string, session int64) {
 	if stream := s.sessions[agentID]; stream != nil && stream.session == session {
 		stream.cancel(errSuperseded)
 	}
+}
+
+// askToMove asks so many agents, whichever they are, to go to another replica, and returns how many that were.
+func (s *streams) askToMove(count int) (asked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stream := range s.sessions { // in an order of chance
+		if asked == count {
+			break
+		}
+		signal(stream.move)
+		asked++
+	}
+	return asked
 }
 
 // agents counts the agents whose session this replica holds.

@@ -75,8 +75,21 @@ func (a *Agent) onMessage(ctx context.Context, message *agentv1.ConnectResponse)
 		a.onSignedState(ctx, m.DesiredState)
 	case *agentv1.ConnectResponse_LocalActionsStored:
 		a.onActionsStored(ctx, m.LocalActionsStored)
+	case *agentv1.ConnectResponse_Move:
+		a.move(ctx)
 	}
 	return nil // a message of a newer control plane
+}
+
+// move goes to another replica of the control plane, which has fewer agents. What is served does not depend on it.
+func (a *Agent) move(ctx context.Context) {
+	if a.config.Move == nil {
+		return
+	}
+	a.log.InfoContext(ctx, "asked to go to another replica of the control plane")
+	if err := a.config.Move(); err != nil {
+		a.log.WarnContext(ctx, "staying with this replica of the control plane", "error", err)
+	}
 }
 
 func (a *Agent) hello() *agentv1.Hello {

@@ -10,9 +10,9 @@ import (
 const (
 	// balanceInterval is the time between two looks at how agents are spread, by default.
 	balanceInterval = 5 * time.Second
-	// balanceTimeout bounds one look, and replicaLostAfter is how many intervals a replica may be silent.
+	// balanceTimeout bounds one look, and replicaLostAfter is how long a replica may be silent.
 	balanceTimeout   = 5 * time.Second
-	replicaLostAfter = 3
+	replicaLostAfter = 3 * balanceInterval
 )
 
 // balance keeps agents spread over the replicas until ctx ends: one that holds more than its share asks a few of its agents to go to
@@ -43,13 +43,13 @@ func (s *Server) rebalance(ctx context.Context) (asked int, err error) {
 	defer cancel()
 	var agents map[string]int
 	err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		agents, err = tx.SeeReplica(ctx, s.replica, replicaLostAfter*s.balanceInterval)
+		agents, err = tx.SeeReplica(ctx, s.replica, replicaLostAfter)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	return s.streams.askToMove(surplus(agents, s.replica)), nil
+	return s.streams.askToMove(surplus(agents, s.replica), time.Now()), nil
 }
 
 // surplus is how many of its agents a replica should part with now: what it has over its share and a twentieth, but no more than a
@@ -64,7 +64,7 @@ func surplus(agents map[string]int, replica string) int {
 		return 0
 	}
 	share := (total + len(agents) - 1) / len(agents)
-	if mine <= share+share/20 || mine-share < 2 {
+	if mine <= share+share/20 {
 		return 0
 	}
 	return min(mine-share, max(1, mine/20))

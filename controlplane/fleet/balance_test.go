@@ -1,6 +1,9 @@
 package fleet
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestWhatAReplicaPartsWith(t *testing.T) {
 	t.Parallel()
@@ -16,13 +19,44 @@ func TestWhatAReplicaPartsWith(t *testing.T) {
 		{"fewer", map[string]int{"a": 100, "b": 900}, 0},
 		{"another came back", map[string]int{"a": 1000, "b": 0}, 50},
 		{"near the end", map[string]int{"a": 540, "b": 460}, 27},
-		{"a small fleet", map[string]int{"a": 3, "b": 0}, 0},
+		{"a small fleet", map[string]int{"a": 3, "b": 0}, 1},
+		{"a small fleet at rest", map[string]int{"a": 2, "b": 1}, 0},
 		{"a small fleet of four", map[string]int{"a": 4, "b": 0}, 1},
 		{"three replicas", map[string]int{"a": 600, "b": 300, "c": 0}, 30},
 		{"not known itself", map[string]int{"b": 600, "c": 300}, 0},
 	} {
 		if got := surplus(c.agents, "a"); got != c.want {
 			t.Errorf("%s: %d agents go, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// Whoever was asked counts as gone for a while, so that a slow one is not answered by asking more; one that stays is left alone.
+func TestAgentsAreAskedOnce(t *testing.T) {
+	t.Parallel()
+	s := newStreams(10)
+	for _, agent := range []string{"1", "2", "3", "4"} {
+		_, stream, err := s.begin(t.Context(), agent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.adopt(stream, 1)
+	}
+	now := time.Now()
+	for _, c := range []struct {
+		after       time.Duration
+		count, want int
+	}{
+		{0, 1, 1},
+		{time.Second, 1, 0},                // it is on its way
+		{2 * time.Second, 3, 2},            // two more
+		{moveTime + 3*time.Second, 1, 1},   // they stayed: the last one
+		{2 * moveTime, 1, 0},               // it is on its way
+		{3 * moveTime, 4, 0},               // nobody is left to ask
+		{2*askAgainAfter + moveTime, 2, 2}, // after a long time, again
+	} {
+		if got := s.askToMove(c.count, now.Add(c.after)); got != c.want {
+			t.Errorf("after %v, with %d to go, %d were asked, want %d", c.after, c.count, got, c.want)
 		}
 	}
 }

@@ -46,15 +46,8 @@ func (b *begunContent) leadsTo(wanted store.RevisionReference) bool {
 
 // held is how many of the chunks the agent has: all that it says, or none. The last is never among them, since with it the
 // transfer would have been whole.
-func (b *begunContent) held(chunks []*agentv1.ConnectResponse) int {
-	if b == nil || b.chunks >= len(chunks) {
-		return 0
-	}
-	var digest revision.Digest
-	for _, message := range chunks[:b.chunks] {
-		digest = revision.NextChunk(digest, deltaOf(message.GetContent()))
-	}
-	if !bytes.Equal(digest[:], b.digest) {
+func (b *begunContent) held(chunks []chunk) int {
+	if b == nil || b.chunks >= len(chunks) || !bytes.Equal(chunks[b.chunks-1].digest[:], b.digest) {
 		return 0
 	}
 	return b.chunks

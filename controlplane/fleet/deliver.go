@@ -72,10 +72,9 @@ func (s *session) deliverLane(ctx context.Context, view *view) error {
 		if err != nil {
 			return err
 		}
-		if err := s.send(part.message); err != nil {
+		if err := s.sendEncoded(part.bytes); err != nil {
 			return err
 		}
-		s.metrics.contentBytes.Add(float64(proto.Size(part.message)))
 		s.lane = lanePosition{known: true, epoch: view.Epoch, sequence: part.through}
 		s.laneSent, s.laneBegun, reset = true, lanePosition{}, false
 		s.laneIncomplete = s.laneIncomplete && part.incomplete
@@ -123,10 +122,9 @@ func (s *session) transfer(ctx context.Context, view *view, from, to store.Revis
 		chunks = chunks[has:]
 	}
 	for _, chunk := range chunks {
-		if err := s.send(chunk); err != nil {
+		if err := s.sendEncoded(chunk.bytes); err != nil {
 			return err
 		}
-		s.metrics.contentBytes.Add(float64(proto.Size(chunk)))
 	}
 	s.holding.add(to)
 	return nil

@@ -231,7 +231,7 @@ func (p *plane) agent(id string) (agent store.Agent) {
 // until waits for a condition; it fails the test after a while.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for !condition() {

@@ -37,16 +37,16 @@ type laneKey struct {
 	reset          bool
 }
 
-// lanePart is a signed LaneBatch, and what an agent holds after it.
+// lanePart is a signed LaneBatch, encoded once for all agents, and what an agent holds after it.
 type lanePart struct {
-	message *agentv1.ConnectResponse
+	bytes   encoded
 	through int64
 	// incomplete: more follows
 	incomplete bool
 }
 
 func newLanes(s *store.Store, k *keyring.Keyring, log *slog.Logger) *lanes {
-	size := func(part lanePart) int { return entryOverhead + len(part.message.GetLaneBatch().GetPayload()) }
+	size := func(part lanePart) int { return entryOverhead + len(part.bytes) }
 	return &lanes{store: s, keyring: k, log: log, shared: newShared[laneKey](laneMemory, size)}
 }
 
@@ -64,8 +64,11 @@ func (l *lanes) part(ctx context.Context, delivery *store.Delivery, after int64,
 		if err != nil {
 			return lanePart{}, err
 		}
-		message := &agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_LaneBatch{LaneBatch: signed}}
-		return lanePart{message: message, through: batch.GetThroughSequence(), incomplete: batch.GetIncomplete()}, nil
+		bytes, err := encode(&agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_LaneBatch{LaneBatch: signed}})
+		if err != nil {
+			return lanePart{}, err
+		}
+		return lanePart{bytes: bytes, through: batch.GetThroughSequence(), incomplete: batch.GetIncomplete()}, nil
 	})
 }
 

@@ -19,7 +19,7 @@ func TestAgentsGoToAReplicaThatCameBack(t *testing.T) {
 		agents[i].untilStable(1)
 		agents[i].acknowledge(serving, agents[i].serving())
 	}
-	second := p.start("b")
+	other := map[string]string{"a": p.start("b").address, "b": first.address}
 	moved := 0
 	until(t, "as many agents at both replicas", func() bool {
 		for _, agent := range agents {
@@ -29,9 +29,9 @@ func TestAgentsGoToAReplicaThatCameBack(t *testing.T) {
 					continue
 				}
 				moved++
+				at := p.agent(agent.id).Replica
 				agent.cut()
-				agent.connect(second.address)
-				agent.next() // welcome
+				agent.connect(other[at])
 			default:
 			}
 		}

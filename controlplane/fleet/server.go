@@ -165,6 +165,7 @@ func (s *Server) grpcServer() *grpc.Server {
 	server := grpc.NewServer(
 		grpc.Creds(newAdmittedTLS(credentials.NewTLS(s.tlsConfig()))),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ForceServerCodecV2(newSharingCodec()),
 		grpc.MaxConcurrentStreams(streamsAConnection),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(16<<10),

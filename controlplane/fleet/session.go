@@ -142,10 +142,19 @@ func (s *session) askToMove() error {
 // errSend: the stream is broken.
 var errSend = errors.New("sending to the agent")
 
-func (s *session) send(message *agentv1.ConnectResponse) error {
+func (s *session) send(message *agentv1.ConnectResponse) error { return s.sendAny(message) }
+
+// sendEncoded sends content or a part of the lane.
+func (s *session) sendEncoded(bytes encoded) error {
+	s.metrics.contentBytes.Add(float64(len(bytes)))
+	return s.sendAny(bytes)
+}
+
+// sendAny sends what the codec of the server takes.
+func (s *session) sendAny(message any) error {
 	s.sending.Store(time.Now().UnixNano())
 	defer s.sending.Store(0)
-	if err := s.stream.Send(message); err != nil {
+	if err := s.stream.SendMsg(message); err != nil {
 		return fmt.Errorf("%w: %w", errSend, err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +19,13 @@ const (
 	// after arrivalTimeout, since one behind a slow line must not keep the others out.
 	arrivalsAtOnce = 128
 	arrivalTimeout = 10 * time.Second
-	// arrivalsWaiting is how many more may wait for a place, and arrivalPatience how long.
-	arrivalsWaiting = 1024
-	arrivalPatience = 5 * time.Second
-	// handshakesPerProcessor is how many TLS handshakes are under way at a time, and handshakePatience how long one waits.
-	handshakesPerProcessor = 4
-	handshakePatience      = handshakeTimeout / 2
+	// arrivalsWaiting is how many more may wait for a place, and arrivalPatience how long: to wait costs less than to come again.
+	arrivalsWaiting = 4096
+	arrivalPatience = 20 * time.Second
+	// handshakesAtOnce is how many TLS handshakes are under way at a time, and handshakePatience how long one waits. Each waits for the
+	// other side most of the time, so the bound is on memory, and far above what the processors do at once.
+	handshakesAtOnce  = 1024
+	handshakePatience = handshakeTimeout / 2
 	// leastRetry and mostRetry are between what agents are told to wait.
 	leastRetry = time.Second
 	mostRetry  = 8 * time.Second
@@ -69,15 +69,14 @@ func (a *admission) enter(ctx context.Context) (leave func(), err error) {
 // retryDelay is what an agent is told to wait: a different time for each.
 func retryDelay() time.Duration { return leastRetry + rand.N(mostRetry-leastRetry) }
 
-// admittedTLS bounds the handshakes that are under way, which cost a processor more than all else that an agent asks for.
+// admittedTLS bounds the handshakes that are under way.
 type admittedTLS struct {
 	credentials.TransportCredentials
 	admission *admission
 }
 
 func newAdmittedTLS(tls credentials.TransportCredentials) *admittedTLS {
-	places := handshakesPerProcessor * runtime.GOMAXPROCS(0)
-	return &admittedTLS{TransportCredentials: tls, admission: newAdmission(places, maxConnections, handshakePatience)}
+	return &admittedTLS{TransportCredentials: tls, admission: newAdmission(handshakesAtOnce, maxConnections, handshakePatience)}
 }
 
 // ServerHandshake implements credentials.TransportCredentials.

@@ -63,6 +63,10 @@ bin/tidegate-bench: $(shell find e2e/cmd/bench -type f 2>/dev/null)
 	@echo "building $@"
 	(cd e2e && go build -o ../$@ ./cmd/bench)
 
+bin/tidegate-fleet: $(shell find e2e/cmd/fleet e2e/fleetagent proto -name '*.go' 2>/dev/null)
+	@echo "building $@"
+	(cd e2e && go build -o ../$@ ./cmd/fleet)
+
 .PHONY: console
 console: admin-ui/dist/index.html
 admin-ui/dist/index.html: admin-ui/node_modules/.installed $(CONSOLE_SOURCES)
@@ -114,6 +118,12 @@ BENCH_FLAGS ?=
 .PHONY: bench
 bench: build bin/tidegate-bench $(if $(QUICK),,.bin/caddy .bin/traefik) ## Measure an agent beside nginx, haproxy, Caddy and Traefik (QUICK=1: 3 minutes)
 	@bin/tidegate-bench $(if $(QUICK),--quick) $(BENCH_FLAGS)
+
+# Agents of the real protocol, all in one process, against a control plane that is started for it.
+FLEET_FLAGS ?=
+.PHONY: fleet
+fleet: build bin/tidegate-fleet ## Measure a control plane with a thousand agents of the real protocol (some minutes)
+	@bin/tidegate-fleet $(FLEET_FLAGS)
 
 .PHONY: overload
 overload: build ## Five times too much load, and memory under attack, at full size and held to what is promised (some minutes)

@@ -57,13 +57,13 @@ type system struct {
 }
 
 // begin starts a system that ends with the test.
-func begin(t *testing.T) *system {
+func begin(t testing.TB) *system {
 	t.Helper()
 	return beginWith(t, admin.Config{})
 }
 
 // beginWith starts a system with settings of its own.
-func beginWith(t *testing.T, settings admin.Config) *system {
+func beginWith(t testing.TB, settings admin.Config) *system {
 	t.Helper()
 	opened := settings.Store
 	if opened == nil {
@@ -73,7 +73,7 @@ func beginWith(t *testing.T, settings admin.Config) *system {
 	keys, err := keyring.Open(t.Context(), opened, filepath.Join(t.TempDir(), "master.key"), true)
 	check(t, err)
 	s := &system{store: opened, identity: identity.New(opened), log: new(record)}
-	log := slog.New(slog.NewJSONHandler(s.log, nil))
+	log := s.logger()
 	watcher := store.NewWatcher(opened, log)
 	server, err := admin.New(admin.Config{
 		HeaderTimeout: settings.HeaderTimeout, BodyTimeout: settings.BodyTimeout, Store: opened, Keyring: keys, Identity: s.identity, Config: config.New(opened, keys, rollout.Lookup),
@@ -95,7 +95,7 @@ func beginWith(t *testing.T, settings admin.Config) *system {
 }
 
 // run runs parts until the test ends, and waits for their end.
-func (s *system) run(t *testing.T, parts ...func(context.Context) error) {
+func (s *system) run(t testing.TB, parts ...func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
@@ -113,7 +113,9 @@ func (s *system) run(t *testing.T, parts ...func(context.Context) error) {
 	t.Cleanup(s.stop)
 }
 
-func (s *system) token(t *testing.T, name string, role identity.Role) string {
+func (s *system) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(s.log, nil)) }
+
+func (s *system) token(t testing.TB, name string, role identity.Role) string {
 	t.Helper()
 	token, _, err := s.identity.CreateToken(t.Context(), name, role, time.Hour)
 	check(t, err)
@@ -141,7 +143,7 @@ type violation struct {
 }
 
 // call sends a request as the publisher, unless a header says who asks.
-func (s *system) call(t *testing.T, method, path, body string, headers ...string) answer {
+func (s *system) call(t testing.TB, method, path, body string, headers ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	check(t, err)
@@ -162,7 +164,7 @@ func (s *system) call(t *testing.T, method, path, body string, headers ...string
 // as is the header that says who asks.
 func as(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
-func send(t *testing.T, request *http.Request) answer {
+func send(t testing.TB, request *http.Request) answer {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	check(t, err)
@@ -173,7 +175,7 @@ func send(t *testing.T, request *http.Request) answer {
 }
 
 // ok wants a 200 and decodes the body.
-func (a answer) ok(t *testing.T) map[string]any {
+func (a answer) ok(t testing.TB) map[string]any {
 	t.Helper()
 	if a.status != http.StatusOK {
 		t.Fatalf("status %d: %s", a.status, a.body)
@@ -184,7 +186,7 @@ func (a answer) ok(t *testing.T) map[string]any {
 }
 
 // fails wants a problem document of the status and kind.
-func (a answer) fails(t *testing.T, status int, kind string) problem {
+func (a answer) fails(t testing.TB, status int, kind string) problem {
 	t.Helper()
 	var p problem
 	if err := json.Unmarshal(a.body, &p); err != nil {
@@ -230,7 +232,7 @@ func (r *record) String() string {
 	return r.buffer.String()
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +240,7 @@ func check(t *testing.T, err error) {
 }
 
 // closed closes what a test has opened.
-func closed(t *testing.T, what io.Closer) {
+func closed(t testing.TB, what io.Closer) {
 	t.Helper()
 	check(t, what.Close())
 }
@@ -249,7 +251,7 @@ const (
 )
 
 // publish stores a service and a route on it.
-func (s *system) publish(t *testing.T) {
+func (s *system) publish(t testing.TB) {
 	t.Helper()
 	s.call(t, "PUT", "/v1/fleets/default/services/orders", service).ok(t)
 	s.call(t, "PUT", "/v1/fleets/default/routes/orders", orders).ok(t)

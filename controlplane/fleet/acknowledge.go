@@ -110,7 +110,7 @@ func (s *session) resend(refused order) bool {
 		return false
 	}
 	s.resent, s.sent = refused, order{}
-	s.holding = newHolding(nil, nil)
+	s.holding, s.begun = newHolding(nil, nil), nil
 	return true
 }
 

@@ -36,7 +36,10 @@ type fakeAgent struct {
 	epoch    int64
 	desired  *agentv1.DesiredState
 	pending  revision.Delta
+	begun    *agentv1.PartialContent // what has come of a transfer
+	parts    *agentv1.PartialLane    // what has come of a lane from nothing
 	welcome  *agentv1.Welcome
+	cut      context.CancelFunc // breaks the stream
 
 	bytes    int // received since connect
 	upserts  int // resources received since connect
@@ -138,7 +141,7 @@ func (a *fakeAgent) open(address string) {
 	ctx, cancel := context.WithCancel(a.t.Context())
 	a.t.Cleanup(cancel)
 	messages := make(chan received, 64)
-	a.messages, a.bytes, a.upserts, a.pending = messages, 0, 0, revision.Delta{}
+	a.messages, a.bytes, a.upserts, a.cut = messages, 0, 0, cancel
 	stream, err := agentv1.NewAgentServiceClient(dial(a.t, address, a.tls())).Connect(ctx)
 	if err != nil {
 		messages <- received{err: err}
@@ -168,6 +171,7 @@ func (a *fakeAgent) connect(address string) {
 	hello := &agentv1.Hello{
 		BootId: "boot", Version: "test", PluginTypes: []string{"key-auth"}, Listeners: []string{"127.0.0.1:8080"},
 		LaneSequence: a.laneSeen, Epoch: a.epoch, Generation: a.desired.GetGeneration(), Labels: map[string]string{"zone": "b"},
+		PartialContent: a.begun, PartialLane: a.parts,
 	}
 	for number, content := range a.contents {
 		root := content.Root()
@@ -255,6 +259,9 @@ func (a *fakeAgent) takeLane(signed *agentv1.Signed) {
 	if batch.GetReset_() {
 		a.lane, a.laneSeen = map[string]*agentv1.LaneEntry{}, 0
 	}
+	if a.parts != nil && !batch.GetReset_() {
+		a.laneSeen = a.parts.GetThroughSequence()
+	}
 	if batch.GetAfterSequence() != a.laneSeen || batch.GetFleet() != a.fleet {
 		a.t.Fatalf("a part of the lane of %q after %d, but the agent of %q is at %d", batch.GetFleet(), batch.GetAfterSequence(), a.fleet, a.laneSeen)
 	}
@@ -270,11 +277,22 @@ func (a *fakeAgent) takeLane(signed *agentv1.Signed) {
 		}
 	}
 	a.laneSeen, a.epoch = batch.GetThroughSequence(), batch.GetEpoch()
+	if a.parts = nil; batch.GetIncomplete() {
+		a.parts = &agentv1.PartialLane{Epoch: batch.GetEpoch(), ThroughSequence: batch.GetThroughSequence()}
+		a.laneSeen = 0 // nothing takes effect before all of it
+	}
 }
 
 func (a *fakeAgent) takeContent(chunk *agentv1.ContentChunk) {
 	a.t.Helper()
+	if chunk.GetIndex() == 0 {
+		a.pending, a.begun = revision.Delta{}, nil
+	}
+	if chunk.GetIndex() != a.begun.GetChunks() {
+		a.t.Fatalf("chunk %d came where %d was due", chunk.GetIndex(), a.begun.GetChunks())
+	}
 	a.upserts += len(chunk.GetUpserts())
+	a.noteChunk(chunk)
 	for _, resource := range chunk.GetUpserts() {
 		key := revision.Key{Kind: resource.GetKind(), Name: resource.GetName()}
 		a.pending.Upserts = append(a.pending.Upserts, revision.Resource{Key: key, Body: resource.GetBody()})
@@ -295,7 +313,23 @@ func (a *fakeAgent) takeContent(chunk *agentv1.ContentChunk) {
 	if root := content.Root(); string(root[:]) != string(chunk.GetTo().GetRoot()) {
 		a.t.Fatalf("revision %d does not have its root", chunk.GetTo().GetRevision())
 	}
-	a.contents[chunk.GetTo().GetRevision()], a.pending = content, revision.Delta{}
+	a.contents[chunk.GetTo().GetRevision()], a.pending, a.begun = content, revision.Delta{}, nil
+}
+
+// noteChunk notes how far a transfer has come, as a hello tells it.
+func (a *fakeAgent) noteChunk(chunk *agentv1.ContentChunk) {
+	var delta revision.Delta
+	for _, resource := range chunk.GetUpserts() {
+		key := revision.Key{Kind: resource.GetKind(), Name: resource.GetName()}
+		delta.Upserts = append(delta.Upserts, revision.Resource{Key: key, Body: resource.GetBody()})
+	}
+	for _, gone := range chunk.GetDeletes() {
+		delta.Deletes = append(delta.Deletes, revision.Key{Kind: gone.GetKind(), Name: gone.GetName()})
+	}
+	var before revision.Digest
+	copy(before[:], a.begun.GetDigest())
+	after := revision.NextChunk(before, delta)
+	a.begun = &agentv1.PartialContent{From: chunk.GetFrom(), To: chunk.GetTo(), Chunks: chunk.GetIndex() + 1, Digest: after[:]}
 }
 
 // takeDesired takes a state as an agent must: only with the content and the lane that it needs; it lets go of the rest.

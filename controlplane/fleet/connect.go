@@ -23,6 +23,11 @@ const (
 
 // connect serves one configuration stream to its end.
 func (s *Server) connect(stream agentStream) error {
+	arrived, err := s.arrivals.enter(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer arrived()
 	agent, err := s.authenticate(stream.Context())
 	if err != nil {
 		return err
@@ -50,7 +55,9 @@ func (s *Server) connect(stream agentStream) error {
 	if err != nil {
 		return err
 	}
-	session.stream, session.received = stream, reading.received
+	session.stream, session.received, session.move, session.arrived = stream, reading.received, open.move, arrived
+	late := time.AfterFunc(arrivalTimeout, arrived)
+	defer late.Stop()
 	reading.session.Store(session)
 	session.log.Info("an agent connected", "version", hello.GetVersion(), "lane_sequence", hello.GetLaneSequence())
 	err = s.attend(ctx, session, welcome)
@@ -160,15 +167,20 @@ func (s *Server) begin(ctx context.Context, open *openStream, agent caller, hell
 		lane:     lanePosition{known: hello.GetLaneSequence() > 0, epoch: hello.GetEpoch(), sequence: hello.GetLaneSequence()},
 		accepted: order{hello.GetEpoch(), hello.GetGeneration()},
 	}
+	if begun := hello.GetPartialLane(); begun.GetThroughSequence() > 0 {
+		made.laneBegun = lanePosition{known: true, epoch: begun.GetEpoch(), sequence: begun.GetThroughSequence()}
+	}
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		if made.number, err = tx.BeginAgentSession(ctx, s.helloOf(agent, hello)); err != nil {
 			return err
 		}
 		var roots map[int64][]byte
-		if roots, err = tx.RevisionRoots(ctx, agent.FleetID, numbersOf(hello.GetHolds())); err != nil {
+		numbers := append(numbersOf(hello.GetHolds()), hello.GetPartialContent().GetTo().GetRevision())
+		if roots, err = tx.RevisionRoots(ctx, agent.FleetID, numbers); err != nil {
 			return err
 		}
 		made.holding = newHolding(hello.GetHolds(), roots)
+		made.begun = newBegun(hello.GetPartialContent(), made.holding, roots)
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {

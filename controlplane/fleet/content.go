@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tidegate.dev/controlplane/store"
+	"tidegate.dev/proto/revision"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 )
 
@@ -19,7 +20,14 @@ const (
 // contents reads the way from one revision's content to another's.
 type contents struct {
 	store  *store.Store
-	shared *shared[contentKey, []*agentv1.ConnectResponse]
+	shared *shared[contentKey, []chunk]
+}
+
+// chunk is a part of a transfer, encoded once for all agents.
+type chunk struct {
+	bytes encoded
+	// digest is the running digest up to this chunk (revision.NextChunk).
+	digest revision.Digest
 }
 
 // contentKey names a delta. It carries the roots, since after a restore from a backup a number may mean another revision.
@@ -33,12 +41,12 @@ func newContents(s *store.Store) *contents {
 	return &contents{store: s, shared: newShared[contentKey](contentMemory, sizeOfChunks)}
 }
 
-// chunks returns the messages that lead from one revision to another. They are shared: nobody may change them.
-func (c *contents) chunks(ctx context.Context, fleetID int64, from, to store.RevisionReference) ([]*agentv1.ConnectResponse, error) {
+// chunks returns what leads from one revision to another. They are shared: nobody may change them.
+func (c *contents) chunks(ctx context.Context, fleetID int64, from, to store.RevisionReference) ([]chunk, error) {
 	key := contentKey{fleetID: fleetID, from: from.Number, to: to.Number, fromRoot: string(from.Root), toRoot: string(to.Root)}
-	return c.shared.get(ctx, key, func(ctx context.Context) ([]*agentv1.ConnectResponse, error) {
+	return c.shared.get(ctx, key, func(ctx context.Context) ([]chunk, error) {
 		if key.fromRoot == key.toRoot {
-			return chunked(from, to, nil, nil), nil
+			return encodeChunks(chunked(from, to, nil, nil))
 		}
 		var upserts []store.ContentUpsert
 		var deletes []store.ContentDelete
@@ -49,8 +57,21 @@ func (c *contents) chunks(ctx context.Context, fleetID int64, from, to store.Rev
 		if err != nil {
 			return nil, err
 		}
-		return chunked(from, to, upserts, deletes), nil
+		return encodeChunks(chunked(from, to, upserts, deletes))
 	})
+}
+
+func encodeChunks(messages []*agentv1.ConnectResponse) (chunks []chunk, err error) {
+	var digest revision.Digest
+	for _, message := range messages {
+		digest = revision.NextChunk(digest, deltaOf(message.GetContent()))
+		bytes, err := encode(message)
+		if err != nil {
+			return nil, err
+		}
+		chunks = append(chunks, chunk{bytes: bytes, digest: digest})
+	}
+	return chunks, nil
 }
 
 // chunked cuts a delta into messages. There is always at least one, the last.
@@ -82,13 +103,9 @@ func chunked(from, to store.RevisionReference, upserts []store.ContentUpsert, de
 	return messages
 }
 
-func sizeOfChunks(messages []*agentv1.ConnectResponse) (bytes int) {
-	for _, message := range messages {
-		bytes += entryOverhead
-		for _, resource := range message.GetContent().GetUpserts() {
-			bytes += entryOverhead + len(resource.GetName()) + len(resource.GetBody())
-		}
-		bytes += entryOverhead * len(message.GetContent().GetDeletes())
+func sizeOfChunks(chunks []chunk) (bytes int) {
+	for _, chunk := range chunks {
+		bytes += entryOverhead + len(chunk.bytes)
 	}
 	return bytes
 }

@@ -59,25 +59,35 @@ func (p lanePosition) ahead(view *view) bool {
 	return p.known && p.epoch == view.Epoch && p.sequence > view.LaneSequence
 }
 
-// deliverLane sends what the agent lacks of the fast lane.
+// deliverLane sends what the agent lacks of the fast lane. What begins from nothing takes effect there with the part that reaches
+// the end, so nothing else is sent before that.
 func (s *session) deliverLane(ctx context.Context, view *view) error {
 	reset := !s.lane.known || s.lane.epoch != view.Epoch || !s.laneSent && s.lane.ahead(view)
 	if reset {
-		s.lane = lanePosition{epoch: view.Epoch}
+		s.lane, reset = s.laneBegun.resumed(view)
+		s.laneIncomplete = true
 	}
-	for reset || s.lane.sequence < view.LaneSequence {
+	for reset || s.laneIncomplete || s.lane.sequence < view.LaneSequence {
 		part, err := s.lanes.part(ctx, view.Delivery, s.lane.sequence, reset)
 		if err != nil {
 			return err
 		}
-		if err := s.send(part.message); err != nil {
+		if err := s.sendEncoded(part.bytes); err != nil {
 			return err
 		}
-		s.metrics.contentBytes.Add(float64(proto.Size(part.message)))
 		s.lane = lanePosition{known: true, epoch: view.Epoch, sequence: part.through}
-		s.laneSent, reset = true, false
+		s.laneSent, s.laneBegun, reset = true, lanePosition{}, false
+		s.laneIncomplete = s.laneIncomplete && part.incomplete
 	}
 	return nil
+}
+
+// resumed is where a reset goes on that was cut, and whether it begins from nothing instead.
+func (p lanePosition) resumed(view *view) (lanePosition, bool) {
+	if p.known && p.epoch == view.Epoch && p.sequence <= view.LaneSequence {
+		return p, false
+	}
+	return lanePosition{epoch: view.Epoch}, true
 }
 
 // deliverContent sends the content of a revision, as the change from what the agent holds.
@@ -85,18 +95,38 @@ func (s *session) deliverContent(ctx context.Context, view *view, wanted store.R
 	if s.holding.holds(wanted) {
 		return nil
 	}
-	from := s.holding.base(wanted)
-	chunks, err := s.contents.chunks(ctx, view.FleetID, from, wanted)
+	from, begun := s.holding.base(wanted), s.begun
+	s.begun = nil // any transfer takes its place
+	if begun != nil && begun.leadsTo(wanted) {
+		return s.transfer(ctx, view, begun.from, wanted, begun)
+	}
+	if begun != nil && from.Number == 0 {
+		// What has come of a revision that was wanted before is most of what is wanted now.
+		if err := s.transfer(ctx, view, begun.from, begun.to, begun); err != nil {
+			return err
+		}
+		from = s.holding.base(wanted)
+	}
+	return s.transfer(ctx, view, from, wanted, nil)
+}
+
+// transfer sends the way from one content to another, but for the chunks that the agent has of it already.
+func (s *session) transfer(ctx context.Context, view *view, from, to store.RevisionReference, begun *begunContent) error {
+	chunks, err := s.contents.chunks(ctx, view.FleetID, from, to)
 	if err != nil {
 		return err
 	}
+	if has := begun.held(chunks); has > 0 {
+		s.metrics.resumed.Inc()
+		s.log.Info("a transfer goes on where it was cut", "revision", to.Number, "chunks_held", has, "chunks", len(chunks))
+		chunks = chunks[has:]
+	}
 	for _, chunk := range chunks {
-		if err := s.send(chunk); err != nil {
+		if err := s.sendEncoded(chunk.bytes); err != nil {
 			return err
 		}
-		s.metrics.contentBytes.Add(float64(proto.Size(chunk)))
 	}
-	s.holding.add(wanted)
+	s.holding.add(to)
 	return nil
 }
 

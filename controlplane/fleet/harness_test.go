@@ -81,7 +81,7 @@ func (p *plane) start(name string) *replica {
 	watcher := store.NewWatcher(p.store, log)
 	server, err := fleet.NewServer(fleet.Config{
 		Store: p.store, Watcher: watcher, Keyring: p.keyring, Replica: name, Hosts: []string{"127.0.0.1"},
-		Telemetry: &p.telemetry, Log: log,
+		Telemetry: &p.telemetry, Log: log, BalanceInterval: 100 * time.Millisecond,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -231,7 +231,7 @@ func (p *plane) agent(id string) (agent store.Agent) {
 // until waits for a condition; it fails the test after a while.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for !condition() {

@@ -16,11 +16,8 @@ import (
 
 const (
 	// laneLimit bounds a part of the fast lane, in bytes.
-	laneLimit = 256 << 10
-	// laneResetLimit bounds the first part of a lane that is sent from nothing. It is as large as one message may be, since
-	// an agent that forgets everything first should lack as little as possible until the next part.
-	laneResetLimit = 12 << 20
-	lanePageRows   = 500
+	laneLimit    = 512 << 10
+	lanePageRows = 2000
 	// laneMemory bounds the parts that are kept, in bytes.
 	laneMemory = 32 << 20
 )
@@ -40,14 +37,16 @@ type laneKey struct {
 	reset          bool
 }
 
-// lanePart is a signed LaneBatch, and what an agent holds after it.
+// lanePart is a signed LaneBatch, encoded once for all agents, and what an agent holds after it.
 type lanePart struct {
-	message *agentv1.ConnectResponse
+	bytes   encoded
 	through int64
+	// incomplete: more follows
+	incomplete bool
 }
 
 func newLanes(s *store.Store, k *keyring.Keyring, log *slog.Logger) *lanes {
-	size := func(part lanePart) int { return entryOverhead + len(part.message.GetLaneBatch().GetPayload()) }
+	size := func(part lanePart) int { return entryOverhead + len(part.bytes) }
 	return &lanes{store: s, keyring: k, log: log, shared: newShared[laneKey](laneMemory, size)}
 }
 
@@ -65,8 +64,11 @@ func (l *lanes) part(ctx context.Context, delivery *store.Delivery, after int64,
 		if err != nil {
 			return lanePart{}, err
 		}
-		message := &agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_LaneBatch{LaneBatch: signed}}
-		return lanePart{message: message, through: batch.GetThroughSequence()}, nil
+		bytes, err := encode(&agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_LaneBatch{LaneBatch: signed}})
+		if err != nil {
+			return lanePart{}, err
+		}
+		return lanePart{bytes: bytes, through: batch.GetThroughSequence(), incomplete: batch.GetIncomplete()}, nil
 	})
 }
 
@@ -78,9 +80,6 @@ func (l *lanes) fill(ctx context.Context, tx *store.Tx, fleetID int64, batch *ag
 		return err
 	}
 	room := laneLimit
-	if batch.GetReset_() {
-		room = laneResetLimit
-	}
 	for after := batch.GetAfterSequence(); ; {
 		// A part that follows a reset may name what was deleted; the agent knows to forget what it never had.
 		changes, err := tx.LaneChanges(ctx, fleetID, after, batch.GetReset_(), lanePageRows)
@@ -102,7 +101,7 @@ func (l *lanes) fill(ctx context.Context, tx *store.Tx, fleetID int64, batch *ag
 			}
 			size := proto.Size(entry)
 			if size > room && len(batch.GetEntries()) > 0 {
-				batch.ThroughSequence = after
+				batch.ThroughSequence, batch.Incomplete = after, true
 				return nil
 			}
 			batch.Entries = append(batch.Entries, entry)

@@ -8,6 +8,8 @@ type metrics struct {
 	sessions         prometheus.Counter
 	acknowledgements *prometheus.CounterVec
 	contentBytes     prometheus.Counter
+	resumed          prometheus.Counter
+	refused          prometheus.Counter
 	enrolments       prometheus.Counter
 }
 
@@ -25,6 +27,12 @@ func newMetrics(open *streams) *metrics {
 		contentBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tidegate_agent_content_bytes_total", Help: "Bytes of content and fast lane that were sent to agents.",
 		}),
+		resumed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tidegate_agent_transfers_resumed_total", Help: "Transfers of content that went on where a stream was cut.",
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tidegate_agent_streams_refused_total", Help: "Streams of agents that were told to come back later, since too many came at once.",
+		}),
 		enrolments: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tidegate_agent_enrolments_total", Help: "Agents that joined.",
 		}),
@@ -34,5 +42,5 @@ func newMetrics(open *streams) *metrics {
 // Metrics returns what to register with Prometheus.
 func (s *Server) Metrics() []prometheus.Collector {
 	m := s.metrics
-	return []prometheus.Collector{m.streams, m.sessions, m.acknowledgements, m.contentBytes, m.enrolments}
+	return []prometheus.Collector{m.streams, m.sessions, m.acknowledgements, m.contentBytes, m.resumed, m.refused, m.enrolments}
 }

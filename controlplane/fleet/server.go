@@ -39,7 +39,7 @@ type TelemetryHandler interface {
 		stream grpc.BidiStreamingServer[agentv1.ReportTelemetryRequest, agentv1.ReportTelemetryResponse]) error
 }
 
-// Config is what a Server needs. All fields are required, but for CertificateLifetime.
+// Config is what a Server needs. All fields are required, but for CertificateLifetime and BalanceInterval.
 type Config struct {
 	Store   *store.Store
 	Watcher *store.Watcher
@@ -52,6 +52,8 @@ type Config struct {
 	Log       *slog.Logger
 	// CertificateLifetime is how long agents' certificates are valid, at most and by default keyring.MaxAgentLifetime.
 	CertificateLifetime time.Duration
+	// BalanceInterval is the time between two looks at how agents are spread over replicas; 0: 5 s.
+	BalanceInterval time.Duration
 }
 
 // Server is what agents connect to.
@@ -68,6 +70,8 @@ type Server struct {
 	feeds               *feeds
 	board               *board
 	streams             *streams
+	arrivals            *admission
+	balanceInterval     time.Duration
 	enrolments          chan struct{} // a place for each enrolment under way
 	metrics             *metrics
 	goroutines          sync.WaitGroup
@@ -90,7 +94,12 @@ func NewServer(config Config) (*Server, error) {
 		lanes:               newLanes(config.Store, config.Keyring, config.Log),
 		feeds:               newFeeds(config.Store, config.Watcher, config.Keyring.StickySecret, config.Log),
 		streams:             newStreams(maxStreams),
+		arrivals:            newAdmission(arrivalsAtOnce, arrivalsWaiting, arrivalPatience),
+		balanceInterval:     config.BalanceInterval,
 		enrolments:          make(chan struct{}, maxEnrolments),
+	}
+	if server.balanceInterval <= 0 {
+		server.balanceInterval = balanceInterval
 	}
 	if server.certificateLifetime <= 0 {
 		server.certificateLifetime = keyring.MaxAgentLifetime
@@ -110,6 +119,8 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	var writer sync.WaitGroup
 	writer.Go(func() { s.board.run(writing) })
+	balancing, stopBalancing := context.WithCancel(ctx)
+	s.goroutines.Go(func() { s.balance(balancing) })
 
 	server := s.grpcServer()
 	served := make(chan error, 1)
@@ -127,6 +138,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		err = fmt.Errorf("serving agents: %w", err)
 	}
+	stopBalancing()
 	s.goroutines.Wait()
 	s.feeds.running.Wait()
 	stopWriting()
@@ -144,13 +156,16 @@ func stop(server *grpc.Server) {
 func (s *Server) disconnectAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	return s.store.InTx(ctx, func(tx *store.Tx) error { return tx.DisconnectReplica(ctx, s.replica) })
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.DisconnectReplica(ctx, s.replica), tx.ForgetReplica(ctx, s.replica))
+	})
 }
 
 func (s *Server) grpcServer() *grpc.Server {
 	server := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(s.tlsConfig())),
+		grpc.Creds(newAdmittedTLS(credentials.NewTLS(s.tlsConfig()))),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ForceServerCodecV2(newSharingCodec()),
 		grpc.MaxConcurrentStreams(streamsAConnection),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(16<<10),

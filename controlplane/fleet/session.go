@@ -39,6 +39,8 @@ type session struct {
 	stream   agentStream
 	received <-chan *agentv1.ConnectRequest
 	feed     *subscription
+	move     <-chan struct{} // a signal: the agent should go to another replica
+	arrived  func()          // gives back the place of an agent that arrives
 	contents *contents
 	lanes    *lanes
 	board    *board
@@ -47,6 +49,7 @@ type session struct {
 	log      *slog.Logger
 
 	holding  holding
+	begun    *begunContent // a transfer that a former stream began; nil: none
 	lane     lanePosition
 	accepted order        // the last state that the agent says it accepted
 	sent     order        // the last state that was sent
@@ -57,6 +60,9 @@ type session struct {
 	refreshed bool
 	// laneSent: the position in the lane is no longer only what the agent said
 	laneSent bool
+	// laneBegun is how far a former stream came with a lane from nothing, and laneIncomplete says that this one is in the middle of it
+	laneBegun      lanePosition
+	laneIncomplete bool
 
 	// atomic: when the send under way began, in nanoseconds since 1970; 0: none
 	sending atomic.Int64
@@ -101,12 +107,19 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 			deliver = true
 		case <-retry:
 			deliver = true
+		case <-s.move:
+			if err := s.askToMove(); err != nil {
+				return err
+			}
 		}
 		if !deliver {
 			continue
 		}
 		switch err := s.deliver(ctx); {
 		case err == nil:
+			if s.sent != (order{}) {
+				s.arrived()
+			}
 			retry, wait = nil, minRetryWait
 		case errors.Is(err, errSend) || ctx.Err() != nil:
 			return err
@@ -118,13 +131,30 @@ func (s *session) run(ctx context.Context, welcome *agentv1.Welcome) error {
 	}
 }
 
+// askToMove asks the agent to go to another replica, unless a rollout looks at it at this moment.
+func (s *session) askToMove() error {
+	if view := s.feed.view(); view == nil || view.Rollout != nil || s.sent == (order{}) {
+		return nil
+	}
+	return s.send(&agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_Move{Move: &agentv1.Move{}}})
+}
+
 // errSend: the stream is broken.
 var errSend = errors.New("sending to the agent")
 
-func (s *session) send(message *agentv1.ConnectResponse) error {
+func (s *session) send(message *agentv1.ConnectResponse) error { return s.sendAny(message) }
+
+// sendEncoded sends content or a part of the lane.
+func (s *session) sendEncoded(bytes encoded) error {
+	s.metrics.contentBytes.Add(float64(len(bytes)))
+	return s.sendAny(bytes)
+}
+
+// sendAny sends what the codec of the server takes.
+func (s *session) sendAny(message any) error {
 	s.sending.Store(time.Now().UnixNano())
 	defer s.sending.Store(0)
-	if err := s.stream.Send(message); err != nil {
+	if err := s.stream.SendMsg(message); err != nil {
 		return fmt.Errorf("%w: %w", errSend, err)
 	}
 	return nil

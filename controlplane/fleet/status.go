@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"tidegate.dev/controlplane/keyring"
 	"tidegate.dev/controlplane/store"
@@ -92,6 +94,15 @@ func (s *Server) reportTelemetry(stream grpc.BidiStreamingServer[agentv1.ReportT
 	return s.telemetry.Handle(ctx, agent.FleetID, agent.ID, stream)
 }
 
+// busy tells an agent when to come back.
+func busy() error {
+	refused := status.New(codes.ResourceExhausted, errBusy.Error())
+	if detailed, err := refused.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay())}); err == nil {
+		refused = detailed
+	}
+	return refused.Err()
+}
+
 // codeOf are the codes that agents see. What is not here is Internal, and its text stays here.
 var codeOf = []struct {
 	err  error
@@ -125,6 +136,10 @@ func (s *service) status(err error) error {
 	var fault interface{ AgentAtFault() bool }
 	if errors.As(err, &fault) && fault.AgentAtFault() {
 		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	if errors.Is(err, errBusy) {
+		s.server.metrics.refused.Inc()
+		return busy()
 	}
 	for _, known := range codeOf {
 		if !errors.Is(err, known.err) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Why a stream was ended by this side.
@@ -28,6 +29,8 @@ type openStream struct {
 	agentID string
 	session int64
 	cancel  context.CancelCauseFunc
+	move    chan struct{} // receives a signal when the agent should go to another replica
+	asked   time.Time     // when it was asked that last
 }
 
 func newStreams(limit int) *streams {
@@ -45,7 +48,7 @@ func (s *streams) begin(ctx context.Context, agentID string) (context.Context, *
 		return nil, nil, errTooMany
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stream := &openStream{agentID: agentID, cancel: cancel}
+	stream := &openStream{agentID: agentID, cancel: cancel, move: make(chan struct{}, 1)}
 	s.open[stream] = struct{}{}
 	return ctx, stream, nil
 }
@@ -84,6 +87,37 @@ func (s *streams) supersede(agentID string, session int64) {
 	if stream := s.sessions[agentID]; stream != nil && stream.session == session {
 		stream.cancel(errSuperseded)
 	}
+}
+
+const (
+	// moveTime is how long an agent that was asked to go may take; as long it counts as gone.
+	moveTime = 30 * time.Second
+	// askAgainAfter is when one that stayed, since it knows no other replica, is asked again.
+	askAgainAfter = 10 * time.Minute
+)
+
+// askToMove sees to it that so many agents, whichever they are, go to another replica, those that were asked a moment ago among them.
+// It returns how many were asked now.
+func (s *streams) askToMove(count int, now time.Time) (asked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stream := range s.sessions {
+		if now.Sub(stream.asked) < moveTime {
+			count--
+		}
+	}
+	for _, stream := range s.sessions { // in an order of chance
+		if asked >= count {
+			break
+		}
+		if now.Sub(stream.asked) < askAgainAfter {
+			continue
+		}
+		signal(stream.move)
+		stream.asked = now
+		asked++
+	}
+	return asked
 }
 
 // agents counts the agents whose session this replica holds.

@@ -138,7 +138,7 @@ func loadBeginning(ctx context.Context, tx *store.Tx, subject *store.Rollout, st
 		return err
 	}
 	subject.StableRevision = head.Stable
-	routes, err := tx.RoutesOfTwo(ctx, subject.FleetID, head.Stable, subject.Revision)
+	routes, err := tx.RoutesOfTwo(ctx, subject.FleetID, head.Stable, subject.Revision, maxJudgedRoutes)
 	if err != nil {
 		return err
 	}

@@ -152,9 +152,9 @@ func (tx *Tx) FleetsWithOpenRollouts(ctx context.Context) ([]int64, error) {
 	return fleets, nil
 }
 
-// RoutesOfTwo counts the routes that at least one of two revisions has.
-func (tx *Tx) RoutesOfTwo(ctx context.Context, fleetID, one, other int64) (int64, error) {
-	count, err := tx.queries.CountRoutesOfTwo(ctx, queries.CountRoutesOfTwoParams{FleetID: fleetID, One: one, Other: other})
+// RoutesOfTwo counts the routes that at least one of two revisions has, up to a limit that bounds its cost.
+func (tx *Tx) RoutesOfTwo(ctx context.Context, fleetID, one, other int64, limit int) (int64, error) {
+	count, err := tx.queries.CountRoutesOfTwo(ctx, queries.CountRoutesOfTwoParams{FleetID: fleetID, One: one, Other: other, UpTo: int32(limit)})
 	if err != nil {
 		return 0, fmt.Errorf("counting the routes of revisions %d and %d: %w", one, other, translate(err))
 	}

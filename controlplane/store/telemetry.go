@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tidegate.dev/controlplane/store/queries"
 )
 
@@ -18,10 +20,16 @@ type Histogram [HistogramBuckets]int64
 // TelemetryBoot is one life of an agent's process.
 type TelemetryBoot struct{ AgentID, BootID string }
 
-// TelemetryCursor is the last sequence of a boot that was counted; 0: none yet.
+// TelemetryCursor is the last sequence of a boot that was counted (0: none yet), and what it counted in a minute.
 type TelemetryCursor struct {
 	FleetID  int64
 	Sequence int64
+	// Minute is when the minute began that Cells are of; nil: there are none. Cells is an encoded report, whose form is the
+	// caller's business.
+	Minute *time.Time
+	Cells  []byte
+	// Now is the minute that it is, by Postgres's clock.
+	Now time.Time
 }
 
 // LockTelemetryCursors reads what was counted of each boot, and keeps every other replica from counting for it until the
@@ -40,28 +48,73 @@ func (tx *Tx) LockTelemetryCursors(ctx context.Context, boots []TelemetryBoot) (
 	}
 	cursors := make(map[TelemetryBoot]TelemetryCursor, len(rows))
 	for _, row := range rows {
-		cursors[TelemetryBoot{row.AgentID, row.BootID}] = TelemetryCursor{FleetID: row.FleetID, Sequence: row.Sequence}
+		cursors[TelemetryBoot{row.AgentID, row.BootID}] = TelemetryCursor{
+			FleetID: row.FleetID, Sequence: row.Sequence, Minute: row.WindowAt, Cells: row.WindowCells, Now: row.Minute,
+		}
 	}
 	return cursors, nil
 }
 
 // MoveTelemetryCursors notes what was counted. The caller holds the cursors (LockTelemetryCursors).
-func (tx *Tx) MoveTelemetryCursors(ctx context.Context, sequences map[TelemetryBoot]int64) error {
-	var parameters queries.MoveTelemetryCursorsParams
-	for boot, sequence := range sequences {
-		parameters.Agents, parameters.Boots = append(parameters.Agents, boot.AgentID), append(parameters.Boots, boot.BootID)
-		parameters.Sequences = append(parameters.Sequences, sequence)
+func (tx *Tx) MoveTelemetryCursors(ctx context.Context, cursors map[TelemetryBoot]TelemetryCursor) error {
+	var p queries.MoveTelemetryCursorsParams
+	for boot, cursor := range cursors {
+		p.Agents, p.Boots = append(p.Agents, boot.AgentID), append(p.Boots, boot.BootID)
+		p.Sequences, p.Cells = append(p.Sequences, cursor.Sequence), append(p.Cells, cursor.Cells)
+		p.WindowsAt = append(p.WindowsAt, *cursor.Minute)
 	}
-	if err := tx.queries.MoveTelemetryCursors(ctx, parameters); err != nil {
-		return fmt.Errorf("moving the telemetry cursors of %d boots: %w", len(sequences), translate(err))
+	if err := tx.queries.MoveTelemetryCursors(ctx, p); err != nil {
+		return fmt.Errorf("moving the telemetry cursors of %d boots: %w", len(cursors), translate(err))
 	}
 	return nil
+}
+
+// AddTelemetryMinutes keeps minutes that are over, as the cursors of those boots had them. The caller holds the cursors.
+func (tx *Tx) AddTelemetryMinutes(ctx context.Context, over map[TelemetryBoot]TelemetryCursor) error {
+	if len(over) == 0 {
+		return nil
+	}
+	var p queries.AddTelemetryMinutesParams
+	for boot, cursor := range over {
+		p.Fleets, p.Agents, p.Boots = append(p.Fleets, cursor.FleetID), append(p.Agents, boot.AgentID), append(p.Boots, boot.BootID)
+		p.At, p.Cells = append(p.At, *cursor.Minute), append(p.Cells, cursor.Cells)
+	}
+	if err := tx.queries.AddTelemetryMinutes(ctx, p); err != nil {
+		return fmt.Errorf("keeping a minute of %d agents: %w", len(over), translate(err))
+	}
+	return nil
+}
+
+// TelemetryMinute is what one agent counted in a minute, in the form of its cursor.
+type TelemetryMinute struct {
+	AgentID string
+	At      time.Time
+	Cells   []byte
+}
+
+// TelemetryMinutes reads up to limit minutes of an agent, or (with an empty id) of all agents of a fleet, in no order. An id that
+// is none has none.
+func (tx *Tx) TelemetryMinutes(ctx context.Context, fleetID int64, agentID string, since, until time.Time, limit int) ([]TelemetryMinute, error) {
+	if agentID != "" && uuid.Validate(agentID) != nil {
+		return nil, nil //nolint:nilerr // no agent has such an id, which is an answer
+	}
+	rows, err := tx.queries.ListTelemetryMinutes(ctx, queries.ListTelemetryMinutesParams{
+		FleetID: fleetID, Agent: agentID, Since: since, Until: until, RowLimit: int32(limit),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what agents counted: %w", translate(err))
+	}
+	minutes := make([]TelemetryMinute, len(rows))
+	for i, row := range rows {
+		minutes[i] = TelemetryMinute(row)
+	}
+	return minutes, nil
 }
 
 // TelemetryKey is what requests must have in common to be counted together.
 type TelemetryKey struct {
 	FleetID     int64
-	AgentID     string
+	AgentID     string // empty: all agents together
 	Revision    int64
 	Arm         int16
 	Route       string
@@ -75,21 +128,42 @@ type TelemetryCount struct {
 	Histogram Histogram
 }
 
-// AddTelemetryCounts adds requests to the bucket of five seconds that it is now, by Postgres's clock.
+// AddTelemetryCounts adds requests of all agents together to the bucket of five seconds that it is now, by Postgres's clock. The
+// keys name no agent.
 func (tx *Tx) AddTelemetryCounts(ctx context.Context, counts map[TelemetryKey]*TelemetryCount) error {
 	if len(counts) == 0 {
 		return nil
 	}
 	var p queries.AddTelemetryCountsParams
 	for key, count := range counts {
-		p.Fleets, p.Agents = append(p.Fleets, key.FleetID), append(p.Agents, key.AgentID)
-		p.Revisions, p.Arms = append(p.Revisions, key.Revision), append(p.Arms, key.Arm)
+		p.Fleets, p.Revisions, p.Arms = append(p.Fleets, key.FleetID), append(p.Revisions, key.Revision), append(p.Arms, key.Arm)
 		p.Routes, p.StatusClasses = append(p.Routes, key.Route), append(p.StatusClasses, key.StatusClass)
 		p.Reasons, p.Requests = append(p.Reasons, key.Reason), append(p.Requests, count.Requests)
 		p.Buckets = append(p.Buckets, arrayLiteral(count.Histogram[:]))
 	}
 	if err := tx.queries.AddTelemetryCounts(ctx, p); err != nil {
 		return fmt.Errorf("adding telemetry of %d kinds: %w", len(counts), translate(err))
+	}
+	return nil
+}
+
+// TrafficKey is a route of a fleet; the empty route stands for all requests of the fleet.
+type TrafficKey struct {
+	FleetID int64
+	Route   string
+}
+
+// AddTelemetryTraffic adds requests to the hour that it is now, by Postgres's clock.
+func (tx *Tx) AddTelemetryTraffic(ctx context.Context, requests map[TrafficKey]int64) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	var p queries.AddTelemetryTrafficParams
+	for key, count := range requests {
+		p.Fleets, p.Routes, p.Requests = append(p.Fleets, key.FleetID), append(p.Routes, key.Route), append(p.Requests, count)
+	}
+	if err := tx.queries.AddTelemetryTraffic(ctx, p); err != nil {
+		return fmt.Errorf("adding the traffic of %d routes: %w", len(requests), translate(err))
 	}
 	return nil
 }
@@ -151,18 +225,19 @@ func (tx *Tx) AddEvidenceSums(ctx context.Context, sums map[EvidenceKey]Evidence
 	return tx.addRouteTotals(ctx, sums)
 }
 
-// TrafficOf counts the requests of a fleet's last time: those of each of the routes, and all.
+// TrafficOf counts the requests of a fleet's last time, in whole hours: those of each of the routes, and all.
 func (tx *Tx) TrafficOf(ctx context.Context, fleetID int64, routes []string, last time.Duration) (of map[string]int64, all int64, err error) {
-	rows, err := tx.queries.TrafficOfRoutes(ctx, queries.TrafficOfRoutesParams{FleetID: fleetID, Routes: routes, Seconds: last.Seconds()})
+	rows, err := tx.queries.TrafficOfRoutes(ctx, queries.TrafficOfRoutesParams{FleetID: fleetID, Routes: append([]string{""}, routes...), Seconds: last.Seconds()})
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting the requests of %d routes: %w", len(routes), translate(err))
 	}
 	of = make(map[string]int64, len(rows))
 	for _, row := range rows {
-		all += row.Requests
-		if row.Route != "" {
-			of[row.Route] = row.Requests
+		if row.Route == "" {
+			all = row.Requests
+			continue
 		}
+		of[row.Route] = row.Requests
 	}
 	return of, all, nil
 }
@@ -188,16 +263,15 @@ func (tx *Tx) AddKeyUses(ctx context.Context, lastUsed map[FleetKey]int64) error
 	return nil
 }
 
-// TelemetryQuery chooses and groups telemetry. What is not kept apart (By…) is added up; filters that are zero choose all.
+// TelemetryQuery chooses and groups telemetry of all agents together. What is not kept apart (By…) is added up; filters that are zero choose all.
 type TelemetryQuery struct {
 	FleetID      int64
 	Since, Until time.Time
 	Step         time.Duration // the length of a point
 	Limit        int           // of points in the answer
 
-	ByAgent, ByRevision, ByArm, ByRoute, ByStatusClass, ByReason bool
+	ByRevision, ByArm, ByRoute, ByStatusClass, ByReason bool
 
-	Agent    string
 	Revision int64
 	Arm      int16
 	Route    string
@@ -214,8 +288,8 @@ type TelemetryPoint struct {
 func (tx *Tx) QueryTelemetry(ctx context.Context, q TelemetryQuery) ([]TelemetryPoint, error) {
 	rows, err := tx.queries.QueryTelemetry(ctx, queries.QueryTelemetryParams{
 		FleetID: q.FleetID, Since: q.Since, Until: q.Until, StepSeconds: q.Step.Seconds(), RowLimit: int32(q.Limit),
-		ByAgent: q.ByAgent, ByRevision: q.ByRevision, ByArm: q.ByArm, ByRoute: q.ByRoute, ByStatusClass: q.ByStatusClass,
-		ByReason: q.ByReason, Agent: q.Agent, Revision: q.Revision, Arm: q.Arm, Route: q.Route,
+		ByRevision: q.ByRevision, ByArm: q.ByArm, ByRoute: q.ByRoute, ByStatusClass: q.ByStatusClass,
+		ByReason: q.ByReason, Revision: q.Revision, Arm: q.Arm, Route: q.Route,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("querying telemetry: %w", translate(err))
@@ -223,7 +297,7 @@ func (tx *Tx) QueryTelemetry(ctx context.Context, q TelemetryQuery) ([]Telemetry
 	points := make([]TelemetryPoint, len(rows))
 	for i, row := range rows {
 		points[i] = TelemetryPoint{Time: row.Time, Key: TelemetryKey{
-			FleetID: q.FleetID, AgentID: row.Agent, Revision: row.Revision, Arm: row.Arm, Route: row.Route,
+			FleetID: q.FleetID, Revision: row.Revision, Arm: row.Arm, Route: row.Route,
 			StatusClass: row.StatusClass, Reason: row.Reason,
 		}}
 		points[i].Requests = row.Requests
@@ -232,12 +306,25 @@ func (tx *Tx) QueryTelemetry(ctx context.Context, q TelemetryQuery) ([]Telemetry
 	return points, nil
 }
 
-// DeleteOldTelemetry forgets some of what a fleet's agents counted longer ago than keep. Call it again until it deletes
-// nothing.
-func (tx *Tx) DeleteOldTelemetry(ctx context.Context, fleetID int64, keep time.Duration) (deleted int64, err error) {
-	deleted, err = tx.queries.DeleteOldTelemetry(ctx, queries.DeleteOldTelemetryParams{FleetID: fleetID, KeepSeconds: keep.Seconds()})
-	if err != nil {
-		return 0, fmt.Errorf("deleting old telemetry of fleet %d: %w", fleetID, translate(err))
+// DeleteOldTelemetry forgets some of what a fleet's agents counted together longer ago than keep, and one by one longer ago than
+// keepMinutes. Call it again until it deletes nothing.
+func (tx *Tx) DeleteOldTelemetry(ctx context.Context, fleetID int64, keep, keepMinutes time.Duration) (deleted int64, err error) {
+	for _, one := range []func() (int64, error){
+		func() (int64, error) {
+			return tx.queries.DeleteOldTelemetry(ctx, queries.DeleteOldTelemetryParams{FleetID: fleetID, KeepSeconds: keep.Seconds()})
+		},
+		func() (int64, error) {
+			return tx.queries.DeleteOldTelemetryTraffic(ctx, queries.DeleteOldTelemetryTrafficParams{FleetID: fleetID, KeepSeconds: keep.Seconds()})
+		},
+		func() (int64, error) {
+			return tx.queries.DeleteOldTelemetryMinutes(ctx, queries.DeleteOldTelemetryMinutesParams{FleetID: fleetID, KeepSeconds: keepMinutes.Seconds()})
+		},
+	} {
+		rows, err := one()
+		if err != nil {
+			return 0, fmt.Errorf("deleting old telemetry of fleet %d: %w", fleetID, translate(err))
+		}
+		deleted += rows
 	}
 	return deleted, nil
 }

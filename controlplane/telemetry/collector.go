@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 )
 
 const (
-	// flushInterval is how long reports are collected into one transaction.
-	flushInterval = 100 * time.Millisecond
+	// flushInterval is how long reports are collected into one transaction, and hastyInterval how long when one of them is evidence,
+	// for which a rollout waits.
+	flushInterval = 500 * time.Millisecond
+	hastyInterval = 100 * time.Millisecond
 	flushTimeout  = 20 * time.Second
 	minRetryWait  = 100 * time.Millisecond
 	maxRetryWait  = 5 * time.Second
@@ -163,12 +166,21 @@ func (c *Collector) gather(ctx context.Context) (items []*received) {
 	case item := <-c.queue:
 		items = append(items, item)
 	}
+	began := time.Now()
 	timer := time.NewTimer(flushInterval)
 	defer timer.Stop()
-	for len(items) < queueLimit {
+	hurry := func(item *received, hasty bool) bool {
+		if !hasty && isEvidence(item.report) {
+			timer.Reset(max(0, hastyInterval-time.Since(began)))
+			return true
+		}
+		return hasty
+	}
+	for hasty := hurry(items[0], false); len(items) < queueLimit; {
 		select {
 		case item := <-c.queue:
 			items = append(items, item)
+			hasty = hurry(item, hasty)
 		case <-timer.C:
 			return items
 		case <-ctx.Done():
@@ -176,6 +188,11 @@ func (c *Collector) gather(ctx context.Context) (items []*received) {
 		}
 	}
 	return items
+}
+
+// isEvidence says whether a rollout waits for the report.
+func isEvidence(report *agentv1.ReportTelemetryRequest) bool {
+	return len(report.GetShadows()) > 0 || slices.ContainsFunc(report.GetCells(), func(cell *agentv1.Cell) bool { return cell.GetRolloutId() != "" })
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -254,12 +271,18 @@ func (c *Collector) count(ctx context.Context, tx *store.Tx, items []*received, 
 	if err != nil {
 		return 0, err
 	}
-	sums, moved := newMerged(holders), map[store.TelemetryBoot]int64{}
+	sums := newMerged(holders)
 	for _, item := range fresh {
 		sums.add(cursors[item.boot].FleetID, item.boot.AgentID, item.report)
-		moved[item.boot] = cursors[item.boot].Sequence
 	}
-	if err := tx.MoveTelemetryCursors(ctx, moved); err != nil {
+	kept, err := keepMinutes(fresh, cursors)
+	if err != nil {
+		return 0, err
+	}
+	if err := tx.MoveTelemetryCursors(ctx, kept.moved); err != nil {
+		return 0, err
+	}
+	if err := tx.AddTelemetryMinutes(ctx, kept.over); err != nil {
 		return 0, err
 	}
 	return len(fresh), save(ctx, tx, sums)
@@ -268,6 +291,9 @@ func (c *Collector) count(ctx context.Context, tx *store.Tx, items []*received, 
 // save writes what reports come to.
 func save(ctx context.Context, tx *store.Tx, sums *merged) error {
 	if err := tx.AddTelemetryCounts(ctx, sums.counts); err != nil {
+		return err
+	}
+	if err := tx.AddTelemetryTraffic(ctx, sums.traffic); err != nil {
 		return err
 	}
 	if err := tx.AddKeyUses(ctx, sums.keyUses); err != nil {

@@ -21,7 +21,8 @@ var quantiles = [...]string{"p50", "p95", "p99"}
 
 // merged is what several reports come to.
 type merged struct {
-	counts   map[store.TelemetryKey]*store.TelemetryCount
+	counts   map[store.TelemetryKey]*store.TelemetryCount // of all agents together
+	traffic  map[store.TrafficKey]int64
 	evidence map[store.EvidenceKey]store.EvidenceArms
 	keyUses  map[store.FleetKey]int64
 	// fleets have evidence that is new.
@@ -34,6 +35,7 @@ type merged struct {
 func newMerged(holders map[store.CandidateHolder]bool) *merged {
 	return &merged{
 		counts:   map[store.TelemetryKey]*store.TelemetryCount{},
+		traffic:  map[store.TrafficKey]int64{},
 		evidence: map[store.EvidenceKey]store.EvidenceArms{},
 		keyUses:  map[store.FleetKey]int64{},
 		fleets:   map[int64]bool{},
@@ -44,7 +46,7 @@ func newMerged(holders map[store.CandidateHolder]bool) *merged {
 
 func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTelemetryRequest) {
 	for _, cell := range report.GetCells() {
-		m.addCount(fleetID, agentID, cell)
+		m.addCount(fleetID, cell)
 		m.addEvidence(fleetID, agentID, cell)
 	}
 	for _, unit := range report.GetUnits() {
@@ -59,22 +61,21 @@ func (m *merged) add(fleetID int64, agentID string, report *agentv1.ReportTeleme
 	}
 }
 
-func (m *merged) addCount(fleetID int64, agentID string, cell *agentv1.Cell) {
+func (m *merged) addCount(fleetID int64, cell *agentv1.Cell) {
 	if cell.GetRequests() == 0 {
 		return // it tells of requests that run
 	}
-	key := store.TelemetryKey{
-		FleetID: fleetID, AgentID: agentID, Revision: cell.GetRevision(), Arm: int16(cell.GetArm()),
-		Route: cell.GetRoute(), StatusClass: int16(cell.GetStatusClass()), Reason: cell.GetReason(),
-	}
+	key := kindOf(cell)
+	key.FleetID = fleetID
 	count := m.counts[key]
 	if count == nil {
 		count = &store.TelemetryCount{}
 		m.counts[key] = count
 	}
-	count.Requests += int64(cell.GetRequests())
-	for i, bucket := range cell.GetBuckets() {
-		count.Histogram[bucket] += int64(cell.GetBucketCounts()[i])
+	addCell(count, cell)
+	m.traffic[store.TrafficKey{FleetID: fleetID}] += int64(cell.GetRequests())
+	if cell.GetRoute() != "" {
+		m.traffic[store.TrafficKey{FleetID: fleetID, Route: cell.GetRoute()}] += int64(cell.GetRequests())
 	}
 }
 

@@ -30,11 +30,12 @@ type Query struct {
 	// Window is how far back from now, 15 minutes by default and at most 30 days.
 	Window time.Duration
 	// Step is the length of a point, a multiple of a second; it is rounded up to a multiple of 5 s, in which telemetry is
-	// stored. By default the window is one point.
+	// stored, or of a minute where the query names agents. By default the window is one point.
 	Step time.Duration
 	// GroupBy says what to keep apart: "agent", "revision", "arm", "route", "status_class", "reason".
 	GroupBy []string
-	// Agent (an id), Revision, Arm ("stable" or "candidate") and Route choose; zero values choose all.
+	// Agent (an id), Revision, Arm ("stable" or "candidate") and Route choose; zero values choose all. Agents are kept apart for
+	// three days.
 	Agent    string
 	Revision int64
 	Arm      string
@@ -74,9 +75,13 @@ func (q *Querier) Query(ctx context.Context, query Query) (series []Series, err 
 		if err != nil {
 			return err
 		}
-		prepared.Until = now.Add(resolution)
-		prepared.Since, prepared.Step = beginning(now, query.Window, prepared.Step)
-		points, err = tx.QueryTelemetry(ctx, prepared)
+		prepared.Until = now.Add(prepared.resolution)
+		prepared.Since, prepared.Step = beginning(now, query.Window, prepared.Step, prepared.resolution)
+		if prepared.namesAgents() {
+			points, err = prepared.pointsOfAgents(ctx, tx)
+		} else {
+			points, err = tx.QueryTelemetry(ctx, prepared.TelemetryQuery)
+		}
 		return err
 	})
 	if err != nil {
@@ -88,8 +93,19 @@ func (q *Querier) Query(ctx context.Context, query Query) (series []Series, err 
 	return seriesOf(points, prepared), nil
 }
 
+// preparedQuery is a query that was checked.
+type preparedQuery struct {
+	store.TelemetryQuery
+
+	byAgent    bool
+	agent      string
+	resolution time.Duration
+}
+
+func (p *preparedQuery) namesAgents() bool { return p.byAgent || p.agent != "" }
+
 // prepare checks the query and fills in its defaults, but for the times.
-func prepare(query Query) (store.TelemetryQuery, error) {
+func prepare(query Query) (*preparedQuery, error) {
 	if query.Window == 0 {
 		query.Window = defaultWindow
 	}
@@ -97,14 +113,20 @@ func prepare(query Query) (store.TelemetryQuery, error) {
 		query.Step = query.Window
 	}
 	if query.Window < 0 || query.Window > maxWindow || query.Step < 0 {
-		return store.TelemetryQuery{}, fmt.Errorf("%w: the window must be at most %v, and the step above 0", ErrQuery, maxWindow)
+		return nil, fmt.Errorf("%w: the window must be at most %v, and the step above 0", ErrQuery, maxWindow)
 	}
-	prepared := store.TelemetryQuery{
-		FleetID: query.FleetID, Step: (query.Step + resolution - 1) / resolution * resolution, Limit: pointLimit + 1,
-		Agent: query.Agent, Revision: query.Revision, Route: query.Route,
+	prepared := &preparedQuery{agent: query.Agent, resolution: resolution, TelemetryQuery: store.TelemetryQuery{
+		FleetID: query.FleetID, Limit: pointLimit + 1, Revision: query.Revision, Route: query.Route,
+	}}
+	if err := prepared.keepApart(query.GroupBy); err != nil {
+		return nil, err
 	}
+	if prepared.namesAgents() {
+		prepared.resolution = minuteLength
+	}
+	prepared.Step = (query.Step + prepared.resolution - 1) / prepared.resolution * prepared.resolution
 	if query.Window/prepared.Step > pointLimit {
-		return prepared, fmt.Errorf("%w: a series would have more than %d points", ErrQuery, pointLimit)
+		return nil, fmt.Errorf("%w: a series would have more than %d points", ErrQuery, pointLimit)
 	}
 	for arm, name := range armNames {
 		if query.Arm == name {
@@ -112,15 +134,15 @@ func prepare(query Query) (store.TelemetryQuery, error) {
 		}
 	}
 	if query.Arm != "" && prepared.Arm == 0 {
-		return prepared, fmt.Errorf("%w: there is no arm %q", ErrQuery, query.Arm)
+		return nil, fmt.Errorf("%w: there is no arm %q", ErrQuery, query.Arm)
 	}
-	return prepared, keepApart(&prepared, query.GroupBy)
+	return prepared, nil
 }
 
-func keepApart(prepared *store.TelemetryQuery, groupBy []string) error {
+func (p *preparedQuery) keepApart(groupBy []string) error {
 	switches := map[string]*bool{
-		"agent": &prepared.ByAgent, "revision": &prepared.ByRevision, "arm": &prepared.ByArm, "route": &prepared.ByRoute,
-		"status_class": &prepared.ByStatusClass, "reason": &prepared.ByReason,
+		"agent": &p.byAgent, "revision": &p.ByRevision, "arm": &p.ByArm, "route": &p.ByRoute,
+		"status_class": &p.ByStatusClass, "reason": &p.ByReason,
 	}
 	for _, name := range groupBy {
 		if switches[name] == nil {
@@ -133,7 +155,7 @@ func keepApart(prepared *store.TelemetryQuery, groupBy []string) error {
 
 // beginning is where the first step begins, and how long steps are: a window of one step is widened so that all of it is one
 // point. Steps of a chart lie at the same moments in every query.
-func beginning(now time.Time, window, step time.Duration) (time.Time, time.Duration) {
+func beginning(now time.Time, window, step, resolution time.Duration) (time.Time, time.Duration) {
 	if window == 0 {
 		window = defaultWindow
 	}
@@ -146,7 +168,7 @@ func beginning(now time.Time, window, step time.Duration) (time.Time, time.Durat
 var armNames = map[agentv1.Arm]string{agentv1.Arm_ARM_STABLE: "stable", agentv1.Arm_ARM_CANDIDATE: "candidate"}
 
 // seriesOf splits the points, which come sorted by group, into series.
-func seriesOf(points []store.TelemetryPoint, query store.TelemetryQuery) (series []Series) {
+func seriesOf(points []store.TelemetryPoint, query *preparedQuery) (series []Series) {
 	for i := range points {
 		point := &points[i]
 		if i == 0 || point.Key != points[i-1].Key {
@@ -161,13 +183,13 @@ func seriesOf(points []store.TelemetryPoint, query store.TelemetryQuery) (series
 	return series
 }
 
-func labelsOf(key store.TelemetryKey, query store.TelemetryQuery) map[string]string {
+func labelsOf(key store.TelemetryKey, query *preparedQuery) map[string]string {
 	labels := map[string]string{}
 	for _, label := range []struct {
 		kept        bool
 		name, value string
 	}{
-		{query.ByAgent, "agent", key.AgentID},
+		{query.byAgent, "agent", key.AgentID},
 		{query.ByRevision, "revision", strconv.FormatInt(key.Revision, 10)},
 		{query.ByArm, "arm", armNames[agentv1.Arm(key.Arm)]},
 		{query.ByRoute, "route", key.Route},

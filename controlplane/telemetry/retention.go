@@ -10,6 +10,8 @@ import (
 
 const (
 	retentionInterval = 10 * time.Minute
+	// keepMinutesAtMost bounds how long agents are kept apart, since that grows with their number.
+	keepMinutesAtMost = 72 * time.Hour
 	fleetPage         = 100
 )
 
@@ -21,7 +23,8 @@ type Retention struct {
 	log   *slog.Logger
 }
 
-// NewRetention returns what forgets counts that are older than keep. It begins with Run.
+// NewRetention returns what forgets counts that are older than keep, and those that keep agents apart after three days at most. It
+// begins with Run.
 func NewRetention(s *store.Store, keep time.Duration, log *slog.Logger) *Retention {
 	return &Retention{store: s, keep: keep, log: log}
 }
@@ -68,7 +71,7 @@ func (r *Retention) forget(ctx context.Context, fleetID int64) (deleted int64, e
 	for {
 		var rows int64
 		err := r.store.InTx(ctx, func(tx *store.Tx) (err error) {
-			rows, err = tx.DeleteOldTelemetry(ctx, fleetID, r.keep)
+			rows, err = tx.DeleteOldTelemetry(ctx, fleetID, r.keep, min(r.keep, keepMinutesAtMost))
 			return err
 		})
 		deleted += rows

@@ -51,6 +51,8 @@ type Config struct {
 	Identity *identity.Store
 	// Connection leads to the control plane.
 	Connection grpc.ClientConnInterface
+	// Move makes the connection anew, to another replica of the control plane if there is one; nil: there is none.
+	Move func() error
 	// Compile makes a snapshot. The agent sets Revision, Root, Content and Previous of the input. A panic in it is a refusal.
 	Compile   func(snapshot.Input) (*snapshot.Snapshot, error)
 	Installer Installer
@@ -108,6 +110,7 @@ type Agent struct {
 	welcomed  bool
 	away      time.Time // since when there is no control plane; zero: there is one
 	transfer  transfer
+	laneReset *laneReset // parts of a lane from nothing that is not whole; nil: none
 	failed    failedTransfer
 	serving   serving
 	working   bool                  // a job is with the compiler

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -8,8 +9,10 @@ import (
 
 	"tidegate.dev/dataplane/agent"
 	"tidegate.dev/dataplane/agent/controlplanetest"
+	"tidegate.dev/dataplane/agent/journal"
 	"tidegate.dev/dataplane/snapshot"
 	"tidegate.dev/dataplane/telemetry"
+	"tidegate.dev/proto/revision"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 	configv1 "tidegate.dev/proto/tidegate/config/v1"
 )
@@ -256,6 +259,78 @@ func TestTheLaneIsAppliedOnceAndInOrder(t *testing.T) {
 	if _, sequence := p.lane.Position(); sequence != 6 || p.lane.Counts().Keys != 1 {
 		t.Errorf("the lane is held up to %d with %+v", sequence, p.lane.Counts())
 	}
+}
+
+// A lane from nothing takes effect as a whole: what is held is served until its last part has come, also over a cut.
+func TestALaneFromNothingTakesEffectAsAWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start(t)
+	s := r.welcome(t)
+	s.Lane(t, laneBatch(0, 3, "old"))
+	s.Heartbeat(t, func(serving *agentv1.Serving) bool { return serving.GetLaneSequence() == 3 })
+	part := func(after, through int64, incomplete bool, names ...string) *agentv1.LaneBatch {
+		batch := laneBatch(after, through, names...)
+		batch.Epoch, batch.Reset_, batch.Incomplete = 2, after == 0, incomplete
+		return batch
+	}
+	s.Lane(t, part(0, 10, true, "new-1"))
+	s.Lane(t, part(10, 20, true, "new-2"))
+	s.Close()
+	s = r.welcome(t)
+	if begun := s.Hello.GetPartialLane(); begun.GetEpoch() != 2 || begun.GetThroughSequence() != 20 || s.Hello.GetLaneSequence() != 3 {
+		t.Errorf("the hello tells of the lane %d and the parts %v", s.Hello.GetLaneSequence(), begun)
+	}
+	if epoch, sequence := p.lane.Position(); epoch != 1 || sequence != 3 || p.lane.Counts().Keys != 1 {
+		t.Errorf("before the last part (%d, %d) is held with %+v", epoch, sequence, p.lane.Counts())
+	}
+	gone := part(20, 25, false, "new-3")
+	gone.Entries = append(gone.Entries, &agentv1.LaneEntry{Sequence: 25, Kind: configv1.Kind_KIND_KEY, Name: "new-1", Deleted: true})
+	s.Lane(t, gone)
+	s.Heartbeat(t, func(serving *agentv1.Serving) bool { return serving.GetLaneSequence() == 25 })
+	if epoch, sequence := p.lane.Position(); epoch != 2 || sequence != 25 || p.lane.Counts().Keys != 2 {
+		t.Errorf("after the last part (%d, %d) is held with %+v", epoch, sequence, p.lane.Counts())
+	}
+	p.stop()
+	p = r.start(t)
+	s = r.welcome(t)
+	if s.Hello.GetLaneSequence() != 25 || s.Hello.GetPartialLane() != nil || p.lane.Counts().Keys != 2 {
+		t.Errorf("after a restart the lane is held up to %d with %+v", s.Hello.GetLaneSequence(), p.lane.Counts())
+	}
+	s.Lane(t, part(0, 50, true, "torn"))
+	s.Lane(t, part(60, 70, false, "gap"))
+	s.Ended(t)
+}
+
+func TestAContentGoesOnWhereItsStreamWasCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start(t)
+	s := r.welcome(t)
+	one := withRoutes(t, 1, "a", "b", "c")
+	chunks := controlplanetest.Chunks(empty, one)
+	send := func(chunk *agentv1.ContentChunk) {
+		s.Send(t, &agentv1.ConnectResponse{Message: &agentv1.ConnectResponse_Content{Content: chunk}})
+	}
+	send(chunks[0])
+	send(chunks[1])
+	s.Heartbeat(t, func(*agentv1.Serving) bool { return true })
+	s.Close()
+	s = r.welcome(t)
+	begun := s.Hello.GetPartialContent()
+	var digest revision.Digest
+	for _, chunk := range chunks[:begun.GetChunks()] {
+		digest = revision.NextChunk(digest, journal.DeltaOf(chunk.GetUpserts(), chunk.GetDeletes()))
+	}
+	if begun.GetChunks() == 0 || begun.GetChunks() > 2 || !bytes.Equal(begun.GetDigest(), digest[:]) || begun.GetTo().GetRevision() != 1 {
+		t.Fatalf("the hello tells of %v", begun)
+	}
+	for _, chunk := range chunks[begun.GetChunks():] {
+		send(chunk)
+	}
+	s.Desire(t, stableState(1, one))
+	wantServing(t, s, 1)
+	p.installer.serves(t, 1, 0)
 }
 
 func TestARevisionWaitsForTheLane(t *testing.T) {

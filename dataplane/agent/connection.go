@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"tidegate.dev/dataplane/agent/backoff"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 )
 
 const (
-	firstPause = 100 * time.Millisecond
-	mostPause  = 5 * time.Second
 	// steadyAfter is how long a stream must have lived for the next attempt to come soon again.
 	steadyAfter = 10 * time.Second
 	// outbound bounds what waits to be sent. A control plane that does not take it is gone.
@@ -50,7 +48,8 @@ type event struct {
 func (a *Agent) keepConnected(ctx context.Context) error {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
-		if err := a.converse(ctx); err != nil && ctx.Err() == nil {
+		err := a.converse(ctx)
+		if err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "no stream to the control plane", "error", err)
 		}
 		if time.Since(began) > steadyAfter {
@@ -58,19 +57,10 @@ func (a *Agent) keepConnected(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause(attempt)):
+		case <-time.After(backoff.Pause(attempt, err)):
 		}
 	}
 	return nil
-}
-
-// pause doubles from attempt to attempt and lies at random in the upper half of its range.
-func pause(attempt int) time.Duration {
-	longest := mostPause
-	if attempt < 6 {
-		longest = min(mostPause, firstPause<<attempt)
-	}
-	return longest/2 + rand.N(longest/2)
 }
 
 // converse holds one stream from its beginning to its end.

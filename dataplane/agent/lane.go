@@ -21,6 +21,10 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 	if fleet := a.config.Identity.Current().Fleet; batch.GetFleet() != fleet {
 		return fmt.Errorf("the fast lane is that of the fleet %q, and this agent belongs to %q", batch.GetFleet(), fleet)
 	}
+	batch, err := a.collect(batch)
+	if err != nil || batch == nil {
+		return err
+	}
 	if isGoingBack(a.journal.State(), batch) {
 		// A database that was restored from an old backup: what was revoked since would come back to life.
 		a.staleLane = true
@@ -31,14 +35,14 @@ func (a *Agent) onLane(ctx context.Context, signed *agentv1.Signed) error {
 	if a.staleLane && batch.GetEpoch() <= a.journal.State().LaneEpoch {
 		return nil // the state that follows is refused too, which the control plane then shows
 	}
-	batch, err := cutBatch(a.journal.State(), batch)
+	batch, err = cutBatch(a.journal.State(), batch)
 	if err != nil || batch == nil {
 		return err
 	}
-	record := journal.LaneRecord(batch)
-	if err := a.journal.Append(record); err != nil {
+	records := journal.LaneRecords(batch)
+	if err := a.journal.Append(records...); err != nil {
 		a.log.ErrorContext(ctx, "fast lane not kept on the disk", "error", err)
-		if err := a.journal.Amend(record); err != nil {
+		if err := a.journal.Amend(records...); err != nil {
 			return err
 		}
 	}

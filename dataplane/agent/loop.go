@@ -44,11 +44,11 @@ func (a *Agent) onEvent(ctx context.Context, e event) {
 	switch {
 	case e.err != nil:
 		if e.link == a.link {
-			a.link, a.welcomed, a.transfer = nil, false, transfer{}
+			a.link, a.welcomed = nil, false // what has come of a transfer is kept: it may go on
 			a.away = time.Now()
 		}
 	case e.message == nil:
-		a.link, a.welcomed, a.transfer, a.failed, a.staleLane = e.link, false, transfer{}, failedTransfer{}, false
+		a.link, a.welcomed, a.failed, a.staleLane = e.link, false, failedTransfer{}, false
 		a.link.send(&agentv1.ConnectRequest{Message: &agentv1.ConnectRequest_Hello{Hello: a.hello()}})
 	case e.link == a.link:
 		if err := a.onMessage(ctx, e.message); err != nil {
@@ -75,8 +75,21 @@ func (a *Agent) onMessage(ctx context.Context, message *agentv1.ConnectResponse)
 		a.onSignedState(ctx, m.DesiredState)
 	case *agentv1.ConnectResponse_LocalActionsStored:
 		a.onActionsStored(ctx, m.LocalActionsStored)
+	case *agentv1.ConnectResponse_Move:
+		a.move(ctx)
 	}
 	return nil // a message of a newer control plane
+}
+
+// move goes to another replica of the control plane, which has fewer agents. What is served does not depend on it.
+func (a *Agent) move(ctx context.Context) {
+	if a.config.Move == nil {
+		return
+	}
+	a.log.InfoContext(ctx, "asked to go to another replica of the control plane")
+	if err := a.config.Move(); err != nil {
+		a.log.WarnContext(ctx, "staying with this replica of the control plane", "error", err)
+	}
 }
 
 func (a *Agent) hello() *agentv1.Hello {
@@ -85,7 +98,7 @@ func (a *Agent) hello() *agentv1.Hello {
 		BootId: a.bootID, Version: a.config.Version, PluginTypes: a.config.PluginTypes,
 		Holds: state.Holds(), Dropped: state.Dropped,
 		Epoch: state.Desired.GetEpoch(), Generation: state.Desired.GetGeneration(),
-		Labels: a.config.Labels,
+		Labels: a.config.Labels, PartialContent: a.transfer.begun(), PartialLane: a.laneReset.begun(),
 	}
 	if a.config.Listeners != nil {
 		hello.Listeners = a.config.Listeners()

@@ -23,6 +23,7 @@ const (
 type transfer struct {
 	chunks []*agentv1.ContentChunk
 	size   int
+	digest revision.Digest // over the chunks, one after the other
 }
 
 // failedTransfer is why a content was not kept; the state that desires it is refused with this.
@@ -45,10 +46,21 @@ func (t *transfer) add(chunk *agentv1.ContentChunk) (whole bool, err error) {
 	}
 	t.chunks = append(t.chunks, chunk)
 	t.size += proto.Size(chunk)
+	t.digest = revision.NextChunk(t.digest, journal.DeltaOf(chunk.GetUpserts(), chunk.GetDeletes()))
 	if len(t.chunks) > mostChunks || t.size > mostContent {
 		return false, fmt.Errorf("a content is larger than %d bytes", mostContent)
 	}
 	return chunk.GetLast(), nil
+}
+
+// begun tells the control plane what has come of a transfer whose stream was cut; nil: nothing.
+func (t *transfer) begun() *agentv1.PartialContent {
+	if len(t.chunks) == 0 {
+		return nil
+	}
+	return &agentv1.PartialContent{
+		From: t.chunks[0].GetFrom(), To: t.chunks[0].GetTo(), Chunks: uint32(len(t.chunks)), Digest: bytes.Clone(t.digest[:]),
+	}
 }
 
 func (t *transfer) continuedBy(chunk *agentv1.ContentChunk) bool {

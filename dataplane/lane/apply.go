@@ -168,7 +168,8 @@ func (c *content) applyKey(e *agentv1.LaneEntry, before *content) error {
 	} else {
 		key.Revocation, key.LastUsed = &Revocation{}, &atomic.Int64{}
 	}
-	if existed && old.hash != key.hash {
+	// What is held of it is another version: a former one, or one from earlier in the same reset.
+	if held, ok := c.keyIDs.get(key.ID); ok && held.hash != key.hash {
 		c.removeKey(key.ID)
 	}
 	c.keys.set(key.hash, key)

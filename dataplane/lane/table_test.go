@@ -273,3 +273,35 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+// A key that changed while its lane was being sent from nothing comes twice; only the later version counts.
+func TestAKeyThatComesTwiceInAReset(t *testing.T) {
+	l := newLane(t)
+	reset := l.batch(consumer("acme", "", false), key("k", "acme", "former"), key("other", "acme", "gone"), key("k", "acme", "later"),
+		gone(configv1.Kind_KIND_KEY, "other"))
+	reset.Reset_ = true
+	if err := l.Apply(reset); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"former": false, "later": true, "gone": false} {
+		if _, found := l.content.Load().keys.get(Hash(hashOf(text))); found != want {
+			t.Errorf("the key %q is found: %v", text, found)
+		}
+	}
+}
+
+// BenchmarkReset puts a lane of a million keys in the place of another.
+func BenchmarkReset(b *testing.B) {
+	l := newLane(b)
+	batch := &agentv1.LaneBatch{Epoch: 1, Reset_: true, ThroughSequence: 1_000_000}
+	for i := range 1_000_000 {
+		entry := key(fmt.Sprint("key-", i), "acme", fmt.Sprint(i))
+		entry.Sequence = int64(i) + 1
+		batch.Entries = append(batch.Entries, entry)
+	}
+	for b.Loop() {
+		if err := l.Apply(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -48,7 +48,10 @@ type Agent struct {
 	bootID string
 
 	// of the stream's goroutine
-	partial transfer
+	partial        transfer
+	chunksOfStream int
+	parts          *agentv1.PartialLane // of a lane from nothing that is not whole; nil: none
+	partEntries    int64
 
 	// guarded by mu
 	mu         sync.Mutex

@@ -14,8 +14,9 @@ import (
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 )
 
+// As an agent with a proxy does (package backoff of the data plane).
 const (
-	firstPause = 100 * time.Millisecond
+	firstPause = 250 * time.Millisecond
 	mostPause  = 5 * time.Second
 )
 
@@ -32,7 +33,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		case errors.Is(err, errMove):
 			wait, at = 0, at+1
 		case retryAfter(err) > 0:
-			wait = retryAfter(err)
+			wait = retryAfter(err) + rand.N(retryAfter(err)/2+1)
 		default:
 			at++
 		}

@@ -33,6 +33,7 @@ func newSession(a *Agent, address string, welcomed chan struct{}) *session {
 // run says hello and takes what comes until the stream ends, and returns why it did.
 func (s *session) run(ctx context.Context, connection grpc.ClientConnInterface) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	s.agent.chunksOfStream = 0
 	defer s.answers.Wait()
 	defer cancel(errors.New("the stream ended"))
 	var err error
@@ -71,6 +72,11 @@ func (s *session) take(ctx context.Context, message *agentv1.ConnectResponse) er
 		return s.agent.takeContent(m.Content)
 	case *agentv1.ConnectResponse_DesiredState:
 		return s.takeState(ctx, m.DesiredState)
+	case *agentv1.ConnectResponse_Move:
+		if s.agent.update(func(state *State) { state.Moves++ }); len(s.agent.config.Addresses) < 2 {
+			return nil
+		}
+		return errMove
 	default:
 		return nil // of a newer control plane
 	}

@@ -13,6 +13,15 @@ type transfer struct {
 	from, to *agentv1.RevisionReference
 	content  *revision.Content
 	chunks   uint32
+	digest   revision.Digest
+}
+
+// begun tells what has come of a transfer whose stream was cut; nil: nothing.
+func (t *transfer) begun() *agentv1.PartialContent {
+	if t.chunks == 0 {
+		return nil
+	}
+	return &agentv1.PartialContent{From: t.from, To: t.to, Chunks: t.chunks, Digest: bytes.Clone(t.digest[:])}
 }
 
 // hello says what the agent holds.
@@ -22,6 +31,7 @@ func (a *Agent) hello() *agentv1.Hello {
 	hello := &agentv1.Hello{
 		BootId: a.bootID, Version: "fleetagent", LaneSequence: a.state.LaneSequence,
 		Epoch: a.desired.GetEpoch(), Generation: a.desired.GetGeneration(), Labels: a.config.Labels,
+		PartialContent: a.partial.begun(), PartialLane: a.parts,
 	}
 	for _, one := range a.holds {
 		hello.Holds = append(hello.Holds, one.reference)
@@ -48,16 +58,20 @@ func (a *Agent) takeLane(signed *agentv1.Signed) error {
 	if err := a.config.Identity.open(signed, batch); err != nil {
 		return err
 	}
+	if a.takePart(batch) {
+		return nil
+	}
 	state := a.State()
 	gap := batch.GetEpoch() != state.LaneEpoch || batch.GetAfterSequence() > state.LaneSequence
-	if !batch.GetReset_() && gap && state.LaneSequence != 0 {
+	if !batch.GetReset_() && gap && state.LaneSequence != 0 && a.parts == nil {
 		return fmt.Errorf("the fast lane goes on after %d of epoch %d, and %d of epoch %d is held",
 			batch.GetAfterSequence(), batch.GetEpoch(), state.LaneSequence, state.LaneEpoch)
 	}
 	a.update(func(s *State) {
-		if batch.GetReset_() {
-			s.LaneEntries, s.Resets = 0, s.Resets+1
+		if batch.GetReset_() || a.parts != nil {
+			s.LaneEntries, s.Resets = a.partEntries, s.Resets+1
 		}
+		a.parts, a.partEntries = nil, 0
 		s.LaneEpoch, s.LaneSequence = batch.GetEpoch(), batch.GetThroughSequence()
 		s.LaneEntries += int64(len(batch.GetEntries()))
 	})
@@ -65,6 +79,19 @@ func (a *Agent) takeLane(signed *agentv1.Signed) error {
 		a.config.Delivered(batch)
 	}
 	return nil
+}
+
+// takePart collects the parts of a lane from nothing, which takes effect with the last.
+func (a *Agent) takePart(batch *agentv1.LaneBatch) bool {
+	if !batch.GetIncomplete() || !batch.GetReset_() && a.parts == nil {
+		return false
+	}
+	if batch.GetReset_() {
+		a.partEntries = 0
+	}
+	a.parts = &agentv1.PartialLane{Epoch: batch.GetEpoch(), ThroughSequence: batch.GetThroughSequence()}
+	a.partEntries += int64(len(batch.GetEntries()))
+	return true
 }
 
 // takeContent applies a chunk, and after the last compares the root.
@@ -75,12 +102,16 @@ func (a *Agent) takeContent(chunk *agentv1.ContentChunk) error {
 			return fmt.Errorf("a content starts from revision %d, which is not held", chunk.GetFrom().GetRevision())
 		}
 		a.partial = transfer{from: chunk.GetFrom(), to: chunk.GetTo(), content: from}
+	} else if a.chunksOfStream == 0 && chunk.GetIndex() == a.partial.chunks {
+		a.update(func(s *State) { s.Resumed++ })
 	}
+	a.chunksOfStream++
 	if a.partial.content == nil || chunk.GetIndex() != a.partial.chunks {
 		return fmt.Errorf("chunk %d of a content came where %d was due", chunk.GetIndex(), a.partial.chunks)
 	}
 	a.partial.content = a.config.Contents.apply(a.partial.content, chunk)
 	a.partial.chunks++
+	a.partial.digest = revision.NextChunk(a.partial.digest, deltaOf(chunk))
 	a.update(func(s *State) { s.Chunks++ })
 	if !chunk.GetLast() {
 		return nil

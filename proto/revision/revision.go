@@ -87,4 +87,5 @@ const (
 	domainLeaf     = 0x01
 	domainInner    = 0x02
 	domainBucket   = 0x03
+	domainChunk    = 0x04
 )

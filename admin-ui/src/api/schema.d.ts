@@ -6347,12 +6347,15 @@ export interface operations {
                     /** @description Keep only these. */
                     agent?: string;
                     arm?: string;
-                    /** @description What to keep apart. */
+                    /** @description What to keep apart. Agents are kept apart for three days. */
                     group_by?: string[];
                     /** Format: int32 */
                     revision?: number;
                     route?: string;
-                    /** @description The length of a bucket; a multiple of 1s. Default: the window as one bucket. */
+                    /**
+                     * @description The length of a bucket; a multiple of 1s, rounded up to what counts are kept in: 5s, or a minute where agents are named.
+                     *     Default: the window as one bucket.
+                     */
                     step?: string;
                     /** @description How far back from now. Default 15m, at most 30 days. */
                     window?: string;

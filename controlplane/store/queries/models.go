@@ -203,6 +203,11 @@ type NotificationCursor struct {
 	Error     string
 }
 
+type Replica struct {
+	Name   string
+	SeenAt time.Time
+}
+
 type ResourceReference struct {
 	FleetID int64
 	Kind    int16
@@ -403,9 +408,18 @@ type Strategy struct {
 	UpdatedAt time.Time
 }
 
+type TelemetryAgent struct {
+	FleetID int64
+	AgentID string
+	At      time.Time
+	BootID  string
+	Cells   []byte
+}
+
 type TelemetryCount struct {
-	FleetID     int64
-	At          time.Time
+	FleetID int64
+	At      time.Time
+	// all zeros: all agents together
 	AgentID     string
 	Revision    int64
 	Arm         int16
@@ -417,10 +431,19 @@ type TelemetryCount struct {
 }
 
 type TelemetryCursor struct {
-	AgentID   string
-	BootID    string
-	Sequence  int64
-	UpdatedAt time.Time
+	AgentID     string
+	BootID      string
+	Sequence    int64
+	UpdatedAt   time.Time
+	WindowAt    *time.Time
+	WindowCells []byte
+}
+
+type TelemetryTraffic struct {
+	FleetID  int64
+	Route    string
+	At       time.Time
+	Requests int64
 }
 
 type Token struct {

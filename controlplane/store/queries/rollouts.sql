@@ -73,11 +73,14 @@ SELECT @rollout_id, unnest(@agents::uuid[]), unnest(@names::text[]), unnest(@ste
 ON CONFLICT (rollout_id, agent_id) DO UPDATE SET boot_id = EXCLUDED.boot_id, lost_since = EXCLUDED.lost_since;
 
 -- name: CountRoutesOfTwo :one
--- The routes that either revision has.
-SELECT count(DISTINCT name) FROM resource_versions
-WHERE fleet_id = @fleet_id AND kind = 2
-  AND ((valid_from <= @one::bigint AND (valid_until IS NULL OR valid_until > @one::bigint))
-    OR (valid_from <= @other::bigint AND (valid_until IS NULL OR valid_until > @other::bigint)));
+-- The routes that either revision has, up to a limit, so that its cost is bounded.
+SELECT count(*) FROM (
+    SELECT DISTINCT name FROM resource_versions
+    WHERE fleet_id = @fleet_id AND kind = 2
+      AND ((valid_from <= @one::bigint AND (valid_until IS NULL OR valid_until > @one::bigint))
+        OR (valid_from <= @other::bigint AND (valid_until IS NULL OR valid_until > @other::bigint)))
+    ORDER BY name LIMIT @up_to
+) counted;
 
 -- name: InsertRolloutCommand :one
 INSERT INTO rollout_commands (rollout_id, command, actor, reason) VALUES (@rollout_id, @command, @actor, @reason)

@@ -11,21 +11,30 @@ import (
 )
 
 const countRoutesOfTwo = `-- name: CountRoutesOfTwo :one
-SELECT count(DISTINCT name) FROM resource_versions
-WHERE fleet_id = $1 AND kind = 2
-  AND ((valid_from <= $2::bigint AND (valid_until IS NULL OR valid_until > $2::bigint))
-    OR (valid_from <= $3::bigint AND (valid_until IS NULL OR valid_until > $3::bigint)))
+SELECT count(*) FROM (
+    SELECT DISTINCT name FROM resource_versions
+    WHERE fleet_id = $1 AND kind = 2
+      AND ((valid_from <= $2::bigint AND (valid_until IS NULL OR valid_until > $2::bigint))
+        OR (valid_from <= $3::bigint AND (valid_until IS NULL OR valid_until > $3::bigint)))
+    ORDER BY name LIMIT $4
+) counted
 `
 
 type CountRoutesOfTwoParams struct {
 	FleetID int64
 	One     int64
 	Other   int64
+	UpTo    int32
 }
 
-// The routes that either revision has.
+// The routes that either revision has, up to a limit, so that its cost is bounded.
 func (q *Queries) CountRoutesOfTwo(ctx context.Context, arg CountRoutesOfTwoParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countRoutesOfTwo, arg.FleetID, arg.One, arg.Other)
+	row := q.db.QueryRow(ctx, countRoutesOfTwo,
+		arg.FleetID,
+		arg.One,
+		arg.Other,
+		arg.UpTo,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err

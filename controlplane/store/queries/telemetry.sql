@@ -8,7 +8,8 @@ ORDER BY b.agent_id, b.boot_id
 ON CONFLICT (agent_id, boot_id) DO NOTHING;
 
 -- name: LockTelemetryCursors :many
-SELECT c.agent_id, c.boot_id, c.sequence, a.fleet_id
+SELECT c.agent_id, c.boot_id, c.sequence, a.fleet_id, c.window_at, c.window_cells,
+       date_trunc('minute', transaction_timestamp())::timestamptz AS minute
 FROM telemetry_cursors c
 JOIN (SELECT unnest(@agents::uuid[]) AS agent_id, unnest(@boots::text[]) AS boot_id) b USING (agent_id, boot_id)
 JOIN agents a ON a.id = c.agent_id
@@ -16,20 +17,73 @@ ORDER BY c.agent_id, c.boot_id
 FOR UPDATE OF c;
 
 -- name: MoveTelemetryCursors :exec
-UPDATE telemetry_cursors c SET sequence = b.sequence, updated_at = clock_timestamp()
-FROM (SELECT unnest(@agents::uuid[]) AS agent_id, unnest(@boots::text[]) AS boot_id, unnest(@sequences::bigint[]) AS sequence) b
+UPDATE telemetry_cursors c SET sequence = b.sequence, updated_at = clock_timestamp(), window_at = b.window_at, window_cells = b.cells
+FROM (SELECT unnest(@agents::uuid[]) AS agent_id, unnest(@boots::text[]) AS boot_id, unnest(@sequences::bigint[]) AS sequence,
+             unnest(@windows_at::timestamptz[]) AS window_at, unnest(@cells::bytea[]) AS cells) b
 WHERE c.agent_id = b.agent_id AND c.boot_id = b.boot_id;
 
+-- name: AddTelemetryMinutes :exec
+-- Minutes of agents that are over. The cursor that held them is held by the caller, so each is written once.
+INSERT INTO telemetry_agents (fleet_id, agent_id, at, boot_id, cells)
+SELECT unnest(@fleets::bigint[]), unnest(@agents::uuid[]), unnest(@at::timestamptz[]), unnest(@boots::text[]), unnest(@cells::bytea[])
+ON CONFLICT (fleet_id, agent_id, at, boot_id) DO UPDATE SET cells = EXCLUDED.cells;
+
+-- name: ListTelemetryMinutes :many
+-- Minutes of one agent, or (the empty text) of all agents of a fleet; those that are not over are with the cursors.
+SELECT t.agent_id, t.at, t.cells FROM telemetry_agents t
+WHERE t.fleet_id = @fleet_id AND t.at >= @since::timestamptz AND t.at < @until::timestamptz
+  AND (@agent::text = '' OR t.agent_id = nullif(@agent::text, '')::uuid)
+UNION ALL
+SELECT c.agent_id, c.window_at::timestamptz, c.window_cells FROM telemetry_cursors c JOIN agents a ON a.id = c.agent_id
+WHERE a.fleet_id = @fleet_id AND c.window_at >= @since::timestamptz AND c.window_at < @until::timestamptz
+  AND (@agent::text = '' OR c.agent_id = nullif(@agent::text, '')::uuid)
+LIMIT @row_limit;
+
+-- name: AddTelemetryTraffic :exec
+-- In the order of the key, so that replicas that write at the same time never wait for each other in a circle.
+INSERT INTO telemetry_traffic AS t (fleet_id, route, at, requests)
+SELECT c.fleet_id, c.route, date_trunc('hour', transaction_timestamp(), 'UTC'), c.requests
+FROM (SELECT unnest(@fleets::bigint[]) AS fleet_id, unnest(@routes::text[]) AS route, unnest(@requests::bigint[]) AS requests) c
+ORDER BY c.fleet_id, c.route
+ON CONFLICT (fleet_id, route, at) DO UPDATE SET requests = t.requests + EXCLUDED.requests;
+
 -- name: AddTelemetryCounts :exec
--- Histograms travel as array literals, since unnest flattens arrays of arrays. They are added up bucket by bucket.
+-- Of all agents together. Histograms travel as array literals, since unnest flattens arrays of arrays. They are added up bucket by
+-- bucket. In the order of the key, so that replicas that write at the same time never wait for each other in a circle.
 INSERT INTO telemetry_counts AS t (fleet_id, at, agent_id, revision, arm, route, status_class, reason, requests, buckets)
-SELECT unnest(@fleets::bigint[]), date_bin('5 seconds', transaction_timestamp(), TIMESTAMPTZ '2000-01-01 00:00:00+00'),
-       unnest(@agents::uuid[]), unnest(@revisions::bigint[]), unnest(@arms::smallint[]), unnest(@routes::text[]),
-       unnest(@status_classes::smallint[]), unnest(@reasons::text[]), unnest(@requests::bigint[]), unnest(@buckets::text[])::bigint[]
+SELECT c.fleet_id, date_bin('5 seconds', transaction_timestamp(), TIMESTAMPTZ '2000-01-01 00:00:00+00'),
+       '00000000-0000-0000-0000-000000000000'::uuid, c.revision, c.arm, c.route, c.status_class, c.reason, c.requests, c.buckets::bigint[]
+FROM (SELECT unnest(@fleets::bigint[]) AS fleet_id, unnest(@revisions::bigint[]) AS revision, unnest(@arms::smallint[]) AS arm,
+             unnest(@routes::text[]) AS route, unnest(@status_classes::smallint[]) AS status_class, unnest(@reasons::text[]) AS reason,
+             unnest(@requests::bigint[]) AS requests, unnest(@buckets::text[]) AS buckets) c
+ORDER BY c.fleet_id, c.revision, c.arm, c.route, c.status_class, c.reason
 ON CONFLICT (fleet_id, at, agent_id, revision, arm, route, status_class, reason)
 DO UPDATE SET
     requests = t.requests + EXCLUDED.requests,
-    buckets = ARRAY(SELECT t.buckets[i] + EXCLUDED.buckets[i] FROM generate_series(1, 96) AS i ORDER BY i);
+    buckets = ARRAY[t.buckets[1] + EXCLUDED.buckets[1], t.buckets[2] + EXCLUDED.buckets[2], t.buckets[3] + EXCLUDED.buckets[3], t.buckets[4] + EXCLUDED.buckets[4],
+        t.buckets[5] + EXCLUDED.buckets[5], t.buckets[6] + EXCLUDED.buckets[6], t.buckets[7] + EXCLUDED.buckets[7], t.buckets[8] + EXCLUDED.buckets[8],
+        t.buckets[9] + EXCLUDED.buckets[9], t.buckets[10] + EXCLUDED.buckets[10], t.buckets[11] + EXCLUDED.buckets[11], t.buckets[12] + EXCLUDED.buckets[12],
+        t.buckets[13] + EXCLUDED.buckets[13], t.buckets[14] + EXCLUDED.buckets[14], t.buckets[15] + EXCLUDED.buckets[15], t.buckets[16] + EXCLUDED.buckets[16],
+        t.buckets[17] + EXCLUDED.buckets[17], t.buckets[18] + EXCLUDED.buckets[18], t.buckets[19] + EXCLUDED.buckets[19], t.buckets[20] + EXCLUDED.buckets[20],
+        t.buckets[21] + EXCLUDED.buckets[21], t.buckets[22] + EXCLUDED.buckets[22], t.buckets[23] + EXCLUDED.buckets[23], t.buckets[24] + EXCLUDED.buckets[24],
+        t.buckets[25] + EXCLUDED.buckets[25], t.buckets[26] + EXCLUDED.buckets[26], t.buckets[27] + EXCLUDED.buckets[27], t.buckets[28] + EXCLUDED.buckets[28],
+        t.buckets[29] + EXCLUDED.buckets[29], t.buckets[30] + EXCLUDED.buckets[30], t.buckets[31] + EXCLUDED.buckets[31], t.buckets[32] + EXCLUDED.buckets[32],
+        t.buckets[33] + EXCLUDED.buckets[33], t.buckets[34] + EXCLUDED.buckets[34], t.buckets[35] + EXCLUDED.buckets[35], t.buckets[36] + EXCLUDED.buckets[36],
+        t.buckets[37] + EXCLUDED.buckets[37], t.buckets[38] + EXCLUDED.buckets[38], t.buckets[39] + EXCLUDED.buckets[39], t.buckets[40] + EXCLUDED.buckets[40],
+        t.buckets[41] + EXCLUDED.buckets[41], t.buckets[42] + EXCLUDED.buckets[42], t.buckets[43] + EXCLUDED.buckets[43], t.buckets[44] + EXCLUDED.buckets[44],
+        t.buckets[45] + EXCLUDED.buckets[45], t.buckets[46] + EXCLUDED.buckets[46], t.buckets[47] + EXCLUDED.buckets[47], t.buckets[48] + EXCLUDED.buckets[48],
+        t.buckets[49] + EXCLUDED.buckets[49], t.buckets[50] + EXCLUDED.buckets[50], t.buckets[51] + EXCLUDED.buckets[51], t.buckets[52] + EXCLUDED.buckets[52],
+        t.buckets[53] + EXCLUDED.buckets[53], t.buckets[54] + EXCLUDED.buckets[54], t.buckets[55] + EXCLUDED.buckets[55], t.buckets[56] + EXCLUDED.buckets[56],
+        t.buckets[57] + EXCLUDED.buckets[57], t.buckets[58] + EXCLUDED.buckets[58], t.buckets[59] + EXCLUDED.buckets[59], t.buckets[60] + EXCLUDED.buckets[60],
+        t.buckets[61] + EXCLUDED.buckets[61], t.buckets[62] + EXCLUDED.buckets[62], t.buckets[63] + EXCLUDED.buckets[63], t.buckets[64] + EXCLUDED.buckets[64],
+        t.buckets[65] + EXCLUDED.buckets[65], t.buckets[66] + EXCLUDED.buckets[66], t.buckets[67] + EXCLUDED.buckets[67], t.buckets[68] + EXCLUDED.buckets[68],
+        t.buckets[69] + EXCLUDED.buckets[69], t.buckets[70] + EXCLUDED.buckets[70], t.buckets[71] + EXCLUDED.buckets[71], t.buckets[72] + EXCLUDED.buckets[72],
+        t.buckets[73] + EXCLUDED.buckets[73], t.buckets[74] + EXCLUDED.buckets[74], t.buckets[75] + EXCLUDED.buckets[75], t.buckets[76] + EXCLUDED.buckets[76],
+        t.buckets[77] + EXCLUDED.buckets[77], t.buckets[78] + EXCLUDED.buckets[78], t.buckets[79] + EXCLUDED.buckets[79], t.buckets[80] + EXCLUDED.buckets[80],
+        t.buckets[81] + EXCLUDED.buckets[81], t.buckets[82] + EXCLUDED.buckets[82], t.buckets[83] + EXCLUDED.buckets[83], t.buckets[84] + EXCLUDED.buckets[84],
+        t.buckets[85] + EXCLUDED.buckets[85], t.buckets[86] + EXCLUDED.buckets[86], t.buckets[87] + EXCLUDED.buckets[87], t.buckets[88] + EXCLUDED.buckets[88],
+        t.buckets[89] + EXCLUDED.buckets[89], t.buckets[90] + EXCLUDED.buckets[90], t.buckets[91] + EXCLUDED.buckets[91], t.buckets[92] + EXCLUDED.buckets[92],
+        t.buckets[93] + EXCLUDED.buckets[93], t.buckets[94] + EXCLUDED.buckets[94], t.buckets[95] + EXCLUDED.buckets[95], t.buckets[96] + EXCLUDED.buckets[96]];
 
 -- name: ListMemberships :many
 SELECT rollout_id, agent_id FROM rollout_members
@@ -57,7 +111,6 @@ ON CONFLICT (fleet_id, key) DO UPDATE SET last_used = greatest(u.last_used, EXCL
 -- name: QueryTelemetry :many
 -- What is not kept apart is empty. The histogram is added up column by column in one pass.
 SELECT date_bin(make_interval(secs => @step_seconds::float8), t.at, @since::timestamptz)::timestamptz AS time,
-       (CASE WHEN @by_agent::boolean THEN t.agent_id::text ELSE '' END)::text AS agent,
        (CASE WHEN @by_revision::boolean THEN t.revision ELSE 0 END)::bigint AS revision,
        (CASE WHEN @by_arm::boolean THEN t.arm ELSE 0 END)::smallint AS arm,
        (CASE WHEN @by_route::boolean THEN t.route ELSE '' END)::text AS route,
@@ -78,12 +131,11 @@ SELECT date_bin(make_interval(secs => @step_seconds::float8), t.at, @since::time
            sum(buckets[89]), sum(buckets[90]), sum(buckets[91]), sum(buckets[92]), sum(buckets[93]), sum(buckets[94]), sum(buckets[95]), sum(buckets[96])]::bigint[] AS buckets
 FROM telemetry_counts t
 WHERE t.fleet_id = @fleet_id AND t.at >= @since::timestamptz AND t.at < @until
-  AND (@agent::text = '' OR t.agent_id::text = @agent)
   AND (@revision::bigint = 0 OR t.revision = @revision)
   AND (@arm::smallint = 0 OR t.arm = @arm)
   AND (@route::text = '' OR t.route = @route)
-GROUP BY 1, 2, 3, 4, 5, 6, 7
-ORDER BY 2, 3, 4, 5, 6, 7, 1
+GROUP BY 1, 2, 3, 4, 5, 6
+ORDER BY 2, 3, 4, 5, 6, 1
 LIMIT @row_limit;
 
 -- name: DeleteOldTelemetry :execrows
@@ -96,9 +148,23 @@ WHERE t.fleet_id = @fleet_id
 -- name: DeleteOldTelemetryCursors :execrows
 DELETE FROM telemetry_cursors WHERE updated_at < clock_timestamp() - interval '30 days';
 
+-- name: DeleteOldTelemetryMinutes :execrows
+-- Likewise, minutes by agent.
+DELETE FROM telemetry_agents t
+WHERE t.fleet_id = @fleet_id
+  AND t.at < least(clock_timestamp() - make_interval(secs => @keep_seconds::float8),
+                   (SELECT min(o.at) FROM telemetry_agents o WHERE o.fleet_id = @fleet_id) + interval '10 minutes');
+
+-- name: DeleteOldTelemetryTraffic :execrows
+DELETE FROM telemetry_traffic t
+WHERE t.fleet_id = @fleet_id
+  AND t.at < least(clock_timestamp() - make_interval(secs => @keep_seconds::float8),
+                   (SELECT min(o.at) FROM telemetry_traffic o WHERE o.fleet_id = @fleet_id) + interval '10 hours');
+
 -- name: TrafficOfRoutes :many
--- Requests of a fleet since a moment: of each of the routes, and (the empty route) of all.
-SELECT CASE WHEN route = ANY(@routes::text[]) THEN route ELSE '' END::text AS route, sum(requests)::bigint AS requests
-FROM telemetry_counts
-WHERE fleet_id = @fleet_id AND at >= now() - make_interval(secs => @seconds::double precision)
-GROUP BY 1;
+-- Requests of a fleet since the hour of a moment: of each of the routes, and (the empty route) of all.
+SELECT route, sum(requests)::bigint AS requests
+FROM telemetry_traffic
+WHERE fleet_id = @fleet_id AND route = ANY(@routes::text[])
+  AND at >= date_trunc('hour', now() - make_interval(secs => @seconds::double precision), 'UTC')
+GROUP BY route;

@@ -65,18 +65,43 @@ func (q *Queries) AddKeyUses(ctx context.Context, arg AddKeyUsesParams) error {
 
 const addTelemetryCounts = `-- name: AddTelemetryCounts :exec
 INSERT INTO telemetry_counts AS t (fleet_id, at, agent_id, revision, arm, route, status_class, reason, requests, buckets)
-SELECT unnest($1::bigint[]), date_bin('5 seconds', transaction_timestamp(), TIMESTAMPTZ '2000-01-01 00:00:00+00'),
-       unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::smallint[]), unnest($5::text[]),
-       unnest($6::smallint[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::text[])::bigint[]
+SELECT c.fleet_id, date_bin('5 seconds', transaction_timestamp(), TIMESTAMPTZ '2000-01-01 00:00:00+00'),
+       '00000000-0000-0000-0000-000000000000'::uuid, c.revision, c.arm, c.route, c.status_class, c.reason, c.requests, c.buckets::bigint[]
+FROM (SELECT unnest($1::bigint[]) AS fleet_id, unnest($2::bigint[]) AS revision, unnest($3::smallint[]) AS arm,
+             unnest($4::text[]) AS route, unnest($5::smallint[]) AS status_class, unnest($6::text[]) AS reason,
+             unnest($7::bigint[]) AS requests, unnest($8::text[]) AS buckets) c
+ORDER BY c.fleet_id, c.revision, c.arm, c.route, c.status_class, c.reason
 ON CONFLICT (fleet_id, at, agent_id, revision, arm, route, status_class, reason)
 DO UPDATE SET
     requests = t.requests + EXCLUDED.requests,
-    buckets = ARRAY(SELECT t.buckets[i] + EXCLUDED.buckets[i] FROM generate_series(1, 96) AS i ORDER BY i)
+    buckets = ARRAY[t.buckets[1] + EXCLUDED.buckets[1], t.buckets[2] + EXCLUDED.buckets[2], t.buckets[3] + EXCLUDED.buckets[3], t.buckets[4] + EXCLUDED.buckets[4],
+        t.buckets[5] + EXCLUDED.buckets[5], t.buckets[6] + EXCLUDED.buckets[6], t.buckets[7] + EXCLUDED.buckets[7], t.buckets[8] + EXCLUDED.buckets[8],
+        t.buckets[9] + EXCLUDED.buckets[9], t.buckets[10] + EXCLUDED.buckets[10], t.buckets[11] + EXCLUDED.buckets[11], t.buckets[12] + EXCLUDED.buckets[12],
+        t.buckets[13] + EXCLUDED.buckets[13], t.buckets[14] + EXCLUDED.buckets[14], t.buckets[15] + EXCLUDED.buckets[15], t.buckets[16] + EXCLUDED.buckets[16],
+        t.buckets[17] + EXCLUDED.buckets[17], t.buckets[18] + EXCLUDED.buckets[18], t.buckets[19] + EXCLUDED.buckets[19], t.buckets[20] + EXCLUDED.buckets[20],
+        t.buckets[21] + EXCLUDED.buckets[21], t.buckets[22] + EXCLUDED.buckets[22], t.buckets[23] + EXCLUDED.buckets[23], t.buckets[24] + EXCLUDED.buckets[24],
+        t.buckets[25] + EXCLUDED.buckets[25], t.buckets[26] + EXCLUDED.buckets[26], t.buckets[27] + EXCLUDED.buckets[27], t.buckets[28] + EXCLUDED.buckets[28],
+        t.buckets[29] + EXCLUDED.buckets[29], t.buckets[30] + EXCLUDED.buckets[30], t.buckets[31] + EXCLUDED.buckets[31], t.buckets[32] + EXCLUDED.buckets[32],
+        t.buckets[33] + EXCLUDED.buckets[33], t.buckets[34] + EXCLUDED.buckets[34], t.buckets[35] + EXCLUDED.buckets[35], t.buckets[36] + EXCLUDED.buckets[36],
+        t.buckets[37] + EXCLUDED.buckets[37], t.buckets[38] + EXCLUDED.buckets[38], t.buckets[39] + EXCLUDED.buckets[39], t.buckets[40] + EXCLUDED.buckets[40],
+        t.buckets[41] + EXCLUDED.buckets[41], t.buckets[42] + EXCLUDED.buckets[42], t.buckets[43] + EXCLUDED.buckets[43], t.buckets[44] + EXCLUDED.buckets[44],
+        t.buckets[45] + EXCLUDED.buckets[45], t.buckets[46] + EXCLUDED.buckets[46], t.buckets[47] + EXCLUDED.buckets[47], t.buckets[48] + EXCLUDED.buckets[48],
+        t.buckets[49] + EXCLUDED.buckets[49], t.buckets[50] + EXCLUDED.buckets[50], t.buckets[51] + EXCLUDED.buckets[51], t.buckets[52] + EXCLUDED.buckets[52],
+        t.buckets[53] + EXCLUDED.buckets[53], t.buckets[54] + EXCLUDED.buckets[54], t.buckets[55] + EXCLUDED.buckets[55], t.buckets[56] + EXCLUDED.buckets[56],
+        t.buckets[57] + EXCLUDED.buckets[57], t.buckets[58] + EXCLUDED.buckets[58], t.buckets[59] + EXCLUDED.buckets[59], t.buckets[60] + EXCLUDED.buckets[60],
+        t.buckets[61] + EXCLUDED.buckets[61], t.buckets[62] + EXCLUDED.buckets[62], t.buckets[63] + EXCLUDED.buckets[63], t.buckets[64] + EXCLUDED.buckets[64],
+        t.buckets[65] + EXCLUDED.buckets[65], t.buckets[66] + EXCLUDED.buckets[66], t.buckets[67] + EXCLUDED.buckets[67], t.buckets[68] + EXCLUDED.buckets[68],
+        t.buckets[69] + EXCLUDED.buckets[69], t.buckets[70] + EXCLUDED.buckets[70], t.buckets[71] + EXCLUDED.buckets[71], t.buckets[72] + EXCLUDED.buckets[72],
+        t.buckets[73] + EXCLUDED.buckets[73], t.buckets[74] + EXCLUDED.buckets[74], t.buckets[75] + EXCLUDED.buckets[75], t.buckets[76] + EXCLUDED.buckets[76],
+        t.buckets[77] + EXCLUDED.buckets[77], t.buckets[78] + EXCLUDED.buckets[78], t.buckets[79] + EXCLUDED.buckets[79], t.buckets[80] + EXCLUDED.buckets[80],
+        t.buckets[81] + EXCLUDED.buckets[81], t.buckets[82] + EXCLUDED.buckets[82], t.buckets[83] + EXCLUDED.buckets[83], t.buckets[84] + EXCLUDED.buckets[84],
+        t.buckets[85] + EXCLUDED.buckets[85], t.buckets[86] + EXCLUDED.buckets[86], t.buckets[87] + EXCLUDED.buckets[87], t.buckets[88] + EXCLUDED.buckets[88],
+        t.buckets[89] + EXCLUDED.buckets[89], t.buckets[90] + EXCLUDED.buckets[90], t.buckets[91] + EXCLUDED.buckets[91], t.buckets[92] + EXCLUDED.buckets[92],
+        t.buckets[93] + EXCLUDED.buckets[93], t.buckets[94] + EXCLUDED.buckets[94], t.buckets[95] + EXCLUDED.buckets[95], t.buckets[96] + EXCLUDED.buckets[96]]
 `
 
 type AddTelemetryCountsParams struct {
 	Fleets        []int64
-	Agents        []string
 	Revisions     []int64
 	Arms          []int16
 	Routes        []string
@@ -86,11 +111,11 @@ type AddTelemetryCountsParams struct {
 	Buckets       []string
 }
 
-// Histograms travel as array literals, since unnest flattens arrays of arrays. They are added up bucket by bucket.
+// Of all agents together. Histograms travel as array literals, since unnest flattens arrays of arrays. They are added up bucket by
+// bucket. In the order of the key, so that replicas that write at the same time never wait for each other in a circle.
 func (q *Queries) AddTelemetryCounts(ctx context.Context, arg AddTelemetryCountsParams) error {
 	_, err := q.db.Exec(ctx, addTelemetryCounts,
 		arg.Fleets,
-		arg.Agents,
 		arg.Revisions,
 		arg.Arms,
 		arg.Routes,
@@ -122,6 +147,52 @@ func (q *Queries) AddTelemetryCursors(ctx context.Context, arg AddTelemetryCurso
 	return err
 }
 
+const addTelemetryMinutes = `-- name: AddTelemetryMinutes :exec
+INSERT INTO telemetry_agents (fleet_id, agent_id, at, boot_id, cells)
+SELECT unnest($1::bigint[]), unnest($2::uuid[]), unnest($3::timestamptz[]), unnest($4::text[]), unnest($5::bytea[])
+ON CONFLICT (fleet_id, agent_id, at, boot_id) DO UPDATE SET cells = EXCLUDED.cells
+`
+
+type AddTelemetryMinutesParams struct {
+	Fleets []int64
+	Agents []string
+	At     []time.Time
+	Boots  []string
+	Cells  [][]byte
+}
+
+// Minutes of agents that are over. The cursor that held them is held by the caller, so each is written once.
+func (q *Queries) AddTelemetryMinutes(ctx context.Context, arg AddTelemetryMinutesParams) error {
+	_, err := q.db.Exec(ctx, addTelemetryMinutes,
+		arg.Fleets,
+		arg.Agents,
+		arg.At,
+		arg.Boots,
+		arg.Cells,
+	)
+	return err
+}
+
+const addTelemetryTraffic = `-- name: AddTelemetryTraffic :exec
+INSERT INTO telemetry_traffic AS t (fleet_id, route, at, requests)
+SELECT c.fleet_id, c.route, date_trunc('hour', transaction_timestamp(), 'UTC'), c.requests
+FROM (SELECT unnest($1::bigint[]) AS fleet_id, unnest($2::text[]) AS route, unnest($3::bigint[]) AS requests) c
+ORDER BY c.fleet_id, c.route
+ON CONFLICT (fleet_id, route, at) DO UPDATE SET requests = t.requests + EXCLUDED.requests
+`
+
+type AddTelemetryTrafficParams struct {
+	Fleets   []int64
+	Routes   []string
+	Requests []int64
+}
+
+// In the order of the key, so that replicas that write at the same time never wait for each other in a circle.
+func (q *Queries) AddTelemetryTraffic(ctx context.Context, arg AddTelemetryTrafficParams) error {
+	_, err := q.db.Exec(ctx, addTelemetryTraffic, arg.Fleets, arg.Routes, arg.Requests)
+	return err
+}
+
 const deleteOldTelemetry = `-- name: DeleteOldTelemetry :execrows
 DELETE FROM telemetry_counts t
 WHERE t.fleet_id = $1
@@ -149,6 +220,47 @@ DELETE FROM telemetry_cursors WHERE updated_at < clock_timestamp() - interval '3
 
 func (q *Queries) DeleteOldTelemetryCursors(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteOldTelemetryCursors)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deleteOldTelemetryMinutes = `-- name: DeleteOldTelemetryMinutes :execrows
+DELETE FROM telemetry_agents t
+WHERE t.fleet_id = $1
+  AND t.at < least(clock_timestamp() - make_interval(secs => $2::float8),
+                   (SELECT min(o.at) FROM telemetry_agents o WHERE o.fleet_id = $1) + interval '10 minutes')
+`
+
+type DeleteOldTelemetryMinutesParams struct {
+	FleetID     int64
+	KeepSeconds float64
+}
+
+// Likewise, minutes by agent.
+func (q *Queries) DeleteOldTelemetryMinutes(ctx context.Context, arg DeleteOldTelemetryMinutesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteOldTelemetryMinutes, arg.FleetID, arg.KeepSeconds)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deleteOldTelemetryTraffic = `-- name: DeleteOldTelemetryTraffic :execrows
+DELETE FROM telemetry_traffic t
+WHERE t.fleet_id = $1
+  AND t.at < least(clock_timestamp() - make_interval(secs => $2::float8),
+                   (SELECT min(o.at) FROM telemetry_traffic o WHERE o.fleet_id = $1) + interval '10 hours')
+`
+
+type DeleteOldTelemetryTrafficParams struct {
+	FleetID     int64
+	KeepSeconds float64
+}
+
+func (q *Queries) DeleteOldTelemetryTraffic(ctx context.Context, arg DeleteOldTelemetryTrafficParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteOldTelemetryTraffic, arg.FleetID, arg.KeepSeconds)
 	if err != nil {
 		return 0, err
 	}
@@ -190,8 +302,61 @@ func (q *Queries) ListMemberships(ctx context.Context, arg ListMembershipsParams
 	return items, nil
 }
 
+const listTelemetryMinutes = `-- name: ListTelemetryMinutes :many
+SELECT t.agent_id, t.at, t.cells FROM telemetry_agents t
+WHERE t.fleet_id = $2 AND t.at >= $3::timestamptz AND t.at < $4::timestamptz
+  AND ($5::text = '' OR t.agent_id = nullif($5::text, '')::uuid)
+UNION ALL
+SELECT c.agent_id, c.window_at::timestamptz, c.window_cells FROM telemetry_cursors c JOIN agents a ON a.id = c.agent_id
+WHERE a.fleet_id = $2 AND c.window_at >= $3::timestamptz AND c.window_at < $4::timestamptz
+  AND ($5::text = '' OR c.agent_id = nullif($5::text, '')::uuid)
+LIMIT $1
+`
+
+type ListTelemetryMinutesParams struct {
+	RowLimit int32
+	FleetID  int64
+	Since    time.Time
+	Until    time.Time
+	Agent    string
+}
+
+type ListTelemetryMinutesRow struct {
+	AgentID string
+	At      time.Time
+	Cells   []byte
+}
+
+// Minutes of one agent, or (the empty text) of all agents of a fleet; those that are not over are with the cursors.
+func (q *Queries) ListTelemetryMinutes(ctx context.Context, arg ListTelemetryMinutesParams) ([]ListTelemetryMinutesRow, error) {
+	rows, err := q.db.Query(ctx, listTelemetryMinutes,
+		arg.RowLimit,
+		arg.FleetID,
+		arg.Since,
+		arg.Until,
+		arg.Agent,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTelemetryMinutesRow{}
+	for rows.Next() {
+		var i ListTelemetryMinutesRow
+		if err := rows.Scan(&i.AgentID, &i.At, &i.Cells); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockTelemetryCursors = `-- name: LockTelemetryCursors :many
-SELECT c.agent_id, c.boot_id, c.sequence, a.fleet_id
+SELECT c.agent_id, c.boot_id, c.sequence, a.fleet_id, c.window_at, c.window_cells,
+       date_trunc('minute', transaction_timestamp())::timestamptz AS minute
 FROM telemetry_cursors c
 JOIN (SELECT unnest($1::uuid[]) AS agent_id, unnest($2::text[]) AS boot_id) b USING (agent_id, boot_id)
 JOIN agents a ON a.id = c.agent_id
@@ -205,10 +370,13 @@ type LockTelemetryCursorsParams struct {
 }
 
 type LockTelemetryCursorsRow struct {
-	AgentID  string
-	BootID   string
-	Sequence int64
-	FleetID  int64
+	AgentID     string
+	BootID      string
+	Sequence    int64
+	FleetID     int64
+	WindowAt    *time.Time
+	WindowCells []byte
+	Minute      time.Time
 }
 
 func (q *Queries) LockTelemetryCursors(ctx context.Context, arg LockTelemetryCursorsParams) ([]LockTelemetryCursorsRow, error) {
@@ -225,6 +393,9 @@ func (q *Queries) LockTelemetryCursors(ctx context.Context, arg LockTelemetryCur
 			&i.BootID,
 			&i.Sequence,
 			&i.FleetID,
+			&i.WindowAt,
+			&i.WindowCells,
+			&i.Minute,
 		); err != nil {
 			return nil, err
 		}
@@ -237,8 +408,9 @@ func (q *Queries) LockTelemetryCursors(ctx context.Context, arg LockTelemetryCur
 }
 
 const moveTelemetryCursors = `-- name: MoveTelemetryCursors :exec
-UPDATE telemetry_cursors c SET sequence = b.sequence, updated_at = clock_timestamp()
-FROM (SELECT unnest($1::uuid[]) AS agent_id, unnest($2::text[]) AS boot_id, unnest($3::bigint[]) AS sequence) b
+UPDATE telemetry_cursors c SET sequence = b.sequence, updated_at = clock_timestamp(), window_at = b.window_at, window_cells = b.cells
+FROM (SELECT unnest($1::uuid[]) AS agent_id, unnest($2::text[]) AS boot_id, unnest($3::bigint[]) AS sequence,
+             unnest($4::timestamptz[]) AS window_at, unnest($5::bytea[]) AS cells) b
 WHERE c.agent_id = b.agent_id AND c.boot_id = b.boot_id
 `
 
@@ -246,21 +418,28 @@ type MoveTelemetryCursorsParams struct {
 	Agents    []string
 	Boots     []string
 	Sequences []int64
+	WindowsAt []time.Time
+	Cells     [][]byte
 }
 
 func (q *Queries) MoveTelemetryCursors(ctx context.Context, arg MoveTelemetryCursorsParams) error {
-	_, err := q.db.Exec(ctx, moveTelemetryCursors, arg.Agents, arg.Boots, arg.Sequences)
+	_, err := q.db.Exec(ctx, moveTelemetryCursors,
+		arg.Agents,
+		arg.Boots,
+		arg.Sequences,
+		arg.WindowsAt,
+		arg.Cells,
+	)
 	return err
 }
 
 const queryTelemetry = `-- name: QueryTelemetry :many
 SELECT date_bin(make_interval(secs => $1::float8), t.at, $2::timestamptz)::timestamptz AS time,
-       (CASE WHEN $3::boolean THEN t.agent_id::text ELSE '' END)::text AS agent,
-       (CASE WHEN $4::boolean THEN t.revision ELSE 0 END)::bigint AS revision,
-       (CASE WHEN $5::boolean THEN t.arm ELSE 0 END)::smallint AS arm,
-       (CASE WHEN $6::boolean THEN t.route ELSE '' END)::text AS route,
-       (CASE WHEN $7::boolean THEN t.status_class ELSE 0 END)::smallint AS status_class,
-       (CASE WHEN $8::boolean THEN t.reason ELSE '' END)::text AS reason,
+       (CASE WHEN $3::boolean THEN t.revision ELSE 0 END)::bigint AS revision,
+       (CASE WHEN $4::boolean THEN t.arm ELSE 0 END)::smallint AS arm,
+       (CASE WHEN $5::boolean THEN t.route ELSE '' END)::text AS route,
+       (CASE WHEN $6::boolean THEN t.status_class ELSE 0 END)::smallint AS status_class,
+       (CASE WHEN $7::boolean THEN t.reason ELSE '' END)::text AS reason,
        sum(t.requests)::bigint AS requests,
        ARRAY[sum(buckets[1]), sum(buckets[2]), sum(buckets[3]), sum(buckets[4]), sum(buckets[5]), sum(buckets[6]), sum(buckets[7]), sum(buckets[8]),
            sum(buckets[9]), sum(buckets[10]), sum(buckets[11]), sum(buckets[12]), sum(buckets[13]), sum(buckets[14]), sum(buckets[15]), sum(buckets[16]),
@@ -275,20 +454,18 @@ SELECT date_bin(make_interval(secs => $1::float8), t.at, $2::timestamptz)::times
            sum(buckets[81]), sum(buckets[82]), sum(buckets[83]), sum(buckets[84]), sum(buckets[85]), sum(buckets[86]), sum(buckets[87]), sum(buckets[88]),
            sum(buckets[89]), sum(buckets[90]), sum(buckets[91]), sum(buckets[92]), sum(buckets[93]), sum(buckets[94]), sum(buckets[95]), sum(buckets[96])]::bigint[] AS buckets
 FROM telemetry_counts t
-WHERE t.fleet_id = $9 AND t.at >= $2::timestamptz AND t.at < $10
-  AND ($11::text = '' OR t.agent_id::text = $11)
-  AND ($12::bigint = 0 OR t.revision = $12)
-  AND ($13::smallint = 0 OR t.arm = $13)
-  AND ($14::text = '' OR t.route = $14)
-GROUP BY 1, 2, 3, 4, 5, 6, 7
-ORDER BY 2, 3, 4, 5, 6, 7, 1
-LIMIT $15
+WHERE t.fleet_id = $8 AND t.at >= $2::timestamptz AND t.at < $9
+  AND ($10::bigint = 0 OR t.revision = $10)
+  AND ($11::smallint = 0 OR t.arm = $11)
+  AND ($12::text = '' OR t.route = $12)
+GROUP BY 1, 2, 3, 4, 5, 6
+ORDER BY 2, 3, 4, 5, 6, 1
+LIMIT $13
 `
 
 type QueryTelemetryParams struct {
 	StepSeconds   float64
 	Since         time.Time
-	ByAgent       bool
 	ByRevision    bool
 	ByArm         bool
 	ByRoute       bool
@@ -296,7 +473,6 @@ type QueryTelemetryParams struct {
 	ByReason      bool
 	FleetID       int64
 	Until         time.Time
-	Agent         string
 	Revision      int64
 	Arm           int16
 	Route         string
@@ -305,7 +481,6 @@ type QueryTelemetryParams struct {
 
 type QueryTelemetryRow struct {
 	Time        time.Time
-	Agent       string
 	Revision    int64
 	Arm         int16
 	Route       string
@@ -320,7 +495,6 @@ func (q *Queries) QueryTelemetry(ctx context.Context, arg QueryTelemetryParams) 
 	rows, err := q.db.Query(ctx, queryTelemetry,
 		arg.StepSeconds,
 		arg.Since,
-		arg.ByAgent,
 		arg.ByRevision,
 		arg.ByArm,
 		arg.ByRoute,
@@ -328,7 +502,6 @@ func (q *Queries) QueryTelemetry(ctx context.Context, arg QueryTelemetryParams) 
 		arg.ByReason,
 		arg.FleetID,
 		arg.Until,
-		arg.Agent,
 		arg.Revision,
 		arg.Arm,
 		arg.Route,
@@ -343,7 +516,6 @@ func (q *Queries) QueryTelemetry(ctx context.Context, arg QueryTelemetryParams) 
 		var i QueryTelemetryRow
 		if err := rows.Scan(
 			&i.Time,
-			&i.Agent,
 			&i.Revision,
 			&i.Arm,
 			&i.Route,
@@ -363,15 +535,16 @@ func (q *Queries) QueryTelemetry(ctx context.Context, arg QueryTelemetryParams) 
 }
 
 const trafficOfRoutes = `-- name: TrafficOfRoutes :many
-SELECT CASE WHEN route = ANY($1::text[]) THEN route ELSE '' END::text AS route, sum(requests)::bigint AS requests
-FROM telemetry_counts
-WHERE fleet_id = $2 AND at >= now() - make_interval(secs => $3::double precision)
-GROUP BY 1
+SELECT route, sum(requests)::bigint AS requests
+FROM telemetry_traffic
+WHERE fleet_id = $1 AND route = ANY($2::text[])
+  AND at >= date_trunc('hour', now() - make_interval(secs => $3::double precision), 'UTC')
+GROUP BY route
 `
 
 type TrafficOfRoutesParams struct {
-	Routes  []string
 	FleetID int64
+	Routes  []string
 	Seconds float64
 }
 
@@ -380,9 +553,9 @@ type TrafficOfRoutesRow struct {
 	Requests int64
 }
 
-// Requests of a fleet since a moment: of each of the routes, and (the empty route) of all.
+// Requests of a fleet since the hour of a moment: of each of the routes, and (the empty route) of all.
 func (q *Queries) TrafficOfRoutes(ctx context.Context, arg TrafficOfRoutesParams) ([]TrafficOfRoutesRow, error) {
-	rows, err := q.db.Query(ctx, trafficOfRoutes, arg.Routes, arg.FleetID, arg.Seconds)
+	rows, err := q.db.Query(ctx, trafficOfRoutes, arg.FleetID, arg.Routes, arg.Seconds)
 	if err != nil {
 		return nil, err
 	}

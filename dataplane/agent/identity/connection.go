@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,9 +18,13 @@ const largestMessage = 16 << 20
 // Connection leads to the control plane. It proves the identity when it is made, so it is made anew when that changed. It is
 // safe for concurrent use.
 type Connection struct {
+	store   *Store
+	current atomic.Pointer[grpc.ClientConn]
+
+	mu       sync.Mutex // guards replicas, and is held while the connection is made anew
 	replicas replicas
-	store    *Store
-	current  atomic.Pointer[grpc.ClientConn]
+	// connected is the address that answered last. Atomic.
+	connected atomic.Pointer[string]
 }
 
 // Dial makes a connection to the control plane at host:port, or at any of several that are separated by commas. It does not wait
@@ -33,9 +38,29 @@ func Dial(addresses string, store *Store) (*Connection, error) {
 	return c, c.Redial()
 }
 
+// Move makes the connection anew with the present replica as the last to be tried. With one replica alone it does nothing.
+func (c *Connection) Move() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.replicas) < 2 {
+		return nil
+	}
+	if present := c.connected.Load(); present != nil {
+		c.replicas = c.replicas.without(*present)
+	}
+	return c.redial()
+}
+
 // Redial makes the connection anew. The streams of the former one end.
 func (c *Connection) Redial() error {
-	conn, err := c.replicas.dial(c.store.TLS,
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.redial()
+}
+
+func (c *Connection) redial() error {
+	connected := func(address string) { c.connected.Store(&address) }
+	conn, err := c.replicas.dial(c.store.TLS, connected,
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 			MinConnectTimeout: 5 * time.Second,

@@ -49,7 +49,7 @@ func (s *Store) Enroll(ctx context.Context, e Enrolment) error {
 		return err
 	}
 	var impostor atomic.Pointer[error]
-	conn, err := found.dial(func(host string) *tls.Config { return pinned(e.Token, host, &impostor) })
+	conn, err := found.dial(func(host string) *tls.Config { return pinned(e.Token, host, &impostor) }, nil)
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"tidegate.dev/dataplane/agent/backoff"
 )
 
 // Joining is how an agent without an identity gets one.
@@ -17,9 +19,6 @@ type Joining struct {
 	Labels    map[string]string
 }
 
-// joinPause is the time between two attempts.
-const joinPause = 2 * time.Second
-
 // Join enrols an agent that has no identity, and asks again until the control plane answers. An agent whose certificate has
 // ended enrols again if its token lets it; if not it stays as it is, since it can still serve what it has. Join returns nil
 // when ctx is done.
@@ -28,7 +27,7 @@ func (s *Store) Join(ctx context.Context, joining Joining, log *slog.Logger) err
 	if had != nil && time.Now().Before(had.ExpiresAt()) {
 		return nil
 	}
-	for {
+	for attempt := 0; ; attempt++ {
 		err := s.tryJoin(ctx, joining)
 		if err == nil {
 			log.InfoContext(ctx, "joined", "fleet", s.Current().Fleet, "agent_id", s.Current().AgentID)
@@ -47,7 +46,7 @@ func (s *Store) Join(ctx context.Context, joining Joining, log *slog.Logger) err
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(joinPause):
+		case <-time.After(backoff.Pause(attempt, err)):
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/attributes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
@@ -28,31 +29,54 @@ func parseReplicas(list string) (replicas, error) {
 		if err != nil || host == "" {
 			return nil, fmt.Errorf("the control plane's address %q is not host:port", address)
 		}
-		found = append(found, resolver.Address{Addr: address, ServerName: host})
+		found = append(found, resolver.Address{Addr: address, ServerName: host, Attributes: attributes.New(addressKey{}, address)})
 	}
 	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
 	return found, nil
 }
 
+// addressKey finds, in a handshake, the address as it was given.
+type addressKey struct{}
+
+// without is the order of chance in which the others are tried before the one at the address.
+func (r replicas) without(address string) replicas {
+	var others, last replicas
+	for _, one := range r {
+		if one.Addr == address {
+			last = append(last, one)
+		} else {
+			others = append(others, one)
+		}
+	}
+	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	return append(others, last...)
+}
+
 // dial makes a connection to whichever replica answers. Each must prove the name by which it was called; shape makes the TLS
-// settings of a name.
-func (r replicas) dial(shape func(host string) *tls.Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+// settings of a name. connected is told the address of each that answers; it may be nil.
+func (r replicas) dial(shape func(host string) *tls.Config, connected func(address string), options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	known := manual.NewBuilderWithScheme("replicas")
 	known.InitialState(resolver.State{Addresses: r})
 	return grpc.NewClient(known.Scheme()+":///control-plane",
-		append(options, grpc.WithResolvers(known), grpc.WithTransportCredentials(&named{shape: shape}))...)
+		append(options, grpc.WithResolvers(known), grpc.WithTransportCredentials(&named{shape: shape, connected: connected}))...)
 }
 
 // named is TLS to servers of several names.
 type named struct {
-	shape func(host string) *tls.Config
+	shape     func(host string) *tls.Config
+	connected func(address string) // may be nil
 }
 
 var errNotServer = errors.New("these credentials are a client's")
 
 // ClientHandshake implements credentials.TransportCredentials.
 func (n *named) ClientHandshake(ctx context.Context, host string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return credentials.NewTLS(n.shape(host)).ClientHandshake(ctx, host, conn)
+	secured, info, err := credentials.NewTLS(n.shape(host)).ClientHandshake(ctx, host, conn)
+	address, known := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(addressKey{}).(string)
+	if err == nil && known && n.connected != nil {
+		n.connected(address)
+	}
+	return secured, info, err
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -66,7 +90,9 @@ func (n *named) Info() credentials.ProtocolInfo {
 }
 
 // Clone implements credentials.TransportCredentials.
-func (n *named) Clone() credentials.TransportCredentials { return &named{shape: n.shape} }
+func (n *named) Clone() credentials.TransportCredentials {
+	return &named{shape: n.shape, connected: n.connected}
+}
 
 // OverrideServerName implements credentials.TransportCredentials. Every address has a name of its own.
 func (n *named) OverrideServerName(string) error { return nil }

@@ -171,20 +171,12 @@ func (j *Journal) take(next *State) {
 	*j.state = *next
 }
 
-// write appends frames with one write and makes them durable.
+// writeSize is about how many bytes of frames are written at once.
+const writeSize = 8 << 20
+
+// write appends frames and makes them durable.
 func (j *Journal) write(records []*agentv1.JournalRecord) error {
-	var frames []byte
-	for _, record := range records {
-		plain, err := encode(record)
-		if err != nil {
-			return err
-		}
-		sealed := j.sealer.seal(plain, fileHeader{logFile, j.generation}, j.logSize+int64(len(frames)))
-		if frames, err = AppendFrame(frames, sealed); err != nil {
-			return err
-		}
-	}
-	_, err := j.log.WriteAt(frames, j.logSize)
+	size, err := j.writeFrames(records)
 	if err == nil {
 		err = j.log.Sync()
 	}
@@ -193,8 +185,32 @@ func (j *Journal) write(records []*agentv1.JournalRecord) error {
 		_ = j.log.Truncate(j.logSize)
 		return err
 	}
-	j.logSize += int64(len(frames))
+	j.logSize = size
 	return nil
+}
+
+// writeFrames writes frames behind the log's end, most often with one write, and returns where they end.
+func (j *Journal) writeFrames(records []*agentv1.JournalRecord) (size int64, err error) {
+	var frames []byte
+	size = j.logSize
+	for i, record := range records {
+		plain, err := encode(record)
+		if err != nil {
+			return 0, err
+		}
+		sealed := j.sealer.seal(plain, fileHeader{logFile, j.generation}, size+int64(len(frames)))
+		if frames, err = AppendFrame(frames, sealed); err != nil {
+			return 0, err
+		}
+		if len(frames) < writeSize && i < len(records)-1 {
+			continue
+		}
+		if _, err := j.log.WriteAt(frames, size); err != nil {
+			return 0, err
+		}
+		size, frames = size+int64(len(frames)), frames[:0]
+	}
+	return size, nil
 }
 
 // resume continues the newest log at the end of its last good record.

@@ -12,6 +12,24 @@ func DesiredRecord(d *agentv1.DesiredState) *agentv1.JournalRecord {
 	return &agentv1.JournalRecord{Record: &agentv1.JournalRecord_Desired{Desired: d}}
 }
 
+// LaneRecords are LaneRecord in parts that fit, for a batch of any size. A reset takes effect with the last of them.
+func LaneRecords(b *agentv1.LaneBatch) (records []*agentv1.JournalRecord) {
+	rest, after := b.GetEntries(), b.GetAfterSequence()
+	for first := true; first || len(rest) > 0; first = false {
+		n := countOfPart(rest)
+		part := &agentv1.LaneBatch{
+			Fleet: b.GetFleet(), Epoch: b.GetEpoch(), Reset_: b.GetReset_() && first,
+			AfterSequence: after, ThroughSequence: b.GetThroughSequence(), Entries: rest[:n],
+		}
+		if rest = rest[n:]; len(rest) > 0 {
+			part.Incomplete, part.ThroughSequence = true, part.GetEntries()[n-1].GetSequence()
+		}
+		after = part.GetThroughSequence()
+		records = append(records, LaneRecord(part))
+	}
+	return records
+}
+
 // LaneRecord continues the fast lane exactly where it stands, or resets it.
 func LaneRecord(b *agentv1.LaneBatch) *agentv1.JournalRecord {
 	return &agentv1.JournalRecord{Record: &agentv1.JournalRecord_Lane{Lane: b}}

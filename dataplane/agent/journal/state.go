@@ -53,6 +53,7 @@ type State struct {
 	partial        Held   // a step within a transfer, which no revision names
 	lane           map[LaneKey]*agentv1.LaneEntry
 	staged         []*agentv1.LaneBatch // of a clone: to be written into lane by commit
+	parts          []*agentv1.LaneBatch // of a reset whose last record is missing: it has no effect
 }
 
 func newState(fleet, agentID string) *State {
@@ -202,8 +203,25 @@ func (s *State) find(root []byte) int {
 	return slices.IndexFunc(s.contents, func(h Held) bool { return bytes.Equal(h.Reference.GetRoot(), root) })
 }
 
-// applyLane checks that the batch continues the lane. The agent cuts a batch to what is new before it appends it.
+// applyLane checks that the batch continues the lane. The agent cuts a batch to what is new before it appends it. Parts of a reset
+// have no effect before the last; one whose end is missing was cut off by a crash, and is forgotten when something else follows.
 func (s *State) applyLane(batch *agentv1.LaneBatch) error {
+	goesOn := len(s.parts) > 0 && !batch.GetReset_() && batch.GetEpoch() == s.parts[0].GetEpoch() &&
+		batch.GetAfterSequence() == s.parts[len(s.parts)-1].GetThroughSequence()
+	if batch.GetIncomplete() && (batch.GetReset_() || goesOn) {
+		if batch.GetReset_() {
+			s.parts = nil
+		}
+		s.parts = append(slices.Clip(s.parts), batch)
+		return nil
+	}
+	if goesOn {
+		s.LaneEpoch, s.LaneSequence = batch.GetEpoch(), batch.GetThroughSequence()
+		s.staged = slices.Concat(s.staged, s.parts, []*agentv1.LaneBatch{batch})
+		s.parts = nil
+		return nil
+	}
+	s.parts = nil
 	continues := batch.GetEpoch() == s.LaneEpoch && batch.GetAfterSequence() == s.LaneSequence
 	if !batch.GetReset_() && !continues {
 		return fmt.Errorf("a part of the fast lane starts after (%d, %d) and (%d, %d) is held",

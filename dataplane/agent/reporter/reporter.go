@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"tidegate.dev/dataplane/agent/backoff"
 	"tidegate.dev/dataplane/telemetry"
 	agentv1 "tidegate.dev/proto/tidegate/agent/v1"
 )
@@ -42,8 +42,6 @@ type Config struct {
 }
 
 const (
-	leastPause = 100 * time.Millisecond
-	mostPause  = 5 * time.Second
 	// inFlight bounds the reports that are sent and not acknowledged.
 	inFlight = 32
 	// mostRejected is how often in a row the control plane may call the first report wrong before it is thrown away.
@@ -153,10 +151,9 @@ func (r *Reporter) sendAll(ctx context.Context, q *queue) {
 			r.config.Log.ErrorContext(ctx, "telemetry refused by the control plane is thrown away", "error", err)
 			q.dropFirst()
 		}
-		longest := min(leastPause<<min(attempt, 10), mostPause)
 		select {
 		case <-ctx.Done():
-		case <-time.After(longest/2 + rand.N(longest/2)):
+		case <-time.After(backoff.Pause(attempt, err)):
 		}
 	}
 }

@@ -155,7 +155,7 @@ func build(f *flags, accessFile *os.File, sockets *listener.Sockets, log *slog.L
 	}
 	p.agent = agent.New(agent.Config{
 		StateDir: f.StateDir, Version: version, PluginTypes: builtin.Types(), Listeners: p.listeners, Labels: f.Labels,
-		Identity: p.identity, Connection: p.connection, Installer: p.proxy, Lane: table, Counters: counters, KeyUses: uses, Shadows: shadows,
+		Identity: p.identity, Connection: p.connection, Move: p.connection.Move, Installer: p.proxy, Lane: table, Counters: counters, KeyUses: uses, Shadows: shadows,
 		Log: log, DeadMan: f.DeadMan, SetTicketSecret: p.proxy.SetTicketSecret,
 		Compile: func(in snapshot.Input) (*snapshot.Snapshot, error) {
 			in.Registry, in.State, in.Lane = registry, state, table

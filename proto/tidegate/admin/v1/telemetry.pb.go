@@ -30,9 +30,10 @@ type QueryTelemetryRequest struct {
 	Fleet string                 `protobuf:"bytes,1,opt,name=fleet,proto3" json:"fleet,omitempty"`
 	// How far back from now. Default 15m, at most 30 days.
 	Window string `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
-	// The length of a bucket; a multiple of 1s. Default: the window as one bucket.
+	// The length of a bucket; a multiple of 1s, rounded up to what counts are kept in: 5s, or a minute where agents are named.
+	// Default: the window as one bucket.
 	Step string `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`
-	// What to keep apart.
+	// What to keep apart. Agents are kept apart for three days.
 	GroupBy []string `protobuf:"bytes,4,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// Keep only these.
 	Agent         string `protobuf:"bytes,5,opt,name=agent,proto3" json:"agent,omitempty"`

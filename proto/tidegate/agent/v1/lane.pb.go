@@ -35,7 +35,10 @@ type LaneBatch struct {
 	Reset_  bool         `protobuf:"varint,4,opt,name=reset,proto3" json:"reset,omitempty"`
 	Entries []*LaneEntry `protobuf:"bytes,5,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The epoch of the fleet; a sequence means nothing in another.
-	Epoch         int64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch int64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The lane did not end here when the batch was made. A reset takes effect as a whole with the first batch that reaches the
+	// end: until then the agent collects the parts, and keeps what it had. Without a reset each batch takes effect at once.
+	Incomplete    bool `protobuf:"varint,7,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,6 +113,13 @@ func (x *LaneBatch) GetEpoch() int64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *LaneBatch) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
 }
 
 // LaneEntry is one resource of the fast lane, or its end.
@@ -670,14 +680,17 @@ var File_tidegate_agent_v1_lane_proto protoreflect.FileDescriptor
 
 const file_tidegate_agent_v1_lane_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctidegate/agent/v1/lane.proto\x12\x11tidegate.agent.v1\x1a\x1dtidegate/config/v1/kind.proto\"\xd7\x01\n" +
+	"\x1ctidegate/agent/v1/lane.proto\x12\x11tidegate.agent.v1\x1a\x1dtidegate/config/v1/kind.proto\"\xf7\x01\n" +
 	"\tLaneBatch\x12\x14\n" +
 	"\x05fleet\x18\x01 \x01(\tR\x05fleet\x12%\n" +
 	"\x0eafter_sequence\x18\x02 \x01(\x03R\rafterSequence\x12)\n" +
 	"\x10through_sequence\x18\x03 \x01(\x03R\x0fthroughSequence\x12\x14\n" +
 	"\x05reset\x18\x04 \x01(\bR\x05reset\x126\n" +
 	"\aentries\x18\x05 \x03(\v2\x1c.tidegate.agent.v1.LaneEntryR\aentries\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\"\x9c\x04\n" +
+	"\x05epoch\x18\x06 \x01(\x03R\x05epoch\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\a \x01(\bR\n" +
+	"incomplete\"\x9c\x04\n" +
 	"\tLaneEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.tidegate.config.v1.KindR\x04kind\x12\x12\n" +

@@ -75,7 +75,7 @@ func (x Acknowledgement_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Acknowledgement_Status.Descriptor instead.
 func (Acknowledgement_Status) EnumDescriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13, 0}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{16, 0}
 }
 
 type ConnectRequest struct {
@@ -201,6 +201,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Content
 	//	*ConnectResponse_DesiredState
 	//	*ConnectResponse_LocalActionsStored
+	//	*ConnectResponse_Move
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -288,6 +289,15 @@ func (x *ConnectResponse) GetLocalActionsStored() *LocalActionsStored {
 	return nil
 }
 
+func (x *ConnectResponse) GetMove() *Move {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Move); ok {
+			return x.Move
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -314,6 +324,10 @@ type ConnectResponse_LocalActionsStored struct {
 	LocalActionsStored *LocalActionsStored `protobuf:"bytes,5,opt,name=local_actions_stored,json=localActionsStored,proto3,oneof"`
 }
 
+type ConnectResponse_Move struct {
+	Move *Move `protobuf:"bytes,6,opt,name=move,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_LaneBatch) isConnectResponse_Message() {}
@@ -323,6 +337,46 @@ func (*ConnectResponse_Content) isConnectResponse_Message() {}
 func (*ConnectResponse_DesiredState) isConnectResponse_Message() {}
 
 func (*ConnectResponse_LocalActionsStored) isConnectResponse_Message() {}
+
+func (*ConnectResponse_Move) isConnectResponse_Message() {}
+
+// Move asks the agent to go to another replica of the control plane, if it knows one, so that agents are spread over them. An
+// agent that knows none stays.
+type Move struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Move) Reset() {
+	*x = Move{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Move) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Move) ProtoMessage() {}
+
+func (x *Move) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Move.ProtoReflect.Descriptor instead.
+func (*Move) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{2}
+}
 
 // Hello is the first message of the agent.
 type Hello struct {
@@ -342,15 +396,19 @@ type Hello struct {
 	// Candidates that it dropped by itself and will not install again.
 	Dropped []*DroppedRevision `protobuf:"bytes,8,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// What it listens on, for people.
-	Listeners     []string          `protobuf:"bytes,9,rep,name=listeners,proto3" json:"listeners,omitempty"`
-	Labels        map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Listeners []string          `protobuf:"bytes,9,rep,name=listeners,proto3" json:"listeners,omitempty"`
+	Labels    map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// A content of which the first chunks have come, and then the stream was cut: it may go on behind them.
+	PartialContent *PartialContent `protobuf:"bytes,11,opt,name=partial_content,json=partialContent,proto3" json:"partial_content,omitempty"`
+	// A fast lane of which the first parts have come likewise; the agent holds none, or another.
+	PartialLane   *PartialLane `protobuf:"bytes,12,opt,name=partial_lane,json=partialLane,proto3" json:"partial_lane,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[2]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +420,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[2]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +433,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{2}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Hello) GetBootId() string {
@@ -448,6 +506,145 @@ func (x *Hello) GetLabels() map[string]string {
 	return nil
 }
 
+func (x *Hello) GetPartialContent() *PartialContent {
+	if x != nil {
+		return x.PartialContent
+	}
+	return nil
+}
+
+func (x *Hello) GetPartialLane() *PartialLane {
+	if x != nil {
+		return x.PartialLane
+	}
+	return nil
+}
+
+// PartialContent is the beginning of a transfer.
+type PartialContent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  *RevisionReference     `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To    *RevisionReference     `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// How many chunks are held.
+	Chunks uint32 `protobuf:"varint,3,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	// What they hash to, one after the other (package revision, NextChunk): 32 bytes.
+	Digest        []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartialContent) Reset() {
+	*x = PartialContent{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartialContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartialContent) ProtoMessage() {}
+
+func (x *PartialContent) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartialContent.ProtoReflect.Descriptor instead.
+func (*PartialContent) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PartialContent) GetFrom() *RevisionReference {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *PartialContent) GetTo() *RevisionReference {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *PartialContent) GetChunks() uint32 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *PartialContent) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// PartialLane is the beginning of a reset of the fast lane.
+type PartialLane struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Epoch int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Its parts are held up to here.
+	ThroughSequence int64 `protobuf:"varint,2,opt,name=through_sequence,json=throughSequence,proto3" json:"through_sequence,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PartialLane) Reset() {
+	*x = PartialLane{}
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartialLane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartialLane) ProtoMessage() {}
+
+func (x *PartialLane) ProtoReflect() protoreflect.Message {
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartialLane.ProtoReflect.Descriptor instead.
+func (*PartialLane) Descriptor() ([]byte, []int) {
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PartialLane) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *PartialLane) GetThroughSequence() int64 {
+	if x != nil {
+		return x.ThroughSequence
+	}
+	return 0
+}
+
 // Welcome is the first message of the control plane.
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -465,7 +662,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +674,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[3]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +687,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{3}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Welcome) GetHeartbeatIntervalMs() uint32 {
@@ -535,7 +732,7 @@ type RevisionReference struct {
 
 func (x *RevisionReference) Reset() {
 	*x = RevisionReference{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +744,7 @@ func (x *RevisionReference) String() string {
 func (*RevisionReference) ProtoMessage() {}
 
 func (x *RevisionReference) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[4]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +757,7 @@ func (x *RevisionReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevisionReference.ProtoReflect.Descriptor instead.
 func (*RevisionReference) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{4}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevisionReference) GetRevision() int64 {
@@ -595,7 +792,7 @@ type DroppedRevision struct {
 
 func (x *DroppedRevision) Reset() {
 	*x = DroppedRevision{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +804,7 @@ func (x *DroppedRevision) String() string {
 func (*DroppedRevision) ProtoMessage() {}
 
 func (x *DroppedRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[5]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +817,7 @@ func (x *DroppedRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedRevision.ProtoReflect.Descriptor instead.
 func (*DroppedRevision) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{5}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DroppedRevision) GetRevision() int64 {
@@ -657,7 +854,7 @@ type Signed struct {
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[6]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +866,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[6]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +879,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{6}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Signed) GetPayload() []byte {
@@ -736,7 +933,7 @@ type DesiredState struct {
 
 func (x *DesiredState) Reset() {
 	*x = DesiredState{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[7]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +945,7 @@ func (x *DesiredState) String() string {
 func (*DesiredState) ProtoMessage() {}
 
 func (x *DesiredState) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[7]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +958,7 @@ func (x *DesiredState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DesiredState.ProtoReflect.Descriptor instead.
 func (*DesiredState) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{7}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DesiredState) GetFleet() string {
@@ -866,7 +1063,7 @@ type StickyCoin struct {
 
 func (x *StickyCoin) Reset() {
 	*x = StickyCoin{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1075,7 @@ func (x *StickyCoin) String() string {
 func (*StickyCoin) ProtoMessage() {}
 
 func (x *StickyCoin) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[8]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1088,7 @@ func (x *StickyCoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StickyCoin.ProtoReflect.Descriptor instead.
 func (*StickyCoin) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StickyCoin) GetBy() *v1.Stickiness {
@@ -944,7 +1141,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1153,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[9]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1166,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Guard) GetTolerance() float64 {
@@ -1011,7 +1208,7 @@ type ContentChunk struct {
 
 func (x *ContentChunk) Reset() {
 	*x = ContentChunk{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1220,7 @@ func (x *ContentChunk) String() string {
 func (*ContentChunk) ProtoMessage() {}
 
 func (x *ContentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[10]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1233,7 @@ func (x *ContentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentChunk.ProtoReflect.Descriptor instead.
 func (*ContentChunk) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ContentChunk) GetFrom() *RevisionReference {
@@ -1093,7 +1290,7 @@ type EncodedResource struct {
 
 func (x *EncodedResource) Reset() {
 	*x = EncodedResource{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1302,7 @@ func (x *EncodedResource) String() string {
 func (*EncodedResource) ProtoMessage() {}
 
 func (x *EncodedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[11]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1315,7 @@ func (x *EncodedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncodedResource.ProtoReflect.Descriptor instead.
 func (*EncodedResource) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EncodedResource) GetKind() v1.Kind {
@@ -1152,7 +1349,7 @@ type ResourceName struct {
 
 func (x *ResourceName) Reset() {
 	*x = ResourceName{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1361,7 @@ func (x *ResourceName) String() string {
 func (*ResourceName) ProtoMessage() {}
 
 func (x *ResourceName) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[12]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1374,7 @@ func (x *ResourceName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceName.ProtoReflect.Descriptor instead.
 func (*ResourceName) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResourceName) GetKind() v1.Kind {
@@ -1210,7 +1407,7 @@ type Acknowledgement struct {
 
 func (x *Acknowledgement) Reset() {
 	*x = Acknowledgement{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1419,7 @@ func (x *Acknowledgement) String() string {
 func (*Acknowledgement) ProtoMessage() {}
 
 func (x *Acknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[13]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1432,7 @@ func (x *Acknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acknowledgement.ProtoReflect.Descriptor instead.
 func (*Acknowledgement) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Acknowledgement) GetEpoch() int64 {
@@ -1286,7 +1483,7 @@ type Serving struct {
 
 func (x *Serving) Reset() {
 	*x = Serving{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1495,7 @@ func (x *Serving) String() string {
 func (*Serving) ProtoMessage() {}
 
 func (x *Serving) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[14]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1508,7 @@ func (x *Serving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Serving.ProtoReflect.Descriptor instead.
 func (*Serving) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Serving) GetStableRevision() int64 {
@@ -1356,7 +1553,7 @@ type ResourceError struct {
 
 func (x *ResourceError) Reset() {
 	*x = ResourceError{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1565,7 @@ func (x *ResourceError) String() string {
 func (*ResourceError) ProtoMessage() {}
 
 func (x *ResourceError) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[15]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1578,7 @@ func (x *ResourceError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceError.ProtoReflect.Descriptor instead.
 func (*ResourceError) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResourceError) GetResource() string {
@@ -1421,7 +1618,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1630,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[16]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1643,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Heartbeat) GetServing() *Serving {
@@ -1467,7 +1664,7 @@ type LocalActions struct {
 
 func (x *LocalActions) Reset() {
 	*x = LocalActions{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1676,7 @@ func (x *LocalActions) String() string {
 func (*LocalActions) ProtoMessage() {}
 
 func (x *LocalActions) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[17]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1689,7 @@ func (x *LocalActions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalActions.ProtoReflect.Descriptor instead.
 func (*LocalActions) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LocalActions) GetActions() []*LocalAction {
@@ -1529,7 +1726,7 @@ type LocalAction struct {
 
 func (x *LocalAction) Reset() {
 	*x = LocalAction{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1738,7 @@ func (x *LocalAction) String() string {
 func (*LocalAction) ProtoMessage() {}
 
 func (x *LocalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[18]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1751,7 @@ func (x *LocalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalAction.ProtoReflect.Descriptor instead.
 func (*LocalAction) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LocalAction) GetBootId() string {
@@ -1630,7 +1827,7 @@ type LocalActionsStored struct {
 
 func (x *LocalActionsStored) Reset() {
 	*x = LocalActionsStored{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1839,7 @@ func (x *LocalActionsStored) String() string {
 func (*LocalActionsStored) ProtoMessage() {}
 
 func (x *LocalActionsStored) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[19]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1852,7 @@ func (x *LocalActionsStored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalActionsStored.ProtoReflect.Descriptor instead.
 func (*LocalActionsStored) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LocalActionsStored) GetActions() []*LocalActionReference {
@@ -1676,7 +1873,7 @@ type LocalActionReference struct {
 
 func (x *LocalActionReference) Reset() {
 	*x = LocalActionReference{}
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1885,7 @@ func (x *LocalActionReference) String() string {
 func (*LocalActionReference) ProtoMessage() {}
 
 func (x *LocalActionReference) ProtoReflect() protoreflect.Message {
-	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[20]
+	mi := &file_tidegate_agent_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1898,7 @@ func (x *LocalActionReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalActionReference.ProtoReflect.Descriptor instead.
 func (*LocalActionReference) Descriptor() ([]byte, []int) {
-	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_tidegate_agent_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LocalActionReference) GetBootId() string {
@@ -1728,15 +1925,17 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\x0facknowledgement\x18\x02 \x01(\v2\".tidegate.agent.v1.AcknowledgementH\x00R\x0facknowledgement\x12<\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x1c.tidegate.agent.v1.HeartbeatH\x00R\theartbeat\x12F\n" +
 	"\rlocal_actions\x18\x04 \x01(\v2\x1f.tidegate.agent.v1.LocalActionsH\x00R\flocalActionsB\t\n" +
-	"\amessage\"\xea\x02\n" +
+	"\amessage\"\x99\x03\n" +
 	"\x0fConnectResponse\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.tidegate.agent.v1.WelcomeH\x00R\awelcome\x12:\n" +
 	"\n" +
 	"lane_batch\x18\x02 \x01(\v2\x19.tidegate.agent.v1.SignedH\x00R\tlaneBatch\x12;\n" +
 	"\acontent\x18\x03 \x01(\v2\x1f.tidegate.agent.v1.ContentChunkH\x00R\acontent\x12@\n" +
 	"\rdesired_state\x18\x04 \x01(\v2\x19.tidegate.agent.v1.SignedH\x00R\fdesiredState\x12Y\n" +
-	"\x14local_actions_stored\x18\x05 \x01(\v2%.tidegate.agent.v1.LocalActionsStoredH\x00R\x12localActionsStoredB\t\n" +
-	"\amessage\"\xc9\x03\n" +
+	"\x14local_actions_stored\x18\x05 \x01(\v2%.tidegate.agent.v1.LocalActionsStoredH\x00R\x12localActionsStored\x12-\n" +
+	"\x04move\x18\x06 \x01(\v2\x17.tidegate.agent.v1.MoveH\x00R\x04moveB\t\n" +
+	"\amessage\"\x06\n" +
+	"\x04Move\"\xd8\x04\n" +
 	"\x05Hello\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12!\n" +
@@ -1750,10 +1949,20 @@ const file_tidegate_agent_v1_stream_proto_rawDesc = "" +
 	"\adropped\x18\b \x03(\v2\".tidegate.agent.v1.DroppedRevisionR\adropped\x12\x1c\n" +
 	"\tlisteners\x18\t \x03(\tR\tlisteners\x12<\n" +
 	"\x06labels\x18\n" +
-	" \x03(\v2$.tidegate.agent.v1.Hello.LabelsEntryR\x06labels\x1a9\n" +
+	" \x03(\v2$.tidegate.agent.v1.Hello.LabelsEntryR\x06labels\x12J\n" +
+	"\x0fpartial_content\x18\v \x01(\v2!.tidegate.agent.v1.PartialContentR\x0epartialContent\x12A\n" +
+	"\fpartial_lane\x18\f \x01(\v2\x1e.tidegate.agent.v1.PartialLaneR\vpartialLane\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb0\x01\n" +
+	"\x0ePartialContent\x128\n" +
+	"\x04from\x18\x01 \x01(\v2$.tidegate.agent.v1.RevisionReferenceR\x04from\x124\n" +
+	"\x02to\x18\x02 \x01(\v2$.tidegate.agent.v1.RevisionReferenceR\x02to\x12\x16\n" +
+	"\x06chunks\x18\x03 \x01(\rR\x06chunks\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\fR\x06digest\"N\n" +
+	"\vPartialLane\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12)\n" +
+	"\x10through_sequence\x18\x02 \x01(\x03R\x0fthroughSequence\"\xb5\x01\n" +
 	"\aWelcome\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x01 \x01(\rR\x13heartbeatIntervalMs\x12 \n" +
 	"\fkey_hash_key\x18\x02 \x01(\fR\n" +
@@ -1879,79 +2088,87 @@ func file_tidegate_agent_v1_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_tidegate_agent_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tidegate_agent_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tidegate_agent_v1_stream_proto_goTypes = []any{
 	(Acknowledgement_Status)(0),     // 0: tidegate.agent.v1.Acknowledgement.Status
 	(*ConnectRequest)(nil),          // 1: tidegate.agent.v1.ConnectRequest
 	(*ConnectResponse)(nil),         // 2: tidegate.agent.v1.ConnectResponse
-	(*Hello)(nil),                   // 3: tidegate.agent.v1.Hello
-	(*Welcome)(nil),                 // 4: tidegate.agent.v1.Welcome
-	(*RevisionReference)(nil),       // 5: tidegate.agent.v1.RevisionReference
-	(*DroppedRevision)(nil),         // 6: tidegate.agent.v1.DroppedRevision
-	(*Signed)(nil),                  // 7: tidegate.agent.v1.Signed
-	(*DesiredState)(nil),            // 8: tidegate.agent.v1.DesiredState
-	(*StickyCoin)(nil),              // 9: tidegate.agent.v1.StickyCoin
-	(*Guard)(nil),                   // 10: tidegate.agent.v1.Guard
-	(*ContentChunk)(nil),            // 11: tidegate.agent.v1.ContentChunk
-	(*EncodedResource)(nil),         // 12: tidegate.agent.v1.EncodedResource
-	(*ResourceName)(nil),            // 13: tidegate.agent.v1.ResourceName
-	(*Acknowledgement)(nil),         // 14: tidegate.agent.v1.Acknowledgement
-	(*Serving)(nil),                 // 15: tidegate.agent.v1.Serving
-	(*ResourceError)(nil),           // 16: tidegate.agent.v1.ResourceError
-	(*Heartbeat)(nil),               // 17: tidegate.agent.v1.Heartbeat
-	(*LocalActions)(nil),            // 18: tidegate.agent.v1.LocalActions
-	(*LocalAction)(nil),             // 19: tidegate.agent.v1.LocalAction
-	(*LocalActionsStored)(nil),      // 20: tidegate.agent.v1.LocalActionsStored
-	(*LocalActionReference)(nil),    // 21: tidegate.agent.v1.LocalActionReference
-	nil,                             // 22: tidegate.agent.v1.Hello.LabelsEntry
-	(*v1.Stickiness)(nil),           // 23: tidegate.config.v1.Stickiness
-	(*v1.Expectation)(nil),          // 24: tidegate.config.v1.Expectation
-	(v1.Kind)(0),                    // 25: tidegate.config.v1.Kind
-	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
-	(*ReportTelemetryRequest)(nil),  // 27: tidegate.agent.v1.ReportTelemetryRequest
-	(*ReportTelemetryResponse)(nil), // 28: tidegate.agent.v1.ReportTelemetryResponse
+	(*Move)(nil),                    // 3: tidegate.agent.v1.Move
+	(*Hello)(nil),                   // 4: tidegate.agent.v1.Hello
+	(*PartialContent)(nil),          // 5: tidegate.agent.v1.PartialContent
+	(*PartialLane)(nil),             // 6: tidegate.agent.v1.PartialLane
+	(*Welcome)(nil),                 // 7: tidegate.agent.v1.Welcome
+	(*RevisionReference)(nil),       // 8: tidegate.agent.v1.RevisionReference
+	(*DroppedRevision)(nil),         // 9: tidegate.agent.v1.DroppedRevision
+	(*Signed)(nil),                  // 10: tidegate.agent.v1.Signed
+	(*DesiredState)(nil),            // 11: tidegate.agent.v1.DesiredState
+	(*StickyCoin)(nil),              // 12: tidegate.agent.v1.StickyCoin
+	(*Guard)(nil),                   // 13: tidegate.agent.v1.Guard
+	(*ContentChunk)(nil),            // 14: tidegate.agent.v1.ContentChunk
+	(*EncodedResource)(nil),         // 15: tidegate.agent.v1.EncodedResource
+	(*ResourceName)(nil),            // 16: tidegate.agent.v1.ResourceName
+	(*Acknowledgement)(nil),         // 17: tidegate.agent.v1.Acknowledgement
+	(*Serving)(nil),                 // 18: tidegate.agent.v1.Serving
+	(*ResourceError)(nil),           // 19: tidegate.agent.v1.ResourceError
+	(*Heartbeat)(nil),               // 20: tidegate.agent.v1.Heartbeat
+	(*LocalActions)(nil),            // 21: tidegate.agent.v1.LocalActions
+	(*LocalAction)(nil),             // 22: tidegate.agent.v1.LocalAction
+	(*LocalActionsStored)(nil),      // 23: tidegate.agent.v1.LocalActionsStored
+	(*LocalActionReference)(nil),    // 24: tidegate.agent.v1.LocalActionReference
+	nil,                             // 25: tidegate.agent.v1.Hello.LabelsEntry
+	(*v1.Stickiness)(nil),           // 26: tidegate.config.v1.Stickiness
+	(*v1.Expectation)(nil),          // 27: tidegate.config.v1.Expectation
+	(v1.Kind)(0),                    // 28: tidegate.config.v1.Kind
+	(*timestamppb.Timestamp)(nil),   // 29: google.protobuf.Timestamp
+	(*ReportTelemetryRequest)(nil),  // 30: tidegate.agent.v1.ReportTelemetryRequest
+	(*ReportTelemetryResponse)(nil), // 31: tidegate.agent.v1.ReportTelemetryResponse
 }
 var file_tidegate_agent_v1_stream_proto_depIdxs = []int32{
-	3,  // 0: tidegate.agent.v1.ConnectRequest.hello:type_name -> tidegate.agent.v1.Hello
-	14, // 1: tidegate.agent.v1.ConnectRequest.acknowledgement:type_name -> tidegate.agent.v1.Acknowledgement
-	17, // 2: tidegate.agent.v1.ConnectRequest.heartbeat:type_name -> tidegate.agent.v1.Heartbeat
-	18, // 3: tidegate.agent.v1.ConnectRequest.local_actions:type_name -> tidegate.agent.v1.LocalActions
-	4,  // 4: tidegate.agent.v1.ConnectResponse.welcome:type_name -> tidegate.agent.v1.Welcome
-	7,  // 5: tidegate.agent.v1.ConnectResponse.lane_batch:type_name -> tidegate.agent.v1.Signed
-	11, // 6: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
-	7,  // 7: tidegate.agent.v1.ConnectResponse.desired_state:type_name -> tidegate.agent.v1.Signed
-	20, // 8: tidegate.agent.v1.ConnectResponse.local_actions_stored:type_name -> tidegate.agent.v1.LocalActionsStored
-	5,  // 9: tidegate.agent.v1.Hello.holds:type_name -> tidegate.agent.v1.RevisionReference
-	6,  // 10: tidegate.agent.v1.Hello.dropped:type_name -> tidegate.agent.v1.DroppedRevision
-	22, // 11: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
-	5,  // 12: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 13: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
-	10, // 14: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
-	9,  // 15: tidegate.agent.v1.DesiredState.sticky:type_name -> tidegate.agent.v1.StickyCoin
-	23, // 16: tidegate.agent.v1.StickyCoin.by:type_name -> tidegate.config.v1.Stickiness
-	24, // 17: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
-	5,  // 18: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
-	5,  // 19: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
-	12, // 20: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
-	13, // 21: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
-	25, // 22: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
-	25, // 23: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
-	0,  // 24: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
-	16, // 25: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
-	15, // 26: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
-	15, // 27: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
-	19, // 28: tidegate.agent.v1.LocalActions.actions:type_name -> tidegate.agent.v1.LocalAction
-	26, // 29: tidegate.agent.v1.LocalAction.time:type_name -> google.protobuf.Timestamp
-	21, // 30: tidegate.agent.v1.LocalActionsStored.actions:type_name -> tidegate.agent.v1.LocalActionReference
-	1,  // 31: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
-	27, // 32: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
-	2,  // 33: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
-	28, // 34: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
-	33, // [33:35] is the sub-list for method output_type
-	31, // [31:33] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	4,  // 0: tidegate.agent.v1.ConnectRequest.hello:type_name -> tidegate.agent.v1.Hello
+	17, // 1: tidegate.agent.v1.ConnectRequest.acknowledgement:type_name -> tidegate.agent.v1.Acknowledgement
+	20, // 2: tidegate.agent.v1.ConnectRequest.heartbeat:type_name -> tidegate.agent.v1.Heartbeat
+	21, // 3: tidegate.agent.v1.ConnectRequest.local_actions:type_name -> tidegate.agent.v1.LocalActions
+	7,  // 4: tidegate.agent.v1.ConnectResponse.welcome:type_name -> tidegate.agent.v1.Welcome
+	10, // 5: tidegate.agent.v1.ConnectResponse.lane_batch:type_name -> tidegate.agent.v1.Signed
+	14, // 6: tidegate.agent.v1.ConnectResponse.content:type_name -> tidegate.agent.v1.ContentChunk
+	10, // 7: tidegate.agent.v1.ConnectResponse.desired_state:type_name -> tidegate.agent.v1.Signed
+	23, // 8: tidegate.agent.v1.ConnectResponse.local_actions_stored:type_name -> tidegate.agent.v1.LocalActionsStored
+	3,  // 9: tidegate.agent.v1.ConnectResponse.move:type_name -> tidegate.agent.v1.Move
+	8,  // 10: tidegate.agent.v1.Hello.holds:type_name -> tidegate.agent.v1.RevisionReference
+	9,  // 11: tidegate.agent.v1.Hello.dropped:type_name -> tidegate.agent.v1.DroppedRevision
+	25, // 12: tidegate.agent.v1.Hello.labels:type_name -> tidegate.agent.v1.Hello.LabelsEntry
+	5,  // 13: tidegate.agent.v1.Hello.partial_content:type_name -> tidegate.agent.v1.PartialContent
+	6,  // 14: tidegate.agent.v1.Hello.partial_lane:type_name -> tidegate.agent.v1.PartialLane
+	8,  // 15: tidegate.agent.v1.PartialContent.from:type_name -> tidegate.agent.v1.RevisionReference
+	8,  // 16: tidegate.agent.v1.PartialContent.to:type_name -> tidegate.agent.v1.RevisionReference
+	8,  // 17: tidegate.agent.v1.DesiredState.stable:type_name -> tidegate.agent.v1.RevisionReference
+	8,  // 18: tidegate.agent.v1.DesiredState.candidate:type_name -> tidegate.agent.v1.RevisionReference
+	13, // 19: tidegate.agent.v1.DesiredState.guard:type_name -> tidegate.agent.v1.Guard
+	12, // 20: tidegate.agent.v1.DesiredState.sticky:type_name -> tidegate.agent.v1.StickyCoin
+	26, // 21: tidegate.agent.v1.StickyCoin.by:type_name -> tidegate.config.v1.Stickiness
+	27, // 22: tidegate.agent.v1.Guard.expectations:type_name -> tidegate.config.v1.Expectation
+	8,  // 23: tidegate.agent.v1.ContentChunk.from:type_name -> tidegate.agent.v1.RevisionReference
+	8,  // 24: tidegate.agent.v1.ContentChunk.to:type_name -> tidegate.agent.v1.RevisionReference
+	15, // 25: tidegate.agent.v1.ContentChunk.upserts:type_name -> tidegate.agent.v1.EncodedResource
+	16, // 26: tidegate.agent.v1.ContentChunk.deletes:type_name -> tidegate.agent.v1.ResourceName
+	28, // 27: tidegate.agent.v1.EncodedResource.kind:type_name -> tidegate.config.v1.Kind
+	28, // 28: tidegate.agent.v1.ResourceName.kind:type_name -> tidegate.config.v1.Kind
+	0,  // 29: tidegate.agent.v1.Acknowledgement.status:type_name -> tidegate.agent.v1.Acknowledgement.Status
+	19, // 30: tidegate.agent.v1.Acknowledgement.errors:type_name -> tidegate.agent.v1.ResourceError
+	18, // 31: tidegate.agent.v1.Acknowledgement.serving:type_name -> tidegate.agent.v1.Serving
+	18, // 32: tidegate.agent.v1.Heartbeat.serving:type_name -> tidegate.agent.v1.Serving
+	22, // 33: tidegate.agent.v1.LocalActions.actions:type_name -> tidegate.agent.v1.LocalAction
+	29, // 34: tidegate.agent.v1.LocalAction.time:type_name -> google.protobuf.Timestamp
+	24, // 35: tidegate.agent.v1.LocalActionsStored.actions:type_name -> tidegate.agent.v1.LocalActionReference
+	1,  // 36: tidegate.agent.v1.AgentService.Connect:input_type -> tidegate.agent.v1.ConnectRequest
+	30, // 37: tidegate.agent.v1.AgentService.ReportTelemetry:input_type -> tidegate.agent.v1.ReportTelemetryRequest
+	2,  // 38: tidegate.agent.v1.AgentService.Connect:output_type -> tidegate.agent.v1.ConnectResponse
+	31, // 39: tidegate.agent.v1.AgentService.ReportTelemetry:output_type -> tidegate.agent.v1.ReportTelemetryResponse
+	38, // [38:40] is the sub-list for method output_type
+	36, // [36:38] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tidegate_agent_v1_stream_proto_init() }
@@ -1972,15 +2189,16 @@ func file_tidegate_agent_v1_stream_proto_init() {
 		(*ConnectResponse_Content)(nil),
 		(*ConnectResponse_DesiredState)(nil),
 		(*ConnectResponse_LocalActionsStored)(nil),
+		(*ConnectResponse_Move)(nil),
 	}
-	file_tidegate_agent_v1_stream_proto_msgTypes[18].OneofWrappers = []any{}
+	file_tidegate_agent_v1_stream_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidegate_agent_v1_stream_proto_rawDesc), len(file_tidegate_agent_v1_stream_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,7 +28,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // AgentService is what a data-plane agent holds open to the control plane, over mutual TLS. Who the agent is, and which
-// fleet it belongs to, is read from its certificate alone.
+// fleet it belongs to, is read from its certificate alone. A control plane that has too much to do at once refuses a stream
+// with RESOURCE_EXHAUSTED and a google.rpc.RetryInfo, which says after how long the agent should try again.
 type AgentServiceClient interface {
 	// The configuration stream. The agent says Hello with what it holds; the control plane answers Welcome, brings the fast
 	// lane up to date, and then sends DesiredState whenever it changes, each preceded by the content that the agent lacks.
@@ -76,7 +77,8 @@ type AgentService_ReportTelemetryClient = grpc.BidiStreamingClient[ReportTelemet
 // for forward compatibility.
 //
 // AgentService is what a data-plane agent holds open to the control plane, over mutual TLS. Who the agent is, and which
-// fleet it belongs to, is read from its certificate alone.
+// fleet it belongs to, is read from its certificate alone. A control plane that has too much to do at once refuses a stream
+// with RESOURCE_EXHAUSTED and a google.rpc.RetryInfo, which says after how long the agent should try again.
 type AgentServiceServer interface {
 	// The configuration stream. The agent says Hello with what it holds; the control plane answers Welcome, brings the fast
 	// lane up to date, and then sends DesiredState whenever it changes, each preceded by the content that the agent lacks.

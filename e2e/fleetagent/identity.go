@@ -133,7 +133,7 @@ func dial(address string, config *tls.Config, dialer Dialer) (*grpc.ClientConn, 
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestMessage)),
 		// Thousands of agents are in one process: small buffers, and no probing of each connection.
-		grpc.WithReadBufferSize(8 << 10), grpc.WithWriteBufferSize(4 << 10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(8 << 10), grpc.WithWriteBufferSize(4 << 10),
 		grpc.WithDisableServiceConfig(),
 	}
 	if dialer != nil {

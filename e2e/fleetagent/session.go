@@ -127,5 +127,5 @@ func (s *session) acknowledge(answer *agentv1.Acknowledgement, desired *agentv1.
 	if err == nil && answer.GetStatus() == agentv1.Acknowledgement_STATUS_SERVING && s.agent.config.Served != nil {
 		s.agent.config.Served(desired)
 	}
-	return nil //nolint:nilerr // whoever receives learns why the stream broke
+	return nil // whoever receives learns why the stream broke
 }

@@ -91,7 +91,7 @@ func (a *Agent) sendReports(ctx context.Context, stream agentv1.AgentService_Rep
 	for sent := int64(0); ; {
 		for _, report := range a.reports.after(sent) {
 			if err := stream.Send(report); err != nil {
-				return nil //nolint:nilerr // whoever receives learns why
+				return nil // whoever receives learns why
 			}
 			sent = report.GetSequence()
 		}

@@ -64,7 +64,7 @@ func (r *rig) watchTwo(t *testing.T) (p *process, one, two controlplanetest.Revi
 
 func wantDropped(t *testing.T, s *controlplanetest.Session) {
 	t.Helper()
-	if ack := s.Acknowledgement(t); ack.GetStatus() != agentv1.Acknowledgement_STATUS_DROPPED || !strings.Contains(ack.GetErrors()[0].GetMessage(), "upstream_5xx") {
+	if ack := s.Acknowledgement(t); ack.GetStatus() != agentv1.Acknowledgement_STATUS_DROPPED || !strings.Contains(ack.GetErrors()[0].GetMessage(), "5xx 100 %") {
 		t.Errorf("reported %v, want the candidate to be dropped", ack)
 	}
 }
@@ -107,7 +107,7 @@ func TestEvidenceIsHandedOverToASuccessor(t *testing.T) {
 	p.stop()
 	proceed()
 	next.installer.serves(t, 1, 0)
-	if dropped := r.cp.Accept(t).Hello.GetDropped(); len(dropped) > 0 && !strings.Contains(dropped[0].GetReason(), "upstream_5xx") {
+	if dropped := r.cp.Accept(t).Hello.GetDropped(); len(dropped) > 0 && !strings.Contains(dropped[0].GetReason(), "5xx") {
 		t.Errorf("it says it dropped %v", dropped) // or it says so in the stream, if that was quicker
 	}
 }

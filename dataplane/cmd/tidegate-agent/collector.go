@@ -26,11 +26,11 @@ func paceCollector(ctx context.Context) error {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	tick := time.NewTicker(pacingInterval)
 	defer tick.Stop()
-	for now := usualPercent; ; {
+	for percent := usualPercent; ; {
 		metrics.Read(live)
-		if wanted := percentFor(live[0].Value.Uint64()); wanted < now*4/5 || wanted > now*5/4 {
-			now = wanted
-			debug.SetGCPercent(now)
+		if wanted := percentFor(live[0].Value.Uint64()); wanted < percent*4/5 || wanted > percent*5/4 {
+			percent = wanted
+			debug.SetGCPercent(percent)
 		}
 		select {
 		case <-ctx.Done():

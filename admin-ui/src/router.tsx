@@ -40,7 +40,7 @@ function PageFailure({ error, reset }: ErrorComponentProps) {
 }
 
 function NoSuchPage() {
-  return <Empty title="There is no such page">Choose one on the left, or go back.</Empty>;
+  return <Empty title="There is no such page">Go back, or begin at the start page.</Empty>;
 }
 
 declare module '@tanstack/react-router' {

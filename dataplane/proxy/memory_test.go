@@ -95,8 +95,10 @@ func TestWithoutMemoryOnlyWhatIsCriticalIsServed(t *testing.T) {
 	if status, _, closes, err := high.ask("GET /high HTTP/1.1\r\nHost: a\r\n\r\n"); status != http.StatusOK || !closes || err != nil {
 		t.Errorf("what is critical: %d, closes %v, %v", status, closes, err)
 	}
-	if status, _, _, err := r.speak().ask("GET /high HTTP/1.1\r\nHost: a\r\n\r\n"); err == nil {
-		t.Errorf("a connection is taken: %d", status)
+	// Its end may come before whoever opened it knows that it is open.
+	if response, err := (&http.Client{Transport: &http.Transport{}}).Get(r.url + "/high"); err == nil {
+		_ = response.Body.Close()
+		t.Errorf("a connection is taken: %d", response.StatusCode)
 	}
 	if n := r.proxy.gate.Counts().Refused["memory"]; n != 1 {
 		t.Errorf("%d connections were refused", n)

@@ -17,6 +17,7 @@ type generation struct {
 	stableArm    *heldArm
 	candidateArm *heldArm
 	sticky       *stickyCoin // nil: the coin is thrown for each request
+	asked        *askedArms  // nil: there is nothing to ask for
 
 	// Atomic.
 	shards  [generationShards]exchangeCount
@@ -118,7 +119,7 @@ func (p *Proxy) generation(in snapshot.Installation) *generation {
 		key.Revision = in.Stable.Revision()
 		g.stableArm = newHeldArm(p.counters.Open(key, in.Stable.Numbers()))
 	}
-	g.sticky = p.newStickyCoin(in)
+	g.sticky, g.asked = p.newStickyCoin(in), p.newAskedArms(in)
 	return g
 }
 
@@ -174,6 +175,9 @@ func (g *generation) closeIfIdle() {
 		if g.candidateArm != nil {
 			g.candidateArm.release()
 			g.Candidate.Release()
+		}
+		if g.asked != nil {
+			g.asked.release()
 		}
 		if g.sticky != nil {
 			g.sticky.release()

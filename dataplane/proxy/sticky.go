@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tidegate.dev/dataplane/http1"
+	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/snapshot"
 	"tidegate.dev/dataplane/telemetry"
 )
@@ -37,7 +38,7 @@ func (c *stickyCoin) release() {
 // throw chooses the arm of an exchange whose head was read, where that depends on what it brings.
 func (x *exchange) throw() {
 	g := x.generation
-	if g == nil || g.sticky == nil {
+	if g == nil || x.takeAsked() || g.sticky == nil {
 		return
 	}
 	unit := x.unit(g.sticky)
@@ -70,10 +71,19 @@ func (x *exchange) unit(c *stickyCoin) telemetry.Unit {
 	return telemetry.UnitOf(&c.Secret, name)
 }
 
-// presentedConsumer is the consumer whose API key the request brings, valid or expired: empty if it brings none that exists. The
-// fast lane knows it, which is the same for both arms; whether the key lets anybody in is for the arm that is chosen. Without the
-// name of a header the key is looked for where key-auth looks if it is not told otherwise.
+// presentedConsumer is the consumer whose API key the request brings, valid or expired: empty if it brings none that exists.
 func (x *exchange) presentedConsumer(header string) string {
+	key, ok := x.presentedKey(header)
+	if !ok {
+		return ""
+	}
+	return key.Consumer
+}
+
+// presentedKey is the API key that the request brings. The fast lane knows it, which is the same for both arms; whether the key lets
+// anybody in is for the arm that is chosen. Without the name of a header the key is looked for where key-auth looks if it is not told
+// otherwise.
+func (x *exchange) presentedKey(header string) (*lane.Key, bool) {
 	key := x.header.Get(header)
 	if header == "" {
 		if key = x.header.Get("X-Api-Key"); key == "" {
@@ -84,13 +94,9 @@ func (x *exchange) presentedConsumer(header string) string {
 		}
 	}
 	if key == "" {
-		return ""
+		return nil, false
 	}
-	known, ok := x.proxy.lane.Key(key)
-	if !ok {
-		return ""
-	}
-	return known.Consumer
+	return x.proxy.lane.Key(key)
 }
 
 // setUnitCookie gives the client the value by which it stays on its arm.

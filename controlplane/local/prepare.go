@@ -120,15 +120,36 @@ func (p *Postgres) removeSockets() error {
 }
 
 // choosePort settles on the port: the one that was asked for, else the last one, else any.
-func (p *Postgres) choosePort() (err error) {
+func (p *Postgres) choosePort() error {
 	if p.config.Port > 0 {
 		return CheckPort("127.0.0.1", p.config.Port, "Postgres", p.config.PortFlag)
 	}
 	last, err := readState(p.config.Dir) // An unreadable one says nothing; it is about to be replaced.
-	if err == nil && last.Port > 0 && CheckPort("127.0.0.1", last.Port, "", "") == nil {
-		p.state.Port = last.Port
+	if err == nil && last.Port > 0 {
+		held := new(HeldPorts)
+		if held.try(last.Port); len(held.Ports) == 1 {
+			return p.takePort(held)
+		}
+	}
+	return p.anotherPort()
+}
+
+func (p *Postgres) anotherPort() error {
+	held, err := HoldPorts(1)
+	if err != nil {
+		return err
+	}
+	return p.takePort(held)
+}
+
+// takePort lets go of the port before.
+func (p *Postgres) takePort(held *HeldPorts) error {
+	p.mu.Lock()
+	before := p.held
+	p.held, p.state.Port = held, held.Ports[0]
+	p.mu.Unlock()
+	if before == nil {
 		return nil
 	}
-	p.state.Port, err = FreePort()
-	return err
+	return before.Release()
 }

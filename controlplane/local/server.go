@@ -41,17 +41,6 @@ func (p *Postgres) launch(ctx context.Context) error {
 	}
 }
 
-func (p *Postgres) anotherPort() error {
-	port, err := FreePort()
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state.Port = port
-	return nil
-}
-
 // longestLog is where a start begins the log anew, in bytes.
 const longestLog = 16 << 20
 

@@ -40,6 +40,10 @@ func (p *Postgres) release() error {
 	if p.guard != nil {
 		failures = append(failures, p.guard.close())
 	}
+	if p.held != nil {
+		failures = append(failures, p.held.Release())
+		p.held = nil
+	}
 	if p.lock != nil {
 		unlock(p.lock)
 		p.lock = nil

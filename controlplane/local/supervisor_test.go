@@ -157,10 +157,12 @@ func TestStopDoesNotWaitLongerThanItsContext(t *testing.T) {
 
 func TestStartWaitsForReadiness(t *testing.T) {
 	t.Parallel()
-	port, err := FreePort()
+	held, err := HoldPorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = held.Release() })
+	port := held.Ports[0]
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	gate := filepath.Join(t.TempDir(), "gate")
 	supervisor, seen := supervise(t, SupervisorConfig{})

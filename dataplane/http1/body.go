@@ -261,11 +261,14 @@ func (b *Body) next(wait bool) (piece []byte, err error) {
 		piece, err = nil, ErrBodyTooLarge
 	}
 	b.remember(piece)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errNotBuffered) {
+	if err != nil && !isEnd(err) && !errors.Is(err, errNotBuffered) {
 		b.err = err
 	}
 	return piece, err
 }
+
+// isEnd tells of the end of a body. Nobody here wraps it, and errors.Is takes longer than passing on a small body.
+func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // see above
 
 // take takes content from the buffer, at most as much as is left of it.
 func (b *Body) take(wait bool) ([]byte, error) {

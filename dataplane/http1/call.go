@@ -49,8 +49,8 @@ type Call struct {
 // valid tells whether the request line and the fields that this package writes will be valid.
 func (call *Call) valid() bool {
 	origin := call.Target != "" && call.Target[0] == '/' || call.Target == "*"
-	return call.Method != "" && all(call.Method, tokenByte) && origin && all(call.Target, targetByte) &&
-		all(call.Host, valueByte) && all(call.Upgrade, valueByte)
+	return call.Method != "" && all(call.Method, tokenByte) && origin && validTarget(call.Target) &&
+		validValue(call.Host) && validValue(call.Upgrade)
 }
 
 // rewind makes the body ready to be sent again, if that can be done.

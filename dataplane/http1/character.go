@@ -1,7 +1,5 @@
 package http1
 
-import "encoding/binary"
-
 // Classes of bytes.
 const (
 	tokenByte  uint8 = 1 << iota // RFC 9110, section 5.6.2
@@ -54,22 +52,48 @@ const (
 	highs = 0x8080808080808080
 )
 
+// eight are eight bytes at once, the first the lowest. The compiler makes one load of it.
+func eight[T []byte | string](text T, at int) uint64 {
+	text = text[at : at+8]
+	return uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+		uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+}
+
+// below marks at least the bytes of ASCII below a limit, and zero those that are zero. Either may mark a byte too many.
+func below(word, limit uint64) uint64 { return (word - limit*ones) &^ word & highs }
+
+func zero(word uint64) uint64 { return (word - ones) &^ word & highs }
+
 // validValue tells whether a field value is free of control characters, HTAB excepted. It looks at eight bytes at a time.
-func validValue(value []byte) bool {
+func validValue[T []byte | string](value T) bool {
 	if len(value) < 8 {
 		return all(value, valueByte)
 	}
 	for at := 0; ; at += 8 {
 		// The last eight may have been looked at in part.
 		at = min(at, len(value)-8)
-		word := binary.LittleEndian.Uint64(value[at:])
-		controls := (word - ' '*ones) &^ word & highs
-		deletes := word ^ 0x7f*ones
-		deletes = (deletes - ones) &^ deletes & highs
-		if controls|deletes != 0 && !all(value[at:at+8], valueByte) {
+		word := eight(value, at)
+		if below(word, ' ')|zero(word^0x7f*ones) != 0 && !all(value[at:at+8], valueByte) {
 			return false
 		}
 		if at == len(value)-8 {
+			return true
+		}
+	}
+}
+
+// validTarget tells whether a request target has the bytes only that one may have.
+func validTarget[T []byte | string](target T) bool {
+	if len(target) < 8 {
+		return all(target, targetByte)
+	}
+	for at := 0; ; at += 8 {
+		at = min(at, len(target)-8)
+		word := eight(target, at)
+		if word&highs|below(word, '!')|zero(word^0x7f*ones)|zero(word^'#'*ones) != 0 && !all(target[at:at+8], targetByte) {
+			return false
+		}
+		if at == len(target)-8 {
 			return true
 		}
 	}

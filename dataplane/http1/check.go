@@ -7,7 +7,7 @@ func Check(method, query, host string, length int64, header *Header) *Error {
 	switch {
 	case method == "" || len(method) > longestMethod || !all(method, tokenByte):
 		return errMethod
-	case !all(query, targetByte):
+	case !validTarget(query):
 		return errTarget
 	case host == "":
 		return errHostMissing

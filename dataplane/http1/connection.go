@@ -60,7 +60,7 @@ func (c *connection) serveOne() (next, handed bool) {
 		return false, false
 	}
 	c.openBody(x)
-	c.handle(x)
+	c.handle(x, nil)
 	if x.taken {
 		return false, true
 	}
@@ -181,36 +181,42 @@ func (c *connection) openBody(x *Exchange) {
 	}
 }
 
-func (c *connection) handle(x *Exchange) {
-	defer c.survive(x)
-	c.server.config.Handler.Serve(x)
-}
-
-func (c *connection) refuse(x *Exchange, err *Error) {
-	// What follows the head is not a body that anybody could read.
-	x.Body.reset(&c.stream, &c.server.limits, noBody, 0)
-	x.closes = true
-	c.refusal(x, err)
-	if x.finished && !x.broken {
-		c.linger()
+// handle has the request answered, or refused if there is something wrong with it. A panic of the handler is contained.
+func (c *connection) handle(x *Exchange, wrong *Error) {
+	returned := false
+	defer func() {
+		c.serial.Add(1)
+		// Asking whether there is a panic costs more than knowing that there is none.
+		if !returned {
+			c.survive(x, recover())
+		}
+	}()
+	if wrong != nil {
+		c.server.config.Handler.Refuse(x, wrong)
+	} else {
+		c.server.config.Handler.Serve(x)
 	}
+	returned = true
 }
 
-func (c *connection) refusal(x *Exchange, err *Error) {
-	defer c.survive(x)
-	c.server.config.Handler.Refuse(x, err)
-}
-
-// survive contains a panic of the handler.
-func (c *connection) survive(x *Exchange) {
-	cause := recover()
-	c.serial.Add(1)
+// survive notes a panic of the handler.
+func (c *connection) survive(x *Exchange, cause any) {
 	if cause == nil {
 		return
 	}
 	x.broken = true
 	if told := c.server.config.Panicked; told != nil {
 		told(cause, debug.Stack())
+	}
+}
+
+func (c *connection) refuse(x *Exchange, err *Error) {
+	// What follows the head is not a body that anybody could read.
+	x.Body.reset(&c.stream, &c.server.limits, noBody, 0)
+	x.closes = true
+	c.handle(x, err)
+	if x.finished && !x.broken {
+		c.linger()
 	}
 }
 

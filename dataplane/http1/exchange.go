@@ -3,7 +3,6 @@ package http1
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"time"
 )
@@ -372,7 +371,7 @@ func (x *Exchange) Relay(response *Response) error {
 	body := &response.Body
 	for {
 		piece, err := body.next(false)
-		if errors.Is(err, errNotBuffered) {
+		if err != nil && !isEnd(err) && errors.Is(err, errNotBuffered) {
 			if err := x.Flush(); err != nil {
 				return err
 			}
@@ -384,7 +383,7 @@ func (x *Exchange) Relay(response *Response) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case isEnd(err):
 			return x.Finish(&body.Trailer)
 		case err != nil:
 			return err

@@ -59,7 +59,11 @@ func (h *head) field(buffer []byte, line span, limits *Limits) *Error {
 		return errFolding
 	}
 	colon := bytes.IndexByte(text, ':')
-	if colon <= 0 || !all(text[:colon], tokenByte) {
+	if colon <= 0 {
+		return errFieldName
+	}
+	id := identify(text[:colon])
+	if id == otherName && !all(text[:colon], tokenByte) {
 		return errFieldName
 	}
 	begin, end := colon+1, len(text)
@@ -72,7 +76,6 @@ func (h *head) field(buffer []byte, line span, limits *Limits) *Error {
 	if !validValue(text[begin:end]) {
 		return errFieldValue
 	}
-	id := identify(text[:colon])
 	f := received{
 		name:  span{line.start, line.start + uint32(colon)},
 		value: span{line.start + uint32(begin), line.start + uint32(end)},

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -79,48 +80,13 @@ func (a *added) is(id nameID, name string) bool {
 }
 
 // Get returns the first value of a field, empty if there is none.
-func (h *Header) Get(name string) string {
-	value, _ := h.Lookup(name)
-	return value
-}
+func (h *Header) Get(name string) string { return NameOf(name).Get(h) }
 
 // Lookup returns the first value of a field, and whether there is one.
-func (h *Header) Lookup(name string) (value string, ok bool) {
-	id := identify(name)
-	if id != otherName && !h.present.has(id) {
-		return "", false
-	}
-	for i := range h.fields {
-		if h.is(&h.fields[i], id, name) {
-			return h.string(h.fields[i].value), true
-		}
-	}
-	for i := range h.own {
-		if h.own[i].is(id, name) {
-			return h.ownValue(&h.own[i]), true
-		}
-	}
-	return "", false
-}
+func (h *Header) Lookup(name string) (value string, ok bool) { return NameOf(name).lookup(h) }
 
 // Has tells whether there is a field, without making a string of it.
-func (h *Header) Has(name string) bool {
-	id := identify(name)
-	if id != otherName && !h.present.has(id) {
-		return false
-	}
-	for i := range h.fields {
-		if h.is(&h.fields[i], id, name) {
-			return true
-		}
-	}
-	for i := range h.own {
-		if h.own[i].is(id, name) {
-			return true
-		}
-	}
-	return false
-}
+func (h *Header) Has(name string) bool { return NameOf(name).In(h) }
 
 // Values returns all values of a field; the caller must not change them.
 func (h *Header) Values(name string) []string {
@@ -146,11 +112,7 @@ func (h *Header) Values(name string) []string {
 }
 
 // Set replaces all values of a field. A name or value that is not valid makes the message unsendable (ErrInvalidField).
-func (h *Header) Set(name, value string) {
-	id := identify(name)
-	h.del(id, name)
-	h.put(added{name: name, value: value, id: id})
-}
+func (h *Header) Set(name, value string) { NameOf(name).Set(h, value) }
 
 // Add puts a value beside those that a field has.
 func (h *Header) Add(name, value string) { h.put(added{name: name, value: value, id: identify(name)}) }
@@ -162,13 +124,7 @@ func (h *Header) put(field added) {
 
 // SetBytes replaces all values of a field by one that is copied into the header, so that a value made for one message costs no
 // allocation.
-func (h *Header) SetBytes(name string, value []byte) {
-	id := identify(name)
-	h.del(id, name)
-	begin := uint32(len(h.kept))
-	h.kept = append(h.kept, value...)
-	h.put(added{name: name, bytes: span{begin, uint32(len(h.kept))}, id: id})
-}
+func (h *Header) SetBytes(name string, value []byte) { NameOf(name).SetBytes(h, value) }
 
 // ownValue makes a string of a value that was set as bytes, when somebody wants it.
 func (h *Header) ownValue(a *added) string {
@@ -179,7 +135,7 @@ func (h *Header) ownValue(a *added) string {
 }
 
 // Del takes a field out.
-func (h *Header) Del(name string) { h.del(identify(name), name) }
+func (h *Header) Del(name string) { NameOf(name).Del(h) }
 
 func (h *Header) del(id nameID, name string) {
 	if id != otherName && !h.present.has(id) {
@@ -191,14 +147,12 @@ func (h *Header) del(id nameID, name string) {
 			h.fields[i].gone = true
 		}
 	}
-	kept := h.own[:0]
-	for _, field := range h.own {
-		if !field.is(id, name) {
-			kept = append(kept, field)
+	for i := range h.own {
+		if h.own[i].is(id, name) {
+			h.own = slices.DeleteFunc(h.own, func(field added) bool { return field.is(id, name) })
+			return
 		}
 	}
-	clear(h.own[len(kept):])
-	h.own = kept
 }
 
 // DelFunc takes out the fields whose names, as they are spelt in the message, condemn holds for.
@@ -259,23 +213,7 @@ func (h *Header) Len() int {
 }
 
 // HasToken tells whether a field that is a list has an element, without regard to case.
-func (h *Header) HasToken(name, token string) bool {
-	id := identify(name)
-	if id != otherName && !h.present.has(id) {
-		return false
-	}
-	for i := range h.fields {
-		if h.is(&h.fields[i], id, name) && listHas(h.bytes(h.fields[i].value), token) {
-			return true
-		}
-	}
-	for i := range h.own {
-		if h.own[i].is(id, name) && listHas(h.ownValue(&h.own[i]), token) {
-			return true
-		}
-	}
-	return false
-}
+func (h *Header) HasToken(name, token string) bool { return NameOf(name).HasToken(h, token) }
 
 func listHas[T []byte | string](list T, token string) bool {
 	for len(list) > 0 {

@@ -43,6 +43,9 @@ const (
 	nameIdempotencyKey
 	nameCacheControl
 	nameRetryAfter
+	nameXTidegateConsumer
+	nameRateLimit
+	nameRateLimitPolicy
 	nameCount
 )
 
@@ -58,6 +61,7 @@ var knownNames = [nameCount]string{
 	nameForwarded: "forwarded", nameXRealIP: "x-real-ip", nameVia: "via", nameUserAgent: "user-agent", nameAccept: "accept",
 	nameAcceptEncoding: "accept-encoding", nameCookie: "cookie", nameSetCookie: "set-cookie",
 	nameIdempotencyKey: "idempotency-key", nameCacheControl: "cache-control", nameRetryAfter: "retry-after",
+	nameXTidegateConsumer: "x-tidegate-consumer", nameRateLimit: "ratelimit", nameRateLimitPolicy: "ratelimit-policy",
 }
 
 type nameSet uint64

@@ -175,7 +175,8 @@ func (c *connection) onRequest(fd uintptr) bool {
 		return true
 	}
 	c.r, c.w, c.floor = 0, 0, 0
-	c.waitHot(instant())
+	// Not a look at the clock: after a long exchange the wait is a shorter one.
+	c.waitHot(c.x.exchange.Started)
 	return false
 }
 
@@ -193,7 +194,7 @@ func (c *connection) serveWhole() (next bool) {
 	x.Started = present()
 	c.requests++
 	c.openBody(x)
-	c.handle(x)
+	c.handle(x, nil)
 	if x.finished && !x.broken && !x.closes && x.Body.done {
 		c.shrink()
 		return true

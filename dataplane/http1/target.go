@@ -16,7 +16,7 @@ const (
 func (r *Request) parseTarget(buffer []byte) *Error {
 	target := buffer[r.target.start:r.target.end]
 	method := buffer[r.method.start:r.method.end]
-	if len(target) == 0 || !all(target, targetByte) {
+	if len(target) == 0 || !validTarget(target) {
 		return errTarget
 	}
 	connect := string(method) == "CONNECT"

@@ -35,17 +35,28 @@ func (t *Table) SetKeyHashKey(key []byte) {
 
 // Key finds a key by what the client presented. It compares hashes under a key that clients do not know, so the time it
 // takes tells nothing about other keys.
-func (t *Table) Key(presented string) (*Key, bool) {
+func (t *Table) Key(presented string) (*Key, bool) { return t.KeyAgain(presented, nil) }
+
+// KeyAgain is Key for a connection that may have presented the same before: then there is nothing to hash. Whether there is such
+// a key is asked each time. The recollection may be nil.
+func (t *Table) KeyAgain(presented string, recollection *Recollection) (*Key, bool) {
 	hashers := t.hashers.Load()
 	if hashers == nil || len(presented) > longestKey {
 		return nil, false
+	}
+	keys := t.content.Load().keys
+	if recollection.holds(presented, hashers) {
+		return keys.get(recollection.sum)
 	}
 	h := hashers.pool.Get().(*hasher)
 	h.mac.Reset()
 	// Hashes never fail to write.
 	_, _ = h.mac.Write(h.input[:copy(h.input[:], presented)])
 	h.mac.Sum(h.sum[:0])
-	key, ok := t.content.Load().keys.get(h.sum)
+	key, ok := keys.get(h.sum)
+	if ok {
+		recollection.keep(presented, h.sum, hashers)
+	}
 	clear(h.input[:len(presented)])
 	hashers.pool.Put(h)
 	return key, ok

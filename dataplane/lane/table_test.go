@@ -254,6 +254,19 @@ func BenchmarkKey(b *testing.B) {
 				}
 			}
 		})
+		b.Run(fmt.Sprint(held, " keys, the same connection"), func(b *testing.B) {
+			l := newLane(b)
+			for i := range held {
+				l.apply(key(fmt.Sprint(i), "acme", fmt.Sprint("tg_", i)))
+			}
+			var connection Recollection
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := l.KeyAgain("tg_0", &connection); !ok {
+					b.Fatal("not found")
+				}
+			}
+		})
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"tidegate.dev/dataplane/lane"
 )
 
 // Header is the header of a message, whichever engine holds it. Names are given in canonical form ("X-Api-Key"); http.Header
@@ -36,6 +38,8 @@ type Exchange struct {
 	Request Header
 	// Started is when the head of the request had arrived.
 	Started time.Time
+	// Recollection is the key that the client's connection presented last; nil if nobody keeps it.
+	Recollection *lane.Recollection
 
 	// What the gateway found out.
 

@@ -105,7 +105,7 @@ func (x *exchange) identify() {
 	header := x.header
 	x.Method, x.Host, x.Request = x.method, x.host, header
 	x.protocolWanted = upgradeable(x.upgrade, header)
-	x.trailers = header.HasToken("Te", "trailers")
+	x.trailers = te.HasToken(header, "trailers")
 	header.RemoveHopByHop()
 	peer := x.connection.peerText
 	x.Client = x.connection.peer
@@ -124,12 +124,12 @@ func (x *exchange) identify() {
 		header.DelFunc(isIdentityOrForwarding)
 	}
 	x.prove()
-	header.Set("X-Forwarded-For", peer)
-	if !header.Has("X-Forwarded-Proto") {
-		header.Set("X-Forwarded-Proto", scheme)
+	forwardedForName.Set(header, peer)
+	if !forwardedProto.In(header) {
+		forwardedProto.Set(header, scheme)
 	}
-	if !header.Has("X-Forwarded-Host") {
-		header.Set("X-Forwarded-Host", x.host)
+	if !forwardedHost.In(header) {
+		forwardedHost.Set(header, x.host)
 	}
 	x.identifiers.take(header)
 }

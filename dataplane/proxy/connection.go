@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"tidegate.dev/dataplane/lane"
 	"tidegate.dev/dataplane/listener"
 )
 
@@ -20,6 +21,8 @@ type connection struct {
 	// proof is nil if the client did not prove who it is; policy says to whom it did.
 	proof  *proof
 	policy [sha256.Size]byte
+	// recollection is of the exchanges of HTTP/1.1, of which there is one at a time.
+	recollection lane.Recollection
 }
 
 type connectionKey struct{}

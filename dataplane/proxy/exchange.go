@@ -136,12 +136,23 @@ func (x *exchange) letGo() {
 
 // serve is the way. It tells whether the response is whole.
 func (x *exchange) serve() (whole bool) {
+	returned := false
 	defer func() {
-		if cause := recover(); cause != nil {
-			whole = x.survive(cause)
+		// Asking whether there is a panic costs more than knowing that there is none.
+		if !returned {
+			if cause := recover(); cause != nil {
+				whole = x.survive(cause)
+			}
 		}
 		x.end()
 	}()
+	whole = x.goTheWay()
+	returned = true
+	return whole
+}
+
+// goTheWay answers the request, or passes it on and its response back.
+func (x *exchange) goTheWay() (whole bool) {
 	x.throw()
 	verdict := x.admit()
 	if proof, ok := x.proof(verdict); ok {

@@ -33,7 +33,7 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 	stale := 0
 	for x.began, x.tried = x.Started, 1; ; x.tried++ {
 		response, failed, failure := x.try()
-		known := x.report(failed, failure, tookOf(&response, x.began))
+		known := x.report(failed, failure, endOf(&response))
 		if failure == upstream.FailureNone {
 			x.permit.Settle(known)
 			return response, plugin.Continue()
@@ -85,7 +85,7 @@ const longestPatience = time.Minute
 func (x *exchange) prepare() {
 	header, timeouts := x.header, &x.route.Timeouts
 	if x.Caller.Consumer != "" {
-		header.Set("X-Tidegate-Consumer", x.Caller.Consumer)
+		consumerName.Set(header, x.Caller.Consumer)
 	}
 	x.call = http1.Call{
 		Method: x.method, Host: x.host, Header: header, ContentLength: x.length, Trailer: x.trailer, Trailers: x.trailers,
@@ -121,12 +121,12 @@ func (x *exchange) prepare() {
 	}
 }
 
-// tookOf is how long a try took that ended now, if there is no response that knows better.
-func tookOf(response *upstream.Response, began time.Time) time.Duration {
+// endOf is when a try ended: now, if there is no response that knows better.
+func endOf(response *upstream.Response) time.Time {
 	if own := response.HTTP1(); own != nil {
-		return own.Arrived.Sub(began)
+		return own.Arrived
 	}
-	return time.Since(began)
+	return time.Now()
 }
 
 // Alive implements http1.Downstream for the exchange's client.

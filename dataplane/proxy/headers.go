@@ -3,6 +3,21 @@ package proxy
 import (
 	"net/netip"
 	"strings"
+
+	"tidegate.dev/dataplane/http1"
+)
+
+// Fields that every exchange asks for or sets.
+var (
+	te               = http1.NameOf("Te")
+	contentType      = http1.NameOf("Content-Type")
+	requestID        = http1.NameOf("X-Request-Id")
+	traceparent      = http1.NameOf("Traceparent")
+	tracestate       = http1.NameOf("Tracestate")
+	forwardedForName = http1.NameOf("X-Forwarded-For")
+	forwardedProto   = http1.NameOf("X-Forwarded-Proto")
+	forwardedHost    = http1.NameOf("X-Forwarded-Host")
+	consumerName     = http1.NameOf("X-Tidegate-Consumer")
 )
 
 // Prefixes of fields that only the gateway, or a proxy that it trusts, may write.

@@ -113,7 +113,7 @@ func (r *rider) leave(known upstream.Failure) {
 	if r.failed == nil {
 		r.response.Release()
 	}
-	r.service.Report(r.window, r.target, known, r.took)
+	r.service.Report(r.window, r.target, known, r.took, r.began.Add(r.took))
 	if r.reserved {
 		r.target.Free()
 	}
@@ -219,7 +219,7 @@ func (x *exchange) secondTarget(first *upstream.Target, now time.Time) *upstream
 	case second != first && service.Hedge(window):
 		return second
 	}
-	service.Report(window, second, upstream.FailureUnknown, 0)
+	service.Report(window, second, upstream.FailureUnknown, 0, now)
 	second.Done(window)
 	return nil
 }

@@ -52,7 +52,7 @@ func (e *engine) Refuse(in *http1.Exchange, err *http1.Error) {
 // readHTTP1 takes what was asked.
 func (x *exchange) readHTTP1(in *http1.Exchange) {
 	request := &in.Request
-	x.Started = in.Started
+	x.Started, x.Recollection = in.Started, &x.connection.recollection
 	// Field by field, since the exchange is empty; a question made at once would be made beside it and copied.
 	x.header, x.method, x.host, x.asked = &request.Header, request.Method(), request.Host(), request.Path()
 	x.protocol, x.upgrade, x.length = protocols[request.Minor()&1], request.Upgrade(), request.ContentLength()

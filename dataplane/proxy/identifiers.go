@@ -22,13 +22,13 @@ type identifiers struct {
 // take keeps what the client sent and makes what it did not.
 func (i *identifiers) take(header *http1.Header) {
 	i.sentRequest, i.sentTrace = "", ""
-	if sent := header.Get("X-Request-Id"); harmless(sent) {
+	if sent := requestID.Get(header); harmless(sent) {
 		i.sentRequest = sent
 	} else {
 		randomHex(i.madeRequest[:])
-		header.SetBytes("X-Request-Id", i.madeRequest[:])
+		requestID.SetBytes(header, i.madeRequest[:])
 	}
-	if sent := header.Get("Traceparent"); validTraceparent(sent) {
+	if sent := traceparent.Get(header); validTraceparent(sent) {
 		i.sentTrace = sent
 		return
 	}
@@ -38,9 +38,9 @@ func (i *identifiers) take(header *http1.Header) {
 	i.madeTrace[35] = '-'
 	randomHex(i.madeTrace[36:52])
 	copy(i.madeTrace[52:], "-00")
-	header.SetBytes("Traceparent", i.madeTrace[:])
+	traceparent.SetBytes(header, i.madeTrace[:])
 	// Without its traceparent a tracestate means nothing (section 3.3.1.5).
-	header.Del("Tracestate")
+	tracestate.Del(header)
 }
 
 // request is the request id, for those few that need it as a string.
@@ -57,9 +57,9 @@ func (i *identifiers) request() string {
 // write tells the client the request id.
 func (i *identifiers) write(header *http1.Header) {
 	if i.sentRequest != "" {
-		header.Set("X-Request-Id", i.sentRequest)
+		requestID.Set(header, i.sentRequest)
 	} else {
-		header.SetBytes("X-Request-Id", i.madeRequest[:])
+		requestID.SetBytes(header, i.madeRequest[:])
 	}
 }
 

@@ -156,7 +156,7 @@ func (c *copied) roundTrip(owner *mirrors) bool {
 	}
 	defer target.Done(c.window)
 	if service.Reserve(c.window, target, 0) != nil {
-		service.Report(c.window, target, upstream.FailureUnknown, 0)
+		service.Report(c.window, target, upstream.FailureUnknown, 0, time.Now())
 		return false
 	}
 	defer target.Free()
@@ -175,7 +175,8 @@ func (c *copied) roundTrip(owner *mirrors) bool {
 	if failed != nil && failed.Source != http1.Upstream {
 		failure = upstream.FailureUnknown
 	}
-	service.Report(c.window, target, failure, time.Since(now))
+	ended := endOf(&response)
+	service.Report(c.window, target, failure, ended.Sub(now), ended)
 	permit.Settle(failure)
 	if failed != nil {
 		return false

@@ -152,7 +152,7 @@ func isGRPC(header *http1.Header) bool {
 
 // isEventStream tells of a response that goes on for as long as there are events.
 func isEventStream(header *http1.Header) bool {
-	return strings.HasPrefix(header.Get("Content-Type"), "text/event-stream")
+	return contentType.HasPrefix(header, "text/event-stream")
 }
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }

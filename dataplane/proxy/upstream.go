@@ -73,7 +73,7 @@ func (x *exchange) leaveTarget() {
 	if x.waiting {
 		// It panicked, or nobody wanted to know.
 		x.waiting = false
-		x.service.Report(x.window(), x.target, upstream.FailureUnknown, 0)
+		x.service.Report(x.window(), x.target, upstream.FailureUnknown, 0, time.Now())
 	}
 	if x.running {
 		x.running = false
@@ -111,11 +111,11 @@ func (x *exchange) window() upstream.Window {
 }
 
 // report tells how the target did, and returns it. What the client brought about is not its fault.
-func (x *exchange) report(failed *http1.Failure, failure upstream.Failure, took time.Duration) upstream.Failure {
+func (x *exchange) report(failed *http1.Failure, failure upstream.Failure, ended time.Time) upstream.Failure {
 	known := knownOf(failed, failure)
 	if x.waiting {
 		x.waiting = false
-		x.service.Report(x.window(), x.target, known, took)
+		x.service.Report(x.window(), x.target, known, ended.Sub(x.began), ended)
 	}
 	return known
 }

@@ -85,10 +85,10 @@ func (w *outlierWindow) adopt(from *outlierWindow) {
 	w.until.Store(from.until.Load())
 }
 
-// Report says how a request that [Service.Pick] gave a target went, and how long that took to know. Most reports are of a
-// success after others, and then this only reads and counts.
-func (s *Service) Report(window Window, t *Target, failure Failure, took time.Duration) {
-	s.report(window, t, failure, took, s.registry.clock.now())
+// Report says how a request that [Service.Pick] gave a target went, and how long that took to know; now is when it is known. Most
+// reports are of a success after others, and then this only reads and counts.
+func (s *Service) Report(window Window, t *Target, failure Failure, took time.Duration, now time.Time) {
+	s.report(window, t, failure, took, s.registry.clock.at(now))
 }
 
 func (s *Service) report(window Window, t *Target, failure Failure, took time.Duration, now int64) {

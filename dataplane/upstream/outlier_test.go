@@ -103,7 +103,7 @@ func BenchmarkReport(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s.Report(1, target, FailureNone, time.Millisecond)
+			s.Report(1, target, FailureNone, time.Millisecond, time.Now())
 			target.windows[1].load.begin(1)
 		}
 	})

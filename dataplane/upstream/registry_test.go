@@ -120,7 +120,7 @@ func TestWhatIsShown(t *testing.T) {
 	config := Config{Name: "s", Targets: targets(1, 2), Breaker: BreakerConfig{Consecutive: 1}}
 	s := acquire(t, r, config)
 	target := s.Pick(Choice{Window: 1, Now: time.Now()})
-	s.Report(1, target, FailureConnect, time.Millisecond)
+	s.Report(1, target, FailureConnect, time.Millisecond, time.Now())
 	target.Done(1)
 	ask(s, Failure500)
 	config.ConnectTimeout = time.Hour

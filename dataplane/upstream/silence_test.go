@@ -20,7 +20,7 @@ func (e *exchanges) send(took time.Duration) bool {
 		e.stuck++
 		return true
 	}
-	e.service.Report(1, target, FailureNone, took)
+	e.service.Report(1, target, FailureNone, took, time.Now())
 	target.Done(1)
 	return false
 }
@@ -52,7 +52,7 @@ func TestATargetThatFallsSilentIsLeftOut(t *testing.T) {
 		}
 		// It wakes up: the first that answers is enough.
 		for range e.stuck {
-			s.Report(1, e.deaf, FailureNone, time.Second)
+			s.Report(1, e.deaf, FailureNone, time.Second, time.Now())
 			e.deaf.Done(1)
 		}
 		if n := steady(time.Second); n < 30 {
@@ -67,7 +67,7 @@ func TestWhatIsNotSilence(t *testing.T) {
 		// A target that is slow with some requests answers others.
 		"answers between": func(_ *testing.T, s *Service, slow *Target) {
 			for range 300 {
-				s.Report(1, s.Pick(Choice{Window: 1, Now: time.Now()}), FailureNone, time.Millisecond)
+				s.Report(1, s.Pick(Choice{Window: 1, Now: time.Now()}), FailureNone, time.Millisecond, time.Now())
 				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
 			}
 			_ = slow
@@ -80,7 +80,7 @@ func TestWhatIsNotSilence(t *testing.T) {
 			other := s.Targets()[0]
 			time.Sleep(20 * time.Second) //nolint:forbidigo // the clock of the bubble
 			other.windows[1].load.begin(now)
-			s.Report(1, other, FailureNone, time.Millisecond)
+			s.Report(1, other, FailureNone, time.Millisecond, time.Now())
 		},
 		// The others take as long.
 		"a slow service": func(_ *testing.T, s *Service, slow *Target) {
@@ -91,7 +91,7 @@ func TestWhatIsNotSilence(t *testing.T) {
 			other := s.Targets()[0]
 			other.windows[1].load.begin(now)
 			time.Sleep(20 * time.Second) //nolint:forbidigo // the clock of the bubble
-			s.Report(1, other, FailureNone, 5*time.Second)
+			s.Report(1, other, FailureNone, 5*time.Second, time.Now())
 		},
 		// Nobody answers.
 		"all are silent": func(_ *testing.T, s *Service, _ *Target) {

@@ -103,7 +103,7 @@ func (p *Policy) check(presented string, x *plugin.Exchange) (*lane.Key, *lane.C
 		}
 		return nil, nil, unauthorized(plugin.ReasonKeyMissing, "send an API key in "+p.places())
 	}
-	key, ok := p.keys.Key(presented)
+	key, ok := p.keys.KeyAgain(presented, x.Recollection)
 	if !ok {
 		// Only now, since a key that is known has the form of one.
 		if _, wellFormed := configv1.ParseAPIKey(presented); !wellFormed {

@@ -67,7 +67,9 @@ type transfer struct {
 
 func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
 	b.Trailer.Reset()
-	b.transfer = transfer{stream: s, limits: limits, kind: kind, left: length}
+	// By itself, since that clears in place; a transfer with fields would be made beside it and copied.
+	b.transfer = transfer{}
+	b.stream, b.limits, b.kind, b.left = s, limits, kind, length
 	b.done = kind == noBody
 	b.budget = limits.BodyGrace
 	b.origin = origin{b.mark(), s.received, s.moved}

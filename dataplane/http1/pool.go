@@ -64,13 +64,15 @@ type carrier struct {
 	response  Response
 	rawReader rawReader
 	sent      int64 // of a body, together with the head
+	// client waits for the response; nil if nobody does who could go away.
+	client Waiter
 	reused    bool
 	idleSince time.Time
 }
 
 // briefly is how long a connection may be idle and still be used without being looked at, if the last read left nothing in its
 // socket. What could go wrong in so short a time can go wrong as well between looking and sending.
-const briefly = time.Millisecond
+const briefly = 5 * time.Millisecond
 
 // take finds a connection, or opens one. A connection that has ended, or on which something arrived that nobody asked for, is
 // not used.

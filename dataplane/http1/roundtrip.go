@@ -71,7 +71,7 @@ func (r *Response) Release() {
 	// What follows a response that nobody asked for would be taken for the next one.
 	reusable := sent && r.Body.done && r.head.persistent() && c.r == c.w && c.cause() == nil && !c.ended
 	// What the connection keeps must not keep what belongs to the exchange.
-	c.waiter, r.Body.waiter = nil, nil
+	c.waiter, c.client, r.Body.waiter = nil, nil, nil
 	if !reusable || r.contradicts() {
 		c.close()
 		return
@@ -116,6 +116,7 @@ func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
 func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	r := &c.response
 	r.carrier, r.upload, r.taken, r.Status = c, nil, false, 0
+	c.client = call.waiter()
 	r.toHead = call.Method == http.MethodHead
 	c.nextHead()
 	rest, failure := c.compose(call)
@@ -259,7 +260,7 @@ func (c *carrier) patienceFor(call *Call, now time.Time) time.Time {
 // send writes the head, and the body as far as it is there. If that is all, the first bytes of the answer may be there then.
 func (c *carrier) send(call *Call, rest io.Reader, now, until time.Time) *Failure {
 	if rest == nil {
-		c.expect(until, ErrTimeout, call.waiter())
+		c.expect(until, ErrTimeout, c.client)
 		done, err := c.sendAndFill(now)
 		if err != nil {
 			return c.failure(err)
@@ -278,15 +279,14 @@ func (c *carrier) send(call *Call, rest io.Reader, now, until time.Time) *Failur
 // await reads heads until that of the final response, passing the informational ones on.
 func (c *carrier) await(call *Call, until time.Time, waits bool, rest io.Reader) *Failure {
 	r := &c.response
-	waiter := call.waiter()
 	var continued time.Time
 	if waits {
 		continued = instant().Add(c.pool.config.ContinueTimeout)
 	}
 	for interim := 0; ; {
-		c.expect(until, ErrTimeout, waiter)
+		c.expect(until, ErrTimeout, c.client)
 		if waits && (until.IsZero() || continued.Before(until)) {
-			c.expect(continued, errProceed, waiter)
+			c.expect(continued, errProceed, c.client)
 		}
 		err := c.readHead(&r.head)
 		if errors.Is(err, errProceed) {
@@ -399,5 +399,5 @@ func (c *carrier) openBody(call *Call) {
 	kind, length := r.head.bodyFraming(r.toHead)
 	r.Body.reset(&c.stream, &c.pool.limits, kind, length)
 	r.Body.idle, r.Body.idleErr, r.Body.total = call.Idle, ErrTimeout, call.Deadline
-	r.Body.waiter = call.waiter()
+	r.Body.waiter = c.client
 }

@@ -97,7 +97,10 @@ type Revocation interface {
 func (x *Exchange) Reset() {
 	clear(x.policies)
 	x.Limits.Reset()
-	*x = Exchange{policies: x.policies[:0], Limits: x.Limits}
+	policies, limits := x.policies[:0], x.Limits
+	// By itself, since that clears in place.
+	*x = Exchange{}
+	x.policies, x.Limits = policies, limits
 }
 
 // Verdict is what a policy decided. The zero value lets the exchange go on.

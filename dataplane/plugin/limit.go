@@ -26,7 +26,7 @@ func (l *LimitReport) Add(name, policy string, remaining, reset int64, share flo
 // Reset empties the report and keeps its memory.
 func (l *LimitReport) Reset() {
 	clear(l.policies)
-	*l = LimitReport{policies: l.policies[:0], space: l.space[:0]}
+	l.policies, l.name, l.remaining, l.reset, l.share, l.space = l.policies[:0], "", 0, 0, 0, l.space[:0]
 }
 
 // Write sets the fields, if any limit was reported.

@@ -89,7 +89,10 @@ func (u *Usages) Release() {
 }
 
 func (u *Usages) shard(subject Subject) *usageShard {
-	return &u.shards[maphash.Comparable(u.seed, subject)%usageShards]
+	if subject.Name != "" {
+		return &u.shards[maphash.String(u.seed, subject.Name)%usageShards]
+	}
+	return &u.shards[maphash.Comparable(u.seed, subject.Address)%usageShards]
 }
 
 // Take counts one request at a time, if the rate allows it.

@@ -87,10 +87,11 @@ func (x *exchange) prepare() {
 	if x.Caller.Consumer != "" {
 		consumerName.Set(header, x.Caller.Consumer)
 	}
-	x.call = http1.Call{
-		Method: x.method, Host: x.host, Header: header, ContentLength: x.length, Trailer: x.trailer, Trailers: x.trailers,
-		ConnectTimeout: timeouts.Connect, HeaderTimeout: timeouts.ResponseHeader, Idle: timeouts.Idle, Downstream: x,
-	}
+	// Field by field, as in readHTTP1.
+	call := &x.call
+	call.Method, call.Host, call.Header, call.ContentLength = x.method, x.host, header, x.length
+	call.Trailer, call.Trailers, call.Downstream = x.trailer, x.trailers, x
+	call.ConnectTimeout, call.HeaderTimeout, call.Idle = timeouts.Connect, timeouts.ResponseHeader, timeouts.Idle
 	x.call.Deadline, x.deadlineErr = x.deadline()
 	x.heedDeadline()
 	if x.protocolWanted != "" && x.route.Upstream.Upgrades() {

@@ -18,6 +18,7 @@ var nativeFiles embed.FS
 type arena struct {
 	dir          string
 	load         string // processors of load, upstream and the stack around the agent
+	runsFirst    bool   // load at a fixed rate, and the upstream, run before all else there
 	upstream     *process
 	upstreamPort int
 	certificate  certificate
@@ -28,7 +29,7 @@ type arena struct {
 
 // openArena prepares everything that is there before a subject starts.
 func openArena(ctx context.Context, load string, withStack bool) (a *arena, err error) {
-	a = &arena{load: load}
+	a = &arena{load: load, runsFirst: mayRunFirst(ctx)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -100,7 +101,8 @@ func (a *arena) startUpstream(ctx context.Context) error {
 		return err
 	}
 	a.upstreamPort = ports[0]
-	a.upstream, err = startProcess(ctx, a.load, "the upstream", nil, nil, a.file("upstream"), strconv.Itoa(a.upstreamPort))
+	program, arguments := a.first(priorityOfUpstream, a.file("upstream"), strconv.Itoa(a.upstreamPort))
+	a.upstream, err = startProcess(ctx, a.load, "the upstream", nil, nil, program, arguments...)
 	if err != nil {
 		return err
 	}

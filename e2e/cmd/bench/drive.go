@@ -99,8 +99,9 @@ const loaderWarmUp = 0.1
 
 func driveLoader(ctx context.Context, a *arena, r request) (outcome, error) {
 	warmUp := loaderWarmUp * float64(r.seconds)
-	output, err := runTool(ctx, a.load, r.environment(), "", a.file("loader"), strconv.Itoa(r.port), r.path, fmt.Sprintf("%.1f", r.rate),
+	program, arguments := a.first(priorityOfLoad, a.file("loader"), strconv.Itoa(r.port), r.path, fmt.Sprintf("%.1f", r.rate),
 		fmt.Sprintf("%.2f", float64(r.seconds)-warmUp), fmt.Sprintf("%.2f", warmUp), strconv.Itoa(r.scenario.Connections))
+	output, err := runTool(ctx, a.load, r.environment(), "", program, arguments...)
 	if err != nil {
 		return outcome{}, err
 	}

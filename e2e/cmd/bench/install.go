@@ -12,7 +12,7 @@ import (
 // packages names the Debian package of each program that comes from there.
 func packages() map[string]string {
 	return map[string]string{
-		"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "gcc": "gcc", "taskset": "util-linux",
+		"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "gcc": "gcc", "taskset": "util-linux", "chrt": "util-linux",
 	}
 }
 

@@ -36,8 +36,9 @@ func driveTLS(ctx context.Context, a *arena, r request) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("finding this program: %w", err)
 	}
-	output, err := runTool(ctx, a.load, r.environment(), "", program, tlsLoadCommand, "-port", strconv.Itoa(r.port), "-path", r.path,
+	program, arguments := a.first(priorityOfLoad, program, tlsLoadCommand, "-port", strconv.Itoa(r.port), "-path", r.path,
 		"-rate", fmt.Sprintf("%.1f", r.rate), "-seconds", strconv.Itoa(r.seconds), "-connections", strconv.Itoa(r.scenario.Connections))
+	output, err := runTool(ctx, a.load, r.environment(), "", program, arguments...)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -42,6 +42,8 @@ type machine struct {
 	LoadAfter  string  `json:"load_after"`
 	Others     float64 `json:"others"` // the share of all processors that went to programs that are not of this run
 	Stolen     float64 `json:"stolen"` // the share that the host gave to other machines
+	// LoadRunsFirst says that the load at a fixed rate, and the upstream, ran before all else on their processors.
+	LoadRunsFirst bool `json:"load_runs_first"`
 }
 
 // quiet is the share of others up to which a machine counts as quiet.

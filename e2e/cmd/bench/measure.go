@@ -51,6 +51,7 @@ func measureAll(ctx context.Context, o *options) (*results, error) {
 	if r.arena, err = openArena(ctx, place.Load, withStack); err != nil {
 		return nil, err
 	}
+	r.results.Machine.LoadRunsFirst = r.arena.runsFirst
 	defer r.arena.close()
 	defer r.stopAll()
 	return r.results, r.measureScenarios(ctx)

@@ -103,7 +103,7 @@ func (o *options) choose(subjects, scenarios string, quick bool) error {
 
 // needs are the programs that the run starts.
 func (o *options) needs() []string {
-	needed := []string{"gcc", "taskset"}
+	needed := []string{"gcc", "taskset", "chrt"}
 	add := func(program string) {
 		if program != "" && !slices.Contains(needed, program) {
 			needed = append(needed, program)

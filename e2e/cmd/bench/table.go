@@ -91,6 +91,9 @@ func (r *results) heading() string {
 		text += "\n" + noise
 	}
 	text += fmt.Sprintf("\nPrograms that are not of this run had %.0f %% of the processors, other machines on the host %.1f %%.", 100*m.Others, 100*m.Stolen)
+	if !m.LoadRunsFirst {
+		text += " The load had no right to run first, so latencies hold what it waited for."
+	}
 	if m.Others+m.Stolen > quiet {
 		text += " That is not quiet: read ratios of processor time, and these with care."
 	}

@@ -25,6 +25,9 @@ type Body struct {
 	// Trailer is the trailer section, complete when Read has returned io.EOF.
 	Trailer Header
 	transfer
+
+	// untouched says that there is no body, of which nobody can have noted anything.
+	untouched bool
 }
 
 // transfer is what is known of a body and how far it was read.
@@ -66,6 +69,12 @@ type transfer struct {
 }
 
 func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
+	if b.untouched && kind == noBody {
+		// One message without a body after another: nothing was noted of the one before.
+		b.stream, b.limits = s, limits
+		return
+	}
+	b.untouched = kind == noBody
 	b.Trailer.Reset()
 	// By itself, since that clears in place; a transfer with fields would be made beside it and copied.
 	b.transfer = transfer{}

@@ -33,6 +33,8 @@ type Call struct {
 	// Trailers says that trailers are welcome in the response (RFC 9110, section 10.1.4).
 	Trailers bool
 
+	// Began is when the call did, for a caller who has just looked at the clock; zero for one who has not.
+	Began time.Time
 	// ConnectTimeout bounds opening a connection, if one is opened. 0 means the pool's.
 	ConnectTimeout time.Duration
 	// HeaderTimeout bounds the wait for the head of the response, from when the request was written; as long as the client

@@ -65,7 +65,7 @@ type carrier struct {
 	rawReader rawReader
 	sent      int64 // of a body, together with the head
 	// client waits for the response; nil if nobody does who could go away.
-	client Waiter
+	client    Waiter
 	reused    bool
 	idleSince time.Time
 }

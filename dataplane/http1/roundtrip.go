@@ -96,7 +96,10 @@ func (r *Response) contradicts() bool {
 // RoundTrip sends a request and waits for the head of the response. The caller's goroutine writes and reads; only a body that
 // has not arrived yet is sent by another, since the answer may come before its end.
 func (p *Pool) RoundTrip(call *Call) (*Response, *Failure) {
-	now := instant()
+	now := call.Began
+	if now.IsZero() {
+		now = instant()
+	}
 	if !call.valid() {
 		return nil, &Failure{Unsendable, Gateway, RetryNever, ErrInvalidField}
 	}

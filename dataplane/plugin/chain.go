@@ -104,7 +104,7 @@ func (c *Chain) Authenticate(x *Exchange) Verdict {
 			return v
 		}
 	}
-	return Verdict{}
+	return nil
 }
 
 // Proceed runs the phases after authentication, which a chain with the same authentication may have run.
@@ -125,7 +125,7 @@ func (c *Chain) Proceed(x *Exchange, plans Plans) Verdict {
 			return v
 		}
 	}
-	return Verdict{}
+	return nil
 }
 
 // resolve appends to x.policies what follows authentication, and returns that part.
@@ -140,7 +140,7 @@ func (c *Chain) resolve(x *Exchange, plans Plans) ([]*Policy, Verdict) {
 	}
 	if len(plan) == 0 && (len(c.fixed) > 0 || len(c.choices) == 0) {
 		x.policies = append(x.policies, c.fixed...)
-		return x.policies[first:], Verdict{}
+		return x.policies[first:], nil
 	}
 	for i := range c.choices {
 		if plan != nil && c.choices[i].Phase > Limit {
@@ -150,7 +150,7 @@ func (c *Chain) resolve(x *Exchange, plans Plans) ([]*Policy, Verdict) {
 		x.policies = c.choices[i].appendFor(x.policies, &x.Caller)
 	}
 	x.policies = append(x.policies, plan...)
-	return x.policies[first:], Verdict{}
+	return x.policies[first:], nil
 }
 
 // Decide says what the request phases would decide about a request that is only thought of. It counts nothing; the exchange is the
@@ -172,7 +172,7 @@ func (c *Chain) Decide(x *Exchange, plans Plans) Verdict {
 			return v
 		}
 	}
-	return Verdict{}
+	return nil
 }
 
 // Response runs the response phases of the policies whose request phase ran, in reverse.

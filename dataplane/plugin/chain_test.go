@@ -74,7 +74,7 @@ func TestWhichPoliciesRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ran = nil
 			chain, x := NewChain(c.choices), &Exchange{Caller: c.caller, Response: http.Header{}}
-			if v := chain.Request(x, plans); v.Reason != c.reason {
+			if v := chain.Request(x, plans); v.Why() != c.reason {
 				t.Error("verdict", v)
 			}
 			if !slices.Equal(ran, c.want) {
@@ -101,7 +101,7 @@ func TestARefusalEndsTheWayAndGivesBack(t *testing.T) {
 		NewPolicy("c", "", Limit, false, step{name: "c", ran: &ran}),
 	}}}}
 	chain, x := NewChain([]Choice{choice}), &Exchange{}
-	if v := chain.Request(x, planTable{}); v.Reason != ReasonRateLimited {
+	if v := chain.Request(x, planTable{}); v.Why() != ReasonRateLimited {
 		t.Error(v)
 	}
 	chain.Response(x)

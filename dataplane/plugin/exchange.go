@@ -103,9 +103,13 @@ func (x *Exchange) Reset() {
 	x.policies, x.Limits = policies, limits
 }
 
-// Verdict is what a policy decided. The zero value lets the exchange go on.
-type Verdict struct {
-	// Reason refuses the exchange unless it is ReasonNone.
+// Verdict is what was decided about an exchange: nil lets it go on. It is no more than a pointer because everything that an exchange
+// passes returns one, and nearly always nil.
+type Verdict = *Refusal
+
+// Refusal ends an exchange. Nobody changes one that was made.
+type Refusal struct {
+	// Reason is never ReasonNone.
 	Reason Reason
 	// RetryAfter is how long the client should wait, in whole seconds; 0 says nothing.
 	RetryAfter int
@@ -118,10 +122,23 @@ type Verdict struct {
 }
 
 // Continue lets the exchange go on.
-func Continue() Verdict { return Verdict{} }
+func Continue() Verdict { return nil }
 
-// Refuse ends the exchange with the answer of a reason.
-func Refuse(reason Reason, detail string) Verdict { return Verdict{Reason: reason, Detail: detail} }
+// Refuse ends the exchange with the answer of a reason; ReasonNone is none.
+func Refuse(reason Reason, detail string) Verdict {
+	if reason == ReasonNone {
+		return nil
+	}
+	return &Refusal{Reason: reason, Detail: detail}
+}
 
 // Refused tells whether the exchange ends here.
-func (v Verdict) Refused() bool { return v.Reason != ReasonNone }
+func (r *Refusal) Refused() bool { return r != nil }
+
+// Why is the reason, ReasonNone if the exchange goes on.
+func (r *Refusal) Why() Reason {
+	if r == nil {
+		return ReasonNone
+	}
+	return r.Reason
+}

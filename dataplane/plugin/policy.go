@@ -82,7 +82,7 @@ func (p *Policy) run(x *Exchange) Verdict {
 	case p.request != nil:
 		return p.request.OnRequest(x)
 	}
-	return Verdict{}
+	return nil
 }
 
 // judgement is what a policy in shadow would have done. One that panics would have failed the request, and in shadow must not.
@@ -92,7 +92,7 @@ func (p *Policy) judgement(x *Exchange) (reason Reason) {
 			reason = ReasonInternal
 		}
 	}()
-	return p.judge.Judge(x).Reason
+	return p.judge.Judge(x).Why()
 }
 
 // peek decides about a request that is only thought of. What transforms decides nothing.
@@ -103,7 +103,7 @@ func (p *Policy) peek(x *Exchange) Verdict {
 	case p.request != nil && p.Phase < Limit:
 		return p.request.OnRequest(x)
 	}
-	return Verdict{}
+	return nil
 }
 
 // Judged tells how often a policy in shadow would have answered with the reason, ReasonNone for letting pass.

@@ -57,6 +57,8 @@ type passing struct {
 	running  bool
 	waiting  bool
 	reserved bool
+	// waited is when the exchange last had waited for something; zero for never.
+	waited time.Time
 	// began is when the last try did, and tried how many there were. If the request may switch to another target while the first
 	// still has it, a wait for the head is impatient: it gives up a target that is silent. Then the next try is granted, after a
 	// pause.
@@ -213,7 +215,7 @@ func (x *exchange) refuseOnly(verdict plugin.Verdict) {
 // match finds the route.
 func (x *exchange) match() plugin.Verdict {
 	if x.snapshot == nil {
-		return plugin.Verdict{Reason: plugin.ReasonNotReady, RetryAfter: 1}
+		return &plugin.Refusal{Reason: plugin.ReasonNotReady, RetryAfter: 1}
 	}
 	route, ok := x.snapshot.Match(x.Host, x.Method, x.Path, (*fields)(x), nil)
 	if ok {

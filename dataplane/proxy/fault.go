@@ -19,7 +19,7 @@ func (x *exchange) suffer() plugin.Verdict {
 	if status == 0 {
 		return plugin.Continue()
 	}
-	return plugin.Verdict{Reason: plugin.ReasonFaultInjected, Status: status}
+	return &plugin.Refusal{Reason: plugin.ReasonFaultInjected, Status: status}
 }
 
 // lookAfter is how often a long pause looks whether the client still waits.
@@ -35,6 +35,7 @@ func (x *exchange) hold(left time.Duration) error {
 			return err
 		}
 		left -= part
+		x.waited = time.Now()
 	}
 	return nil
 }

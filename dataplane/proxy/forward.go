@@ -27,11 +27,11 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		return upstream.Response{}, verdict
 	}
 	x.prepare()
-	if !x.pick(x.Started, nil) {
+	if !x.pick(x.ready(), nil) {
 		return upstream.Response{}, noTarget
 	}
 	stale := 0
-	for x.began, x.tried = x.Started, 1; ; x.tried++ {
+	for x.began, x.tried = x.ready(), 1; ; x.tried++ {
 		response, failed, failure := x.try()
 		known := x.report(failed, failure, endOf(&response))
 		if failure == upstream.FailureNone {
@@ -122,6 +122,14 @@ func (x *exchange) prepare() {
 	}
 }
 
+// ready is when the exchange could go upstream: as soon as it had arrived, but for what it waited for. Policies do not wait.
+func (x *exchange) ready() time.Time {
+	if x.waited.IsZero() {
+		return x.Started
+	}
+	return x.waited
+}
+
 // endOf is when a try ended: now, if there is no response that knows better.
 func endOf(response *upstream.Response) time.Time {
 	if own := response.HTTP1(); own != nil {
@@ -162,7 +170,7 @@ func (x *exchange) verdictOn(failed *http1.Failure) plugin.Verdict {
 	case failed.Reason == http1.Abandoned:
 		return plugin.Refuse(plugin.ReasonClientClosed, "")
 	case failed.Reason == http1.Exhausted:
-		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the upstream has as many connections as it may"}
+		return &plugin.Refusal{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the upstream has as many connections as it may"}
 	case failed.Reason == http1.Unsendable:
 		return plugin.Refuse(plugin.ReasonInternal, "the request cannot be passed on as valid HTTP")
 	case errors.As(failed, &dial) && dial.Timeout():
@@ -206,7 +214,7 @@ func (x *exchange) cutVerdict(cause error) plugin.Verdict {
 	case errors.Is(cause, errBlocked):
 		return plugin.Refuse(plugin.ReasonBlocked, "")
 	case errors.Is(cause, errShutdown):
-		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: errShutdown.Error()}
+		return &plugin.Refusal{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: errShutdown.Error()}
 	}
 	return plugin.Refuse(plugin.ReasonClientClosed, "")
 }

@@ -25,7 +25,7 @@ type admission struct {
 
 // overloaded is the refusal of what there is no strength for. Who comes again after a second finds another state.
 func overloaded(detail string) plugin.Verdict {
-	return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: detail}
+	return &plugin.Refusal{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: detail}
 }
 
 // bear tells whether the process has the strength for the exchange, and takes the body that it announces. It is asked before
@@ -71,7 +71,7 @@ func (x *exchange) limited() (upstream.Response, plugin.Verdict) {
 	if !ok {
 		return upstream.Response{}, overloaded("the service is asked for more than it can do")
 	}
-	x.admission = admission{limiter, ticket}
+	x.admission, x.waited = admission{limiter, ticket}, time.Now()
 	response, verdict := x.forward()
 	x.leaveLimit(x.told(&response, verdict))
 	return response, verdict
@@ -89,7 +89,7 @@ func (x *exchange) leaveLimit(outcome overload.Outcome) {
 // waited for is not the service's time.
 func (x *exchange) told(response *upstream.Response, verdict plugin.Verdict) overload.Outcome {
 	switch {
-	case verdict.Reason == plugin.ReasonUpstreamTimeout:
+	case verdict.Why() == plugin.ReasonUpstreamTimeout:
 		return overload.TimedOut
 	case verdict.Refused() || x.tried > 1:
 		return overload.Untold

@@ -18,9 +18,9 @@ func (x *exchange) enter() plugin.Verdict {
 	x.permit = permit
 	switch refusal {
 	case upstream.RefusalOpen:
-		return plugin.Verdict{Reason: plugin.ReasonCircuitOpen, RetryAfter: wholeSeconds(wait)}
+		return &plugin.Refusal{Reason: plugin.ReasonCircuitOpen, RetryAfter: wholeSeconds(wait)}
 	case upstream.RefusalFull:
-		return plugin.Verdict{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the service runs as many exchanges as it may"}
+		return &plugin.Refusal{Reason: plugin.ReasonOverloaded, RetryAfter: 1, Detail: "the service runs as many exchanges as it may"}
 	case upstream.RefusalNone:
 	}
 	return plugin.Continue()
@@ -62,6 +62,10 @@ func (x *exchange) reserve() *http1.Failure {
 		return &http1.Failure{Reason: http1.Exhausted, Source: http1.Gateway, Retry: http1.RetrySafe, Err: err}
 	}
 	x.reserved = true
+	if !x.target.Bounded() {
+		// Nothing was waited for since.
+		x.call.Began = x.began
+	}
 	return nil
 }
 

@@ -159,6 +159,9 @@ func (s *Service) Reserve(window Window, t *Target, timeout time.Duration) error
 // Go runs f with a goroutine of its own. [Registry.Close] waits for it.
 func (s *Service) Go(f func()) { s.registry.running.Go(f) }
 
+// Bounded tells whether the connections to the target are, so that Reserve may wait.
+func (t *Target) Bounded() bool { return t.slots != nil }
+
 // Free gives back what Reserve took.
 func (t *Target) Free() {
 	if t.slots != nil {

@@ -141,5 +141,5 @@ func (p *Policy) places() string {
 }
 
 func unauthorized(reason plugin.Reason, detail string) plugin.Verdict {
-	return plugin.Verdict{Reason: reason, Detail: detail, Challenge: challenge}
+	return &plugin.Refusal{Reason: reason, Detail: detail, Challenge: challenge}
 }

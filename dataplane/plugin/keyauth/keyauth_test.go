@@ -95,18 +95,20 @@ func TestWhoIsLetIn(t *testing.T) {
 			t.Parallel()
 			p := New(c.settings, table)
 			x := &plugin.Exchange{Request: c.header.Clone(), Started: now}
-			if judged := p.Judge(x); judged.Reason != c.reason || x.Caller.Key != "" || len(x.Request.(http.Header)) != len(c.header) {
+			if judged := p.Judge(x); judged.Why() != c.reason || x.Caller.Key != "" || len(x.Request.(http.Header)) != len(c.header) {
 				t.Errorf("in shadow: %+v; caller %+v, header %v", judged, x.Caller, x.Request)
 			}
 			v := p.OnRequest(x)
-			if v.Reason != c.reason || x.Caller.Consumer != c.consumer {
+			if v.Why() != c.reason || x.Caller.Consumer != c.consumer {
 				t.Fatalf("%+v, consumer %q", v, x.Caller.Consumer)
 			}
-			if unauthorized := v.Reason.Info().Status == 401; unauthorized != (v.Challenge != "") {
-				t.Error("challenge:", v.Challenge)
-			}
-			if strings.Contains(v.Detail, "tg_") {
-				t.Error("the answer repeats the key")
+			if v.Refused() {
+				if unauthorized := v.Reason.Info().Status == 401; unauthorized != (v.Challenge != "") {
+					t.Error("challenge:", v.Challenge)
+				}
+				if strings.Contains(v.Detail, "tg_") {
+					t.Error("the answer repeats the key")
+				}
 			}
 			if c.left != nil && len(c.left) != len(x.Request.(http.Header)) {
 				t.Errorf("upstream gets %v, want %v", x.Request, c.left)

@@ -83,7 +83,7 @@ func (p *Policy) verdict(d plugin.Decision) plugin.Verdict {
 		return plugin.Continue()
 	}
 	wait := max(1, seconds(d.Wait))
-	return plugin.Verdict{
+	return &plugin.Refusal{
 		Reason:     plugin.ReasonRateLimited,
 		RetryAfter: int(wait),
 		Detail:     fmt.Sprintf("limit %s is used up; try again in %d s", p.item, wait),

@@ -74,7 +74,7 @@ func TestWhatTheClientIsTold(t *testing.T) {
 		if header.Get("Ratelimit") != w.limit || header.Get("Ratelimit-Policy") != `"wide";q=1000;w=60, "tight";q=2` {
 			t.Errorf("request %d: %v", i, header)
 		}
-		if v.Refused() != w.refused || v.RetryAfter != w.retry || w.refused && v.Reason != plugin.ReasonRateLimited {
+		if v.Refused() != w.refused || w.refused && (v.RetryAfter != w.retry || v.Reason != plugin.ReasonRateLimited) {
 			t.Errorf("request %d: %+v", i, v)
 		}
 	}

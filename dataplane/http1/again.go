@@ -15,10 +15,6 @@ type origin struct {
 	moved    int
 }
 
-func (b *Body) mark() mark {
-	return mark{b.stream.r, b.excess, b.size, b.left, b.chunks, b.done}
-}
-
 // Keep lets the body be read more than once by keeping what is read of it, as long as that is at most limit bytes. It is
 // called before anything is read. A body that has arrived whole is not copied.
 func (b *Body) Keep(limit int) {

@@ -81,7 +81,9 @@ func (b *Body) reset(s *stream, limits *Limits, kind bodyKind, length int64) {
 	b.stream, b.limits, b.kind, b.left = s, limits, kind, length
 	b.done = kind == noBody
 	b.budget = limits.BodyGrace
-	b.origin = origin{b.mark(), s.received, s.moved}
+	o := &b.origin
+	o.r, o.left, o.done = s.r, length, b.done
+	o.received, o.moved = s.received, s.moved
 }
 
 // DropTrailers leaves fields out of the trailer section that is yet to come: those whose names, as they are spelt in the message,

@@ -188,8 +188,7 @@ func (x *exchange) goTheWay() (whole bool) {
 		return x.refuse(verdict)
 	}
 	x.throwMirror()
-	// Where the response lies it costs no allocation.
-	x.response, verdict = x.limited()
+	verdict = x.limited()
 	x.sendCopy()
 	if verdict.Refused() {
 		return x.refuse(verdict)

@@ -20,23 +20,23 @@ var (
 	errShutdown              = errors.New("the gateway is shutting down")
 )
 
-// forward sends the request upstream, maybe more than once, and returns the head of the response.
-func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
+// forward sends the request upstream, maybe more than once, until there is the head of a response.
+func (x *exchange) forward() plugin.Verdict {
 	service, window := x.route.Upstream, x.window()
 	if verdict := x.enter(); verdict.Refused() {
-		return upstream.Response{}, verdict
+		return verdict
 	}
 	x.prepare()
 	if !x.pick(x.ready(), nil) {
-		return upstream.Response{}, noTarget
+		return noTarget
 	}
 	stale := 0
 	for x.began, x.tried = x.ready(), 1; ; x.tried++ {
-		response, failed, failure := x.try()
-		known := x.report(failed, failure, endOf(&response))
+		failed, failure := x.try()
+		known := x.report(failed, failure, endOf(&x.response))
 		if failure == upstream.FailureNone {
 			x.permit.Settle(known)
-			return response, plugin.Continue()
+			return plugin.Continue()
 		}
 		pause, again, avoid := time.Duration(0), false, x.target
 		switch {
@@ -57,20 +57,19 @@ func (x *exchange) forward() (upstream.Response, plugin.Verdict) {
 		if !again {
 			x.permit.Settle(known)
 			if failed == nil {
-				return response, plugin.Continue()
+				return plugin.Continue()
 			}
-			return upstream.Response{}, x.verdictOn(failed)
+			return x.verdictOn(failed)
 		}
 		if failed == nil {
-			x.response = response
 			x.response.Discard()
 		}
 		if err := x.wait(pause); err != nil {
-			return upstream.Response{}, x.cutVerdict(err)
+			return x.cutVerdict(err)
 		}
 		if x.began = time.Now(); !x.pick(x.began, avoid) {
 			x.permit.Settle(known)
-			return upstream.Response{}, noTarget
+			return noTarget
 		}
 	}
 }

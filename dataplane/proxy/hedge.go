@@ -94,7 +94,7 @@ func (r *rider) run(finish chan<- *rider) {
 		r.failed = &http1.Failure{Reason: http1.Exhausted, Source: http1.Gateway, Retry: http1.RetrySafe, Err: err}
 	} else {
 		r.reserved = true
-		r.response, r.failed = r.service.RoundTrip(r.target, &r.call)
+		r.failed = r.service.RoundTrip(r.target, &r.call, &r.response)
 	}
 	r.failure = failureOf(&r.response, r.failed)
 	r.took = time.Since(r.began)
@@ -127,10 +127,10 @@ func (x *exchange) mayHedge() bool {
 
 // hedged sends the request to the exchange's target and, if that takes long, to another one beside it. The first answer that is
 // none of a failing server counts, and the connection of the other is closed.
-func (x *exchange) hedged() (upstream.Response, *http1.Failure, upstream.Failure) {
+func (x *exchange) hedged() (*http1.Failure, upstream.Failure) {
 	body, failed := x.wholeBody()
 	if failed != nil {
-		return upstream.Response{}, failed, upstream.FailureReset
+		return failed, upstream.FailureReset
 	}
 	finish := make(chan *rider, 2)
 	first := x.ride(body, x.began, finish)
@@ -162,7 +162,7 @@ func (x *exchange) hedged() (upstream.Response, *http1.Failure, upstream.Failure
 				if fallen != nil {
 					fallen.leave(fallen.known())
 				}
-				return upstream.Response{}, &http1.Failure{Reason: http1.Abandoned, Source: http1.Client, Err: cause}, upstream.FailureReset
+				return &http1.Failure{Reason: http1.Abandoned, Source: http1.Client, Err: cause}, upstream.FailureReset
 			}
 		}
 	}
@@ -226,7 +226,7 @@ func (x *exchange) secondTarget(first *upstream.Target, now time.Time) *upstream
 
 // crown makes the try of the winner, or of the last that fell, the exchange's. If both fell, that is one that has an answer at
 // least.
-func (x *exchange) crown(winner, fallen *rider) (upstream.Response, *http1.Failure, upstream.Failure) {
+func (x *exchange) crown(winner, fallen *rider) (*http1.Failure, upstream.Failure) {
 	if fallen != nil {
 		if winner.failed != nil && fallen.failed == nil {
 			winner, fallen = fallen, winner
@@ -238,7 +238,8 @@ func (x *exchange) crown(winner, fallen *rider) (upstream.Response, *http1.Failu
 	}
 	winner.owner.Store(x)
 	x.target, x.began, x.running, x.waiting, x.reserved = winner.target, winner.began, true, true, winner.reserved
-	return winner.response, winner.failed, winner.failure
+	x.response = winner.response
+	return winner.failed, winner.failure
 }
 
 // scatter ends the tries that still run. One that has arrived meanwhile is let go of here.

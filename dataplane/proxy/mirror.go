@@ -170,7 +170,8 @@ func (c *copied) roundTrip(owner *mirrors) bool {
 	if c.mirror.HostOfTarget {
 		call.Host = target.Authority()
 	}
-	response, failed := service.RoundTrip(target, &call)
+	var response upstream.Response
+	failed := service.RoundTrip(target, &call, &response)
 	failure := failureOf(&response, failed)
 	if failed != nil && failed.Source != http1.Upstream {
 		failure = upstream.FailureUnknown

@@ -62,19 +62,19 @@ func (x *exchange) bear() plugin.Verdict {
 }
 
 // limited is forward within the limit that the service was found to have.
-func (x *exchange) limited() (upstream.Response, plugin.Verdict) {
+func (x *exchange) limited() plugin.Verdict {
 	limiter := x.route.Upstream.Limiter(x.window())
 	if limiter == nil {
 		return x.forward()
 	}
 	ticket, ok := limiter.Acquire(time.Now(), x.route.Criticality)
 	if !ok {
-		return upstream.Response{}, overloaded("the service is asked for more than it can do")
+		return overloaded("the service is asked for more than it can do")
 	}
 	x.admission, x.waited = admission{limiter, ticket}, time.Now()
-	response, verdict := x.forward()
-	x.leaveLimit(x.told(&response, verdict))
-	return response, verdict
+	verdict := x.forward()
+	x.leaveLimit(x.told(&x.response, verdict))
+	return verdict
 }
 
 // leaveLimit gives the room back, if the exchange still has it.

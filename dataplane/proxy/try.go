@@ -12,11 +12,13 @@ import (
 // longestRepeat is how much of a body is kept, so that it can be sent again.
 const longestRepeat = 64 << 10
 
-// try sends the request to the exchange's target once. A response that comes with a failure can still be passed on.
-func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
+// try sends the request to the exchange's target once. A response can come with a failure too, of an upstream that answers so, and be
+// passed on; there is none if the try failed.
+func (x *exchange) try() (failed *http1.Failure, failure upstream.Failure) {
+	x.response = upstream.Response{}
 	if !x.tellDeadline(x.began) {
 		failed := &http1.Failure{Reason: http1.TimedOut, Source: http1.Client, Err: x.deadlineErr}
-		return upstream.Response{}, failed, upstream.FailureTimeout
+		return failed, upstream.FailureTimeout
 	}
 	if x.mayHedge() {
 		return x.hedged()
@@ -29,20 +31,20 @@ func (x *exchange) try() (upstream.Response, *http1.Failure, upstream.Failure) {
 		body, ok := x.body.again()
 		if !ok {
 			failed := &http1.Failure{Reason: http1.BadBody, Source: http1.Client, Err: errBodyClosed}
-			return upstream.Response{}, failed, upstream.FailureReset
+			return failed, upstream.FailureReset
 		}
 		x.call.Body = body
 	}
 	if failed := x.reserve(); failed != nil {
-		return upstream.Response{}, failed, upstream.FailureConnect
+		return failed, upstream.FailureConnect
 	}
 	x.impatient = x.maySwitch
-	response, failed := x.service.RoundTrip(x.target, &x.call)
+	failed = x.service.RoundTrip(x.target, &x.call, &x.response)
 	x.impatient = false
 	if failed != nil && errors.Is(failed.Err, errTargetSilent) {
 		failed = &http1.Failure{Reason: http1.TimedOut, Source: http1.Upstream, Err: errTargetSilent}
 	}
-	return response, failed, failureOf(&response, failed)
+	return failed, failureOf(&x.response, failed)
 }
 
 // failureOf is what a try means for its target.

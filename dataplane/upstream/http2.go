@@ -31,7 +31,7 @@ type stream struct {
 }
 
 // throughHTTP2 sends a request over HTTP/2.
-func (t *transport) throughHTTP2(target *Target, call *http1.Call) (Response, *http1.Failure) {
+func (t *transport) throughHTTP2(target *Target, call *http1.Call, into *Response) *http1.Failure {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if call.ConnectTimeout > 0 {
 		ctx = WithConnectTimeout(ctx, call.ConnectTimeout)
@@ -50,7 +50,7 @@ func (t *transport) throughHTTP2(target *Target, call *http1.Call) (Response, *h
 	if err != nil {
 		cause := context.Cause(ctx)
 		s.close()
-		return Response{}, s.failure(err, cause)
+		return s.failure(err, cause)
 	}
 	s.response = response
 	s.header.AddAll(response.Header)
@@ -61,7 +61,8 @@ func (t *transport) throughHTTP2(target *Target, call *http1.Call) (Response, *h
 	if response.StatusCode == http.StatusNotModified && response.Header.Get("Content-Length") == "" {
 		length = -1
 	}
-	return Response{Status: response.StatusCode, Header: &s.header, ContentLength: length, http2: s}, nil
+	*into = Response{Status: response.StatusCode, Header: &s.header, ContentLength: length, http2: s}
+	return nil
 }
 
 // request makes the request without its body. The target of the call goes out byte for byte.

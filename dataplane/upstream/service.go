@@ -97,13 +97,13 @@ func (s *Service) Targets() []*Target {
 	return targets
 }
 
-// RoundTrip sends a request to a target, and returns the head of the response, which the caller releases. It follows no
-// redirect. A *[DialError] within the failure means that nothing was sent.
-func (s *Service) RoundTrip(t *Target, call *http1.Call) (Response, *http1.Failure) {
+// RoundTrip sends a request to a target, and writes the head of the response into the caller's memory, who releases it. It follows
+// no redirect. A *[DialError] within the failure means that nothing was sent. The response is left as it was if there is a failure.
+func (s *Service) RoundTrip(t *Target, call *http1.Call, response *Response) *http1.Failure {
 	if call.ConnectTimeout == 0 {
 		call.ConnectTimeout = s.config.ConnectTimeout
 	}
-	return t.transport.roundTrip(t, call)
+	return t.transport.roundTrip(t, call, response)
 }
 
 // Upgrades tells whether connections to the service can switch protocols (RFC 9110, section 7.8).

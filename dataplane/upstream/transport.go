@@ -144,33 +144,33 @@ func (t *transport) dialEither(ctx context.Context, mine, others chan net.Conn, 
 // mostSwitches bounds how often one request goes from one protocol to the other.
 const mostSwitches = 3
 
-func (t *transport) roundTrip(target *Target, call *http1.Call) (Response, *http1.Failure) {
+func (t *transport) roundTrip(target *Target, call *http1.Call, response *Response) *http1.Failure {
 	switch {
 	case call.Upgrade != "" && t.upgrades != nil:
-		return throughPool(t.upgrades, call)
+		return throughPool(t.upgrades, call, response)
 	case t.newHTTP2 == nil:
-		return throughPool(t.pool, call)
+		return throughPool(t.pool, call, response)
 	}
 	for switches := 0; ; switches++ {
-		var response Response
 		var failure *http1.Failure
 		if t.pool != nil && t.prefersHTTP1.Load() {
-			response, failure = throughPool(t.pool, call)
+			failure = throughPool(t.pool, call, response)
 		} else {
-			response, failure = t.throughHTTP2(target, call)
+			failure = t.throughHTTP2(target, call, response)
 		}
 		if failure == nil || switches == mostSwitches || !errors.Is(failure.Err, errOtherProtocol) {
-			return response, failure
+			return failure
 		}
 	}
 }
 
-func throughPool(pool *http1.Pool, call *http1.Call) (Response, *http1.Failure) {
-	response, failure := pool.RoundTrip(call)
+func throughPool(pool *http1.Pool, call *http1.Call, response *Response) *http1.Failure {
+	got, failure := pool.RoundTrip(call)
 	if failure != nil {
-		return Response{}, failure
+		return failure
 	}
-	return Response{Status: response.Status, Header: response.Header, ContentLength: response.ContentLength(), http1: response}, nil
+	response.Status, response.Header, response.ContentLength, response.http1, response.http2 = got.Status, got.Header, got.ContentLength(), got, nil
+	return nil
 }
 
 // forget closes the connections that are idle, and those of HTTP/2 get no more requests: they end with the ones that they have.

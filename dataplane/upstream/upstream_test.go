@@ -192,7 +192,7 @@ func TestRefusedAddresses(t *testing.T) {
 		}
 	}
 	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: "http://169.254.169.254"}}})
-	_, failure := s.RoundTrip(s.Targets()[0], call("/latest"))
+	failure := s.RoundTrip(s.Targets()[0], call("/latest"), new(Response))
 	var dial *DialError
 	if failure == nil || !errors.Is(failure, ErrRefusedAddress) || !errors.As(failure, &dial) || dial.Timeout() {
 		t.Error(failure)
@@ -236,7 +236,8 @@ func TestProtocols(t *testing.T) {
 				Name: "s", Targets: []TargetConfig{{URL: c.url}}, Protocol: c.protocol, TLS: TLSConfig{InsecureSkipVerify: true},
 			})
 			for range 2 {
-				response, failure := s.RoundTrip(s.Targets()[0], call("/"))
+				var response Response
+				failure := s.RoundTrip(s.Targets()[0], call("/"), &response)
 				if failure != nil {
 					t.Fatal(failure)
 				}
@@ -250,7 +251,8 @@ func TestProtocols(t *testing.T) {
 	t.Run("a certificate that is not trusted", func(t *testing.T) {
 		t.Parallel()
 		s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: secure.URL}}})
-		if response, failure := s.RoundTrip(s.Targets()[0], call("/")); failure == nil {
+		var response Response
+		if s.RoundTrip(s.Targets()[0], call("/"), &response) == nil {
 			response.Release()
 			t.Error("is trusted")
 		}
@@ -268,7 +270,7 @@ func TestConnectTimeoutCoversTLS(t *testing.T) {
 	s := acquire(t, NewRegistry(Environment{}), Config{Name: "s", Targets: []TargetConfig{{URL: url}}, ConnectTimeout: time.Minute})
 	hasty := call("/")
 	hasty.ConnectTimeout = 50 * time.Millisecond
-	_, failure := s.RoundTrip(s.Targets()[0], hasty)
+	failure := s.RoundTrip(s.Targets()[0], hasty, new(Response))
 	var dial *DialError
 	if failure == nil || !errors.As(failure, &dial) || !dial.Timeout() {
 		t.Error(failure)

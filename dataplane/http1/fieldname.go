@@ -90,7 +90,7 @@ func (n Name) HasToken(h *Header, token string) bool {
 // Set replaces all values of the field.
 func (n Name) Set(h *Header, value string) {
 	n.Del(h)
-	h.put(added{name: n.text, value: value, id: n.id})
+	h.put(n, value, span{})
 }
 
 // SetBytes replaces all values of the field by one that is copied into the header.
@@ -98,7 +98,7 @@ func (n Name) SetBytes(h *Header, value []byte) {
 	n.Del(h)
 	begin := uint32(len(h.kept))
 	h.kept = append(h.kept, value...)
-	h.put(added{name: n.text, bytes: span{begin, uint32(len(h.kept))}, id: n.id})
+	h.put(n, "", span{begin, uint32(len(h.kept))})
 }
 
 // Del takes the field out.

@@ -115,11 +115,18 @@ func (h *Header) Values(name string) []string {
 func (h *Header) Set(name, value string) { NameOf(name).Set(h, value) }
 
 // Add puts a value beside those that a field has.
-func (h *Header) Add(name, value string) { h.put(added{name: name, value: value, id: identify(name)}) }
+func (h *Header) Add(name, value string) { h.put(NameOf(name), value, span{}) }
 
-func (h *Header) put(field added) {
-	h.present |= 1 << field.id
-	h.own = append(h.own, field)
+// put writes the field where it stays: one that was made beside that place and copied would take longer than all else.
+func (h *Header) put(name Name, value string, bytes span) {
+	h.present |= 1 << name.id
+	if len(h.own) == cap(h.own) {
+		h.own = append(h.own, added{})
+	} else {
+		h.own = h.own[:len(h.own)+1]
+	}
+	field := &h.own[len(h.own)-1]
+	field.name, field.id, field.value, field.bytes = name.text, name.id, value, bytes
 }
 
 // SetBytes replaces all values of a field by one that is copied into the header, so that a value made for one message costs no

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +25,8 @@ type HTTP2Limits struct {
 	// sent. Defaults 32 and 64 KiB.
 	Continuations int
 	HeaderBytes   int
+	// Silence is how long a client may take nothing of what it is sent. Default 30 s.
+	Silence time.Duration
 }
 
 func (l HTTP2Limits) withDefaults() HTTP2Limits {
@@ -35,6 +36,7 @@ func (l HTTP2Limits) withDefaults() HTTP2Limits {
 	setDefault(&l.ControlsPerSecond, 100)
 	setDefault(&l.Continuations, 32)
 	setDefault(&l.HeaderBytes, 64<<10)
+	setDefault(&l.Silence, 30*time.Second)
 	return l
 }
 
@@ -60,9 +62,10 @@ var excessNames = [excesses]string{"resets", "control_frames", "continuations", 
 //   - a setting that is given twice takes its last value (section 6.5), where it would end the connection;
 //   - a client that does not speak HTTP/2 reads the end of the connection, where it might read a reset.
 //
-// It also reads several frames with one system call. told, if not nil, is called once when a connection ends for an excess.
+// It also reads several frames with one system call, and sends several with one. told, if not nil, is called once when a connection ends for an excess.
 func GuardHTTP2(conn net.Conn, limits HTTP2Limits, told func(Excess)) net.Conn {
 	g := &guarded{Conn: conn, limits: limits.withDefaults(), told: told}
+	g.out.open(conn, g.limits.Silence, func(data int) { g.sent.Add(int64(data)) })
 	now := time.Now()
 	g.resets.fill(g.limits.Resets, now)
 	g.controls.fill(g.limits.Controls, now)
@@ -103,13 +106,12 @@ type guarded struct {
 	// controls is refilled by what is sent.
 	controls budget
 
-	// Of the goroutine that writes, with the mutex held.
-	writing sync.Mutex
-	out     outgoing
+	// Safe by itself.
+	out sending
 
 	// Atomic.
 	sent   atomic.Int64 // DATA frames that the reader has not seen yet
-	ending atomic.Bool
+	gone   atomic.Bool  // there is nothing more to read
 	linger atomic.Bool
 }
 
@@ -158,6 +160,7 @@ func (g *guarded) Read(p []byte) (int, error) {
 		}
 		if err := g.advance(); err != nil {
 			g.failed = err
+			g.gone.Store(true)
 		}
 	}
 }
@@ -170,6 +173,9 @@ func (g *guarded) readThrough(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
 	if !g.lost {
 		g.skip -= n
+	}
+	if err != nil {
+		g.gone.Store(true)
 	}
 	return n, err
 }
@@ -311,24 +317,14 @@ func (g *guarded) weigh(kind, flags byte, stream uint32, length int) Excess {
 	return withinLimits
 }
 
-// Write implements net.Conn.
-func (g *guarded) Write(p []byte) (int, error) {
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	n, err := g.Conn.Write(p)
-	if data := g.out.see(p[:n]); data > 0 {
-		g.sent.Add(int64(data))
-	}
-	return n, err
-}
+// Write implements net.Conn. What is small is sent soon, together with what follows; see [sending].
+func (g *guarded) Write(p []byte) (int, error) { return g.out.write(p) }
 
-// SetWriteDeadline implements net.Conn. The last words have a deadline of their own.
-func (g *guarded) SetWriteDeadline(at time.Time) error {
-	if g.ending.Load() {
-		return nil
-	}
-	return g.Conn.SetWriteDeadline(at)
-}
+// SetWriteDeadline implements net.Conn. It does nothing, since what is sent has deadlines here.
+func (g *guarded) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline implements net.Conn, for reading.
+func (g *guarded) SetDeadline(at time.Time) error { return g.SetReadDeadline(at) }
 
 // ErrCalm says that the client of HTTP/2 was too busy.
 var ErrCalm = errors.New("the client of HTTP/2 sent too many frames of a kind, and was told to be calm")
@@ -341,28 +337,28 @@ func (g *guarded) calm(excess Excess) error {
 		g.told(excess)
 	}
 	g.linger.Store(true)
-	// A write that is under way ends soon, and nobody gives it more time.
-	g.ending.Store(true)
-	_ = g.Conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	if g.out.between() {
-		frame := [frameHead + 8]byte{2: 8, 3: frameGoAway}
-		binary.BigEndian.PutUint32(frame[frameHead:], g.last)
-		binary.BigEndian.PutUint32(frame[frameHead+4:], enhanceYourCalm)
-		_, _ = g.Conn.Write(frame[:]) // the connection ends in any case
-	}
+	frame := [frameHead + 8]byte{2: 8, 3: frameGoAway}
+	binary.BigEndian.PutUint32(frame[frameHead:], g.last)
+	binary.BigEndian.PutUint32(frame[frameHead+4:], enhanceYourCalm)
+	g.out.farewell(frame[:])
 	return ErrCalm
 }
 
 const (
+	// closeTime is how long a client that is still there may take for what it was sent; crypto/tls has the same for its last alert.
+	closeTime  = 5 * time.Second
 	lingerTime = 250 * time.Millisecond
 	mostLinger = 256 << 10
 )
 
-// Close implements net.Conn. A client that still sends would read a reset in place of the last words, so what it sends is read for a
+// Close implements net.Conn. What was written is sent before, if the client takes it. A client that still sends would read a reset in place of the last words, so what it sends is read for a
 // moment.
 func (g *guarded) Close() error {
+	within := closeTime
+	if g.gone.Load() || g.linger.Load() {
+		within = lingerTime
+	}
+	g.out.close(within)
 	if g.linger.Swap(false) {
 		if half, ok := g.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 			_ = g.SetReadDeadline(time.Now().Add(lingerTime))
@@ -371,37 +367,6 @@ func (g *guarded) Close() error {
 	}
 	return g.Conn.Close()
 }
-
-// outgoing follows the frames that are written.
-type outgoing struct {
-	head [frameHead]byte
-	have int
-	left int
-}
-
-// see takes what was written, and tells how many DATA frames began.
-func (o *outgoing) see(p []byte) (data int) {
-	for len(p) > 0 {
-		if o.left > 0 {
-			n := min(o.left, len(p))
-			o.left, p = o.left-n, p[n:]
-			continue
-		}
-		n := copy(o.head[o.have:], p)
-		o.have, p = o.have+n, p[n:]
-		if o.have == frameHead {
-			o.have = 0
-			o.left = int(o.head[0])<<16 | int(o.head[1])<<8 | int(o.head[2])
-			if o.head[3] == frameData {
-				data++
-			}
-		}
-	}
-	return data
-}
-
-// between tells whether the last frame that was begun is whole.
-func (o *outgoing) between() bool { return o.have == 0 && o.left == 0 }
 
 // budget is a token bucket, in halves.
 type budget struct {

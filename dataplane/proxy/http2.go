@@ -26,7 +26,7 @@ type http2Server struct {
 	// Atomic.
 	draining atomic.Bool
 
-	// Guarded by mu: the connections that are served.
+	// Guarded by mu: the connections that are served, without their guards, which would wait for what is to be sent.
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
 }
@@ -50,7 +50,6 @@ func (p *Proxy) newHTTP2(lifetime context.Context) (*http2Server, error) {
 		IdleTimeout:                  p.limits.IdleTimeout,
 		ReadIdleTimeout:              30 * time.Second,
 		PingTimeout:                  15 * time.Second,
-		WriteByteTimeout:             30 * time.Second,
 	}
 	if err := http2.ConfigureServer(s.base, s.library); err != nil {
 		return nil, fmt.Errorf("setting up HTTP/2: %w", err)
@@ -61,7 +60,7 @@ func (p *Proxy) newHTTP2(lifetime context.Context) (*http2Server, error) {
 // serve serves a connection to its end. What the client sends first is the preface of HTTP/2.
 func (s *http2Server) serve(conn net.Conn) {
 	ctx := s.proxy.connectionContext(s.lifetime, conn)
-	conn = s.proxy.gate.GuardHTTP2(conn, listener.HTTP2Limits{HeaderBytes: 2 * s.proxy.limits.HeaderBytes})
+	guarded := s.proxy.gate.GuardHTTP2(conn, listener.HTTP2Limits{HeaderBytes: 2 * s.proxy.limits.HeaderBytes, Silence: 30 * time.Second})
 	s.mu.Lock()
 	s.open[conn] = struct{}{}
 	s.mu.Unlock()
@@ -69,9 +68,9 @@ func (s *http2Server) serve(conn net.Conn) {
 		s.mu.Lock()
 		delete(s.open, conn)
 		s.mu.Unlock()
-		_ = conn.Close()
+		_ = guarded.Close()
 	}()
-	s.library.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, BaseConfig: s.base})
+	s.library.ServeConn(guarded, &http2.ServeConnOpts{Context: ctx, BaseConfig: s.base})
 }
 
 // drain has every connection told that it ends (RFC 9113, section 6.8): those that are open now, and others with their first

@@ -93,6 +93,9 @@ func (b *Body) DropTrailers(unwanted func(name []byte) bool) { b.unwanted = unwa
 // Done tells whether the body was read to its end.
 func (b *Body) Done() bool { return b.done }
 
+// Arrived tells whether what is left of the body can be read without waiting for the peer.
+func (b *Body) Arrived() bool { return b.replay == len(b.kept) && b.whole() }
+
 // Read implements io.Reader.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.err == nil && b.replay < len(b.kept) {

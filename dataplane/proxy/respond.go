@@ -90,7 +90,7 @@ func (x *exchange) relay(response *upstream.Response) error {
 	}
 	buffer := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buffer)
-	if response.ContentLength != 0 {
+	if response.ContentLength != 0 && !response.Arrived() {
 		// The body may not come for long.
 		if err := x.client.Flush(); err != nil {
 			return err

@@ -12,13 +12,24 @@ import (
 
 // stream is a client's stream of HTTP/2, as net/http serves it. It is a client.
 type stream struct {
+	// What keeps its memory when the stream is used again: the header of the request.
+	header http1.Header
+
+	streaming
+
+	// Guarded by mu: why the stream ends early, and whether it has ended.
+	mu    sync.Mutex
+	cause error
+	ended bool
+}
+
+// streaming is what is forgotten with each stream.
+type streaming struct {
 	// Set once.
 	writer  http.ResponseWriter
-	control *http.ResponseController
 	request *http.Request
-	header  http1.Header
 	body    *streamBody
-	trailer http1.Header
+	trailer *http1.Header
 	// closes says that the connection is to end.
 	closes bool
 
@@ -29,26 +40,59 @@ type stream struct {
 	written  int64
 	patience time.Duration
 	armed    time.Time
+}
 
-	// Guarded by mu: why the stream ends early, and whether it has ended.
-	mu    sync.Mutex
-	cause error
-	ended bool
+// streams are those that nobody uses.
+var streams = sync.Pool{New: func() any { return new(stream) }}
+
+// begin makes the stream ready.
+func (s *stream) begin(w http.ResponseWriter, r *http.Request) {
+	s.streaming = streaming{writer: w, request: r, patience: longestPatience}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cause, s.ended = nil, false
+}
+
+// giveBack makes the stream ready for another, unless somebody may still look at it: a transport at its body, or a tunnel.
+func (s *stream) giveBack() {
+	if s.body != nil || s.request.Method == http.MethodConnect {
+		return
+	}
+	s.header.Reset()
+	s.streaming = streaming{}
+	streams.Put(s)
 }
 
 // ServeHTTP implements http.Handler for HTTP/2.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s := &stream{writer: w, control: http.NewResponseController(w), request: r, patience: longestPatience}
+	growStack(0)
+	s, _ := streams.Get().(*stream)
+	s.begin(w, r)
+	if !p.serveStream(s) {
+		// A response that broke off must not look whole: the stream is reset.
+		panic(http.ErrAbortHandler)
+	}
+	s.giveBack()
+}
+
+// growStack makes the stack of its goroutine as large as exchanges need. The library starts a goroutine for each stream, with a small
+// stack that would grow again and again deep down in the exchange, where there is much to copy.
+//
+//go:noinline
+func growStack(at uint) byte {
+	var room [5 << 10]byte
+	return room[at%uint(len(room))]
+}
+
+// serveStream tells whether the response is whole.
+func (p *Proxy) serveStream(s *stream) (whole bool) {
 	defer s.end()
 	s.closes = p.http2.draining.Load()
-	x := p.begin(s, connectionIn(r.Context()))
+	x := p.begin(s, connectionIn(s.request.Context()))
 	defer x.giveBack()
 	x.Started = time.Now()
 	x.readStream(s)
-	// A response that broke off must not look whole: the stream is reset.
-	if !x.serve() {
-		panic(http.ErrAbortHandler)
-	}
+	return x.serve()
 }
 
 // readStream takes what was asked.
@@ -65,7 +109,7 @@ func (x *exchange) readStream(s *stream) {
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		s.body = newStreamBody(r.Body, &x.proxy.limits)
+		s.body, s.trailer = newStreamBody(r.Body, &x.proxy.limits), &http1.Header{}
 		x.body, x.length, x.trailer = s.body, r.ContentLength, s.requestTrailer
 	}
 }
@@ -74,7 +118,7 @@ func (s *stream) requestTrailer() *http1.Header {
 	s.trailer.Reset()
 	s.trailer.AddAll(s.request.Trailer)
 	s.trailer.DelFunc(isForHeadersOnly)
-	return &s.trailer
+	return s.trailer
 }
 
 // Alive implements client.
@@ -109,15 +153,27 @@ func (s *stream) Inform(status int, header *http1.Header) error {
 	return nil
 }
 
-// fill puts the fields of a message in, without those that belong to a connection of HTTP/1.1.
+// fill puts the fields of a message in, without those that belong to a connection of HTTP/1.1. Values share one piece of memory, which
+// is not used again: the library may look at it when the exchange is over.
 func (s *stream) fill(own http.Header, header *http1.Header) {
 	if header == nil {
 		return
 	}
-	header.CopyTo(own)
-	for _, name := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length", "Te"} {
-		delete(own, name)
-	}
+	values := make([]string, 0, header.Len())
+	header.Each(func(name, value string) bool {
+		name = http.CanonicalHeaderKey(name)
+		switch name {
+		case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length", "Te":
+			return true
+		}
+		if before, ok := own[name]; ok {
+			own[name] = append(before, value)
+			return true
+		}
+		values = append(values, value)
+		own[name] = values[len(values)-1 : len(values) : len(values)]
+		return true
+	})
 }
 
 // Respond implements client.
@@ -175,10 +231,12 @@ func (s *stream) arm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause == nil {
-		// Not every connection can do this, and then pings find out.
-		_ = s.control.SetWriteDeadline(s.armed)
+		// Not every connection can do this, and then pings find out. It holds for what the library sends after the exchange too.
+		_ = s.control().SetWriteDeadline(s.armed)
 	}
 }
+
+func (s *stream) control() *http.ResponseController { return http.NewResponseController(s.writer) }
 
 func (s *stream) sent(err error) error {
 	if err == nil {
@@ -193,7 +251,7 @@ func (s *stream) sent(err error) error {
 // Flush implements client.
 func (s *stream) Flush() error {
 	s.arm()
-	return s.sent(s.control.Flush())
+	return s.sent(s.control().Flush())
 }
 
 // Finish implements client.
@@ -249,7 +307,7 @@ func (s *stream) sever(cause error) {
 	if s.body != nil {
 		s.body.interrupt()
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(lastWords))
+	_ = s.control().SetWriteDeadline(time.Now().Add(lastWords))
 }
 
 // lastWords is how long a write to the client may take when its exchange has been cut.
@@ -258,6 +316,6 @@ const lastWords = 250 * time.Millisecond
 // end says that the writer is not to be used any more.
 func (s *stream) end() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ended = true
-	s.mu.Unlock()
 }

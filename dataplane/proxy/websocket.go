@@ -76,7 +76,7 @@ func (c *streamConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
-		_ = c.control.SetWriteDeadline(time.Now().Add(lastWords))
+		_ = c.control().SetWriteDeadline(time.Now().Add(lastWords))
 	}
 	return c.request.Body.Close()
 }

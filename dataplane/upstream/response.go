@@ -31,6 +31,10 @@ func (r *Response) Read(p []byte) (int, error) {
 	return r.http2.Read(p)
 }
 
+// Arrived tells whether the whole body can be read without waiting for the target. A body of HTTP/2 may have arrived without that
+// being known.
+func (r *Response) Arrived() bool { return r.http1 != nil && r.http1.Body.Arrived() }
+
 // Trailer is the trailer section, complete when Read has returned io.EOF.
 func (r *Response) Trailer() *http1.Header {
 	if r.http1 != nil {

@@ -39,8 +39,13 @@ func newAsker(conn net.Conn) (*asker, error) {
 	encoder := hpack.NewEncoder(&block)
 	encoder.SetMaxDynamicTableSize(0)
 	for _, field := range [...][2]string{
-		{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", "/x"},
-		{"user-agent", "bench"}, {"accept", "*/*"}, {"x-api-key", goodKey},
+		{":method", "GET"},
+		{":scheme", "https"},
+		{":authority", "localhost"},
+		{":path", "/x"},
+		{"user-agent", "bench"},
+		{"accept", "*/*"},
+		{"x-api-key", goodKey},
 	} {
 		if err := encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
 			return nil, err

@@ -129,7 +129,7 @@ func (c *carrier) exchange(call *Call, now time.Time) (*Response, *Failure) {
 	received := c.received
 	waits := rest != nil && expects(rest)
 	until := c.patienceFor(call, now)
-	if failure = c.send(call, rest, now, until); failure == nil {
+	if failure = c.send(rest, now, until); failure == nil {
 		if rest != nil && !waits {
 			r.upload = c.startUpload(rest, call)
 		}
@@ -261,7 +261,7 @@ func (c *carrier) patienceFor(call *Call, now time.Time) time.Time {
 }
 
 // send writes the head, and the body as far as it is there. If that is all, the first bytes of the answer may be there then.
-func (c *carrier) send(call *Call, rest io.Reader, now, until time.Time) *Failure {
+func (c *carrier) send(rest io.Reader, now, until time.Time) *Failure {
 	if rest == nil {
 		c.expect(until, ErrTimeout, c.client)
 		done, err := c.sendAndFill(now)

@@ -40,6 +40,8 @@ type Header struct {
 	kept []byte
 	// present says which known names may be among the fields.
 	present nameSet
+	// spelling is where a name that was set here lies for whom it is shown as bytes.
+	spelling []byte
 	// values is where the answers of Values lie.
 	values []string
 }
@@ -170,7 +172,7 @@ func (h *Header) DelFunc(condemn func(name []byte) bool) {
 		}
 	}
 	for i := len(h.own) - 1; i >= 0; i-- {
-		if condemn([]byte(h.own[i].name)) {
+		if h.spelling = append(h.spelling[:0], h.own[i].name...); condemn(h.spelling) {
 			h.own = append(h.own[:i], h.own[i+1:]...)
 		}
 	}

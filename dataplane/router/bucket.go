@@ -6,15 +6,20 @@ import (
 	"slices"
 )
 
-// bucketSize is how many children of a bucket have tags. A bucket has more only if their hashes cannot tell them apart.
-const bucketSize = 16
+const (
+	// bucketSize is how many children of a bucket have tags. A bucket has more only if their hashes cannot tell them apart. It is
+	// so large for buckets to be few: those of a large table have to fit into the processor's caches beside all else.
+	bucketSize = 40
+	// bucketRoom is how many more children a bucket gets room for when it grows.
+	bucketRoom = 7
+)
 
-// bucket is a few children that are found by one byte of their hashes, so that a look at the tags alone, which lie close
-// together for all buckets, leads to the right child or to none. It is changed by replacing children whole: others may hold
-// the old ones.
+// bucket is some children that are found by one byte of their hashes, so that a look at the tags alone leads to the right child
+// or to none. It is one cache line. Only the edit that made the children has room behind the last of them, and may change them in
+// place: others hold them too.
 type bucket[T any] struct {
-	tags     [bucketSize]uint8
 	children []child[T]
+	tags     [bucketSize]uint8
 }
 
 // tagOf takes bits of the hash that neither the directory nor the segment uses.
@@ -48,11 +53,13 @@ func equalBytes(word uint64, value uint8) uint64 {
 	return (difference - ones) &^ difference & tops
 }
 
-// put replaces the child with the same name, or adds one more.
-func (b *bucket[T]) put(hash uint64, added child[T]) (grown bool) {
+// put replaces the child with the same name, or adds one more. Where it copies, it leaves so much room.
+func (b *bucket[T]) put(hash uint64, added child[T], room int) (grown bool) {
 	if replaced := b.find(hash, added.name()); replaced != nil {
 		at := b.index(replaced)
-		b.children = slices.Clone(b.children)
+		if len(b.children) == cap(b.children) {
+			b.children = b.copied(room)
+		}
 		b.children[at] = added
 		return false
 	}
@@ -60,21 +67,26 @@ func (b *bucket[T]) put(hash uint64, added child[T]) (grown bool) {
 	if count < bucketSize {
 		b.tags[count] = tagOf(hash)
 	}
-	children := make([]child[T], count+1)
-	copy(children, b.children)
-	children[count] = added
-	b.children = children
+	if count == cap(b.children) {
+		b.children = b.copied(1 + room)
+	}
+	b.children = append(b.children, added)
 	return true
 }
 
 // remove takes out the child that find returned.
 func (b *bucket[T]) remove(gone *child[T], hashOf func(*child[T]) uint64) {
 	at := b.index(gone)
-	b.children = slices.Concat(b.children[:at], b.children[at+1:])
+	b.children = slices.Clip(slices.Delete(b.copied(0), at, at+1))
 	b.tags = [bucketSize]uint8{}
 	for i := range min(len(b.children), bucketSize) {
 		b.tags[i] = tagOf(hashOf(&b.children[i]))
 	}
+}
+
+// copied returns the children in space of their own, with room for more.
+func (b *bucket[T]) copied(room int) []child[T] {
+	return append(make([]child[T], 0, len(b.children)+room), b.children...)
 }
 
 func (b *bucket[T]) index(of *child[T]) int {

@@ -10,15 +10,15 @@ import (
 
 // candidate is one alternative of a rule. Candidates of one list are in the order in which they win.
 type candidate[T any] struct {
-	value T
-	// from is what is needed more rarely.
-	from     *alternative[T]
+	value    T
 	priority int32
 	methods  methodSet
 	// conditional tells that the rule has conditions on headers or query.
 	conditional bool
 	// captures tells that from has some.
 	captures bool
+	// from is what is needed more rarely.
+	from *alternative[T]
 }
 
 // alternative is a path of a rule.

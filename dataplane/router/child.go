@@ -11,10 +11,9 @@ import (
 const shortName = 14
 
 // child is what follows behind a segment, or behind a host: one candidate, a list of a few, or a node if they are many. With
-// pointers as values it is 64 bytes, so that what a search needs of it is in one line of the processor's caches.
+// pointers as values it is 64 bytes, so that what a search needs of it is in one line of the processor's caches. In front of more
+// than 512 bytes Go's allocator puts 8 of its own, so the last field, which lies in the next line then, is one that few need.
 type child[T any] struct {
-	// candidate is the only one if list and node are nil. Else its priority alone says something, the highest of all.
-	candidate[T]
 	// tail stands between this place and what is there, nil for nothing. In front of it is what of the name is beyond shortName,
 	// so that hosts below one domain still share their tails. In front of a list there is nothing else.
 	tail *tail
@@ -23,6 +22,8 @@ type child[T any] struct {
 	// The name is the segment or host; nothing for a parameter.
 	length uint16
 	short  [shortName]byte
+	// candidate is the only one if list and node are nil. Else its priority alone says something, the highest of all.
+	candidate[T]
 }
 
 func (c *child[T]) exists() bool { return c.node != nil || c.list != nil || c.from != nil }

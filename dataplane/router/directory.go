@@ -13,7 +13,7 @@ func (d *directory[T]) put(c change, hash uint64, added child[T], was reach) (gr
 		if len(b.children) >= bucketSize && b.find(hash, added.name()) == nil && d.grow(c, s, hash) {
 			continue
 		}
-		grown = b.put(hash, added)
+		grown = b.put(hash, added, bucketRoom)
 		s.exchanged(was, added.reach())
 		return grown
 	}
@@ -35,6 +35,10 @@ func (d *directory[T]) segment(by *edit, hash uint64) *segment[T] {
 	}
 	copied := *s
 	copied.owner, copied.buckets = by, slices.Clone(s.buckets)
+	for i := range copied.buckets {
+		// Without room they are not changed in place.
+		copied.buckets[i].children = slices.Clip(copied.buckets[i].children)
+	}
 	first, count := d.places(s, hash)
 	for i := range count {
 		d.segments[first+i] = &copied
@@ -90,7 +94,7 @@ func (s *segment[T]) fill(seed maphash.Seed, buckets []bucket[T], to func(hash u
 		for _, moved := range buckets[i].children {
 			hash := maphash.String(seed, moved.name())
 			target := to(hash)
-			target.bucket(hash).put(hash, moved)
+			target.bucket(hash).put(hash, moved, bucketRoom)
 			target.high = target.high.or(moved.reach())
 		}
 	}

@@ -4,7 +4,7 @@ import "hash/maphash"
 
 const (
 	// segmentSize is the largest number of buckets of a segment.
-	segmentSize = 64
+	segmentSize = 32
 	// firstSegment is the number of buckets that a table has when it becomes too large for one.
 	firstSegment = 4
 	// maxDepth is the largest number of bits of a hash that choose a segment.
@@ -97,7 +97,7 @@ func (t *table[T]) put(c change, added child[T], was reach) {
 	}
 	grown := false
 	if t.directory == nil {
-		grown = t.single.put(hash, added)
+		grown = t.single.put(hash, added, 0)
 	} else {
 		t.directory = t.directory.editable(c.by)
 		grown = t.directory.put(c, hash, added, was)
@@ -113,7 +113,7 @@ func (t *table[T]) spread(c change) {
 	s := &segment[T]{owner: c.by, high: t.high, buckets: make([]bucket[T], firstSegment)}
 	for _, moved := range t.single.children {
 		hash := maphash.String(c.seed, moved.name())
-		s.bucket(hash).put(hash, moved)
+		s.bucket(hash).put(hash, moved, bucketRoom)
 	}
 	t.directory = &directory[T]{owner: c.by, segments: []*segment[T]{s}}
 	t.single = bucket[T]{}

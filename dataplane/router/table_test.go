@@ -86,7 +86,7 @@ func TestBucketOfOneHash(t *testing.T) {
 	const hash, count = 0x123456789abcdef0, 3 * bucketSize
 	var b bucket[int]
 	for n := range count {
-		if !b.put(hash, leaf(c, n)) || b.put(hash, leaf(c, n)) {
+		if !b.put(hash, leaf(c, n), n%2) || b.put(hash, leaf(c, n), 0) {
 			t.Fatalf("%d is not new, or still", n)
 		}
 	}
@@ -102,10 +102,37 @@ func TestBucketOfOneHash(t *testing.T) {
 	}
 }
 
-// TestChildIsOneCacheLine holds what the memory layout is made for.
-func TestChildIsOneCacheLine(t *testing.T) {
+// TestLinesOfTheCache holds what the memory layout is made for.
+func TestLinesOfTheCache(t *testing.T) {
 	t.Parallel()
 	if size := unsafe.Sizeof(child[*int]{}); size != 64 {
 		t.Errorf("a child has %d bytes", size)
+	}
+	if size := unsafe.Sizeof(bucket[*int]{}); size != 64 {
+		t.Errorf("a bucket has %d bytes", size)
+	}
+}
+
+// TestTableBranches changes one table twice, so that neither change may be seen in the other.
+func TestTableBranches(t *testing.T) {
+	t.Parallel()
+	seed := maphash.MakeSeed()
+	base := table[int]{}
+	const count = 500
+	for n := range count {
+		left, right := base, base
+		left.put(newChange(seed), leaf(newChange(seed), n), nothing)
+		c := newChange(seed)
+		right.put(c, leaf(c, count+n), nothing)
+		for old := range min(n, 20) {
+			replaced := leaf(c, old)
+			replaced.value = -1
+			right.put(c, replaced, reach{int64(old), 1})
+		}
+		checkTable(t, seed, &left, func(i int) bool { return i <= n }, count)
+		if found := right.find(seed, nameOf(n)); found != nil || right.find(seed, nameOf(count+n)) == nil {
+			t.Fatalf("%d: found %+v", n, found)
+		}
+		base = left
 	}
 }

@@ -78,9 +78,13 @@ func (b *bucket[T]) put(hash uint64, added child[T], room int) (grown bool) {
 func (b *bucket[T]) remove(gone *child[T], hashOf func(*child[T]) uint64) {
 	at := b.index(gone)
 	b.children = slices.Clip(slices.Delete(b.copied(0), at, at+1))
-	b.tags = [bucketSize]uint8{}
-	for i := range min(len(b.children), bucketSize) {
-		b.tags[i] = tagOf(hashOf(&b.children[i]))
+	if at >= bucketSize {
+		return
+	}
+	copy(b.tags[at:], b.tags[at+1:])
+	const last = bucketSize - 1
+	if b.tags[last] = 0; len(b.children) > last {
+		b.tags[last] = tagOf(hashOf(&b.children[last]))
 	}
 }
 

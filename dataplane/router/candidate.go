@@ -10,13 +10,23 @@ import (
 
 // candidate is one alternative of a rule. Candidates of one list are in the order in which they win.
 type candidate[T any] struct {
-	value    T
+	terms
+	target[T]
+}
+
+// terms say what a candidate takes.
+type terms struct {
 	priority int32
 	methods  methodSet
 	// conditional tells that the rule has conditions on headers or query.
 	conditional bool
 	// captures tells that from has some.
 	captures bool
+}
+
+// target is what a candidate leads to.
+type target[T any] struct {
+	value T
 	// from is what is needed more rarely.
 	from *alternative[T]
 }

@@ -17,7 +17,8 @@ type child[T any] struct {
 	// tail stands between this place and what is there, nil for nothing. In front of it is what of the name is beyond shortName,
 	// so that hosts below one domain still share their tails. In front of a list there is nothing else.
 	tail *tail
-	list *list[T]
+	// list is the first target of a list, which has as many as tail has forms.
+	list *target[T]
 	node *node[T]
 	// The name is the segment or host; nothing for a parameter.
 	length uint16
@@ -71,16 +72,6 @@ func newChild[T any](e change, name, behind string) child[T] {
 		c.tail = e.intern(text)
 	}
 	return c
-}
-
-// intern returns the one copy of a tail.
-func (c change) intern(text string) *tail {
-	known, ok := c.tails[text]
-	if !ok {
-		known = newTail(text)
-		c.tails[text] = known
-	}
-	return known
 }
 
 // addition is a candidate on its way to its place.

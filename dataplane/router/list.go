@@ -4,21 +4,30 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // maxList is the largest number of candidates that are looked through one by one. It costs less than to follow pointers, since
-// they lie side by side, and since what they point to is shared by all lists alike.
+// what is looked at is shared by all lists alike: a list itself is only what its candidates lead to.
 const maxList = 16
 
-// list has the candidates below a place, in the order in which they win, whatever their templates are. It is not changed.
-type list[T any] struct {
-	entries []entry[T]
-}
-
-// entry is a candidate and its template from the place of the list on.
+// entry is a candidate of a list, and its template from the place of the list on. Entries of one list are in the order in which
+// they win, whatever their templates are.
 type entry[T any] struct {
 	candidate[T]
 	tail *tail
+}
+
+// form is what of an entry those of other lists may have too.
+type form struct {
+	terms
+	tail *tail
+}
+
+// listKey tells lists apart that do not have the same forms, or stand behind other texts.
+type listKey struct {
+	text  string
+	forms [maxList]form
 }
 
 // newLeaf makes a child of a few candidates; one that does not exist of none.
@@ -31,45 +40,30 @@ func newLeaf[T any](e change, name string, entries []entry[T]) child[T] {
 		c.candidate = entries[0].candidate
 		return c
 	}
-	c := newChild[T](e, name, "")
 	slices.SortFunc(entries, compareEntries[T])
-	c.list, c.priority = newList(entries), entries[0].priority
+	key := listKey{text: name[min(len(name), shortName):]}
+	targets := make([]target[T], len(entries))
+	for i, one := range entries {
+		key.forms[i], targets[i] = form{one.terms, e.intern(one.tail.text)}, one.target
+	}
+	c := newChild[T](e, name, "")
+	c.tail, c.list, c.priority = e.internList(key, len(entries)), &targets[0], entries[0].priority
 	return c
 }
 
-// newList puts the entries behind the list itself, so that both are read together.
-func newList[T any](entries []entry[T]) *list[T] {
-	fill := func(l *list[T], room []entry[T]) *list[T] {
-		l.entries = room[:copy(room, entries)]
-		return l
-	}
-	switch n := len(entries); {
-	case n <= 4:
-		l := new(struct {
-			list list[T]
-			room [4]entry[T]
-		})
-		return fill(&l.list, l.room[:])
-	case n <= 8:
-		l := new(struct {
-			list list[T]
-			room [8]entry[T]
-		})
-		return fill(&l.list, l.room[:])
-	default:
-		l := new(struct {
-			list list[T]
-			room [maxList]entry[T]
-		})
-		return fill(&l.list, l.room[:])
-	}
-}
+// targets are those of the list that the child has.
+func (c *child[T]) targets() []target[T] { return unsafe.Slice(c.list, len(c.tail.forms)) }
 
 // entries returns a copy of the candidates, which are not in a node.
 func (c *child[T]) entries(e change) []entry[T] {
 	switch {
 	case c.list != nil:
-		return slices.Clone(c.list.entries)
+		entries := make([]entry[T], 0, maxList)
+		for i, to := range c.targets() {
+			of := c.tail.forms[i]
+			entries = append(entries, entry[T]{candidate[T]{of.terms, to}, of.tail})
+		}
+		return entries
 	case c.from != nil:
 		return []entry[T]{{c.candidate, e.intern(c.behind())}}
 	}
@@ -80,7 +74,7 @@ func (c *child[T]) entries(e change) []entry[T] {
 func (c *child[T]) count() int {
 	switch {
 	case c.list != nil:
-		return len(c.list.entries)
+		return len(c.tail.forms)
 	case c.from != nil:
 		return 1
 	}

@@ -18,7 +18,9 @@ type search[T any] struct {
 	fields pattern.Fields
 	// priority is that of best, or lowest.
 	priority int64
-	best     *candidate[T]
+	best     *target[T]
+	// captures tells that best takes values from the path.
+	captures bool
 	// expression is the regular expression that best belongs to, nil for a template.
 	expression *expression[T]
 	// collect is where a search for the allowed methods puts them; such a search goes everywhere. Else it is nil.
@@ -75,7 +77,7 @@ func (s *search[T]) child(c *child[T], at int) {
 	}
 	rest := s.path[at:]
 	if c.list != nil {
-		s.list(c.list, rest)
+		s.list(c, rest)
 		return
 	}
 	if c.tail != nil {
@@ -87,24 +89,28 @@ func (s *search[T]) child(c *child[T], at int) {
 	if c.node != nil {
 		s.walk(c.node, len(s.path)-len(rest))
 	} else if rest == "" {
-		s.judge(&c.candidate)
+		s.judge(&c.terms, &c.target)
 	}
 }
 
 // list looks through a few candidates for what is left of the path.
-func (s *search[T]) list(l *list[T], rest string) {
+func (s *search[T]) list(c *child[T], rest string) {
 	segments := strings.Count(rest, "/")
+	targets := c.targets()
 	var last *tail
 	fits := false
-	for i := range l.entries {
-		e := &l.entries[i]
-		if int64(e.priority) <= s.priority {
+	for i := range c.tail.forms {
+		f := &c.tail.forms[i]
+		if int64(f.priority) <= s.priority {
 			return
 		}
-		if e.tail != last {
-			last, fits = e.tail, e.tail.fits(rest, segments)
+		if f.methods&s.method == 0 {
+			continue
 		}
-		if fits && s.judge(&e.candidate) {
+		if f.tail != last {
+			last, fits = f.tail, f.tail.fits(rest, segments)
+		}
+		if fits && s.judge(&f.terms, &targets[i]) {
 			return
 		}
 	}
@@ -170,7 +176,7 @@ func (s *search[T]) consider(list []candidate[T]) (found bool) {
 		if int64(list[i].priority) <= s.priority {
 			return false
 		}
-		if s.judge(&list[i]) {
+		if s.judge(&list[i].terms, &list[i].target) {
 			return true
 		}
 	}
@@ -178,31 +184,31 @@ func (s *search[T]) consider(list []candidate[T]) (found bool) {
 }
 
 // judge takes the candidate, which is above the best so far, if it accepts the request.
-func (s *search[T]) judge(c *candidate[T]) (taken bool) {
+func (s *search[T]) judge(on *terms, to *target[T]) (taken bool) {
 	if s.collect != nil {
-		s.collectMethods(c)
+		s.collectMethods(on, to)
 		return false
 	}
-	if !s.accepts(c) {
+	if !s.accepts(on, to) {
 		return false
 	}
-	s.best, s.priority, s.expression = c, int64(c.priority), nil
+	s.best, s.captures, s.priority, s.expression = to, on.captures, int64(on.priority), nil
 	return true
 }
 
-func (s *search[T]) accepts(c *candidate[T]) bool {
-	if c.methods&s.method == 0 {
+func (s *search[T]) accepts(on *terms, to *target[T]) bool {
+	if on.methods&s.method == 0 {
 		return false
 	}
-	if s.method == otherMethod && c.methods != anyMethod && !slices.Contains(c.from.rule.methods, s.name) {
+	if s.method == otherMethod && on.methods != anyMethod && !slices.Contains(to.from.rule.methods, s.name) {
 		return false
 	}
-	return !c.conditional || c.from.rule.acceptsFields(s.fields)
+	return !on.conditional || to.from.rule.acceptsFields(s.fields)
 }
 
-func (s *search[T]) collectMethods(c *candidate[T]) {
-	if !c.conditional || c.from.rule.acceptsFields(s.fields) {
-		*s.collect = append(*s.collect, c.from.rule.methods...)
+func (s *search[T]) collectMethods(on *terms, to *target[T]) {
+	if !on.conditional || to.from.rule.acceptsFields(s.fields) {
+		*s.collect = append(*s.collect, to.from.rule.methods...)
 	}
 }
 

@@ -102,7 +102,7 @@ func (r *Router[T]) Match(host, method, path string, fields pattern.Fields, para
 	if params != nil {
 		if s.expression != nil && s.expression.captures {
 			params.captureExpression(s.path, s.expression.regex)
-		} else if s.best.captures {
+		} else if s.captures {
 			params.capture(path, s.best.from.captures)
 		}
 	}
@@ -113,7 +113,7 @@ func (r *Router[T]) Match(host, method, path string, fields pattern.Fields, para
 // the Allow header of a 405; none means 404.
 func (r *Router[T]) Allowed(host, path string, fields pattern.Fields) []string {
 	var methods []string
-	s := search[T]{seed: r.seed, path: pattern.MatchForm(path), fields: fields, priority: lowest, collect: &methods}
+	s := search[T]{seed: r.seed, path: pattern.MatchForm(path), method: anyMethod, fields: fields, priority: lowest, collect: &methods}
 	r.search(&s, host)
 	slices.Sort(methods)
 	return slices.Compact(methods)

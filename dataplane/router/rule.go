@@ -43,12 +43,13 @@ func compile[T any](entry Entry[T]) (*rule[T], error) {
 // addition is the rule's candidate for a path.
 func (r *rule[T]) addition(path pattern.Path) addition[T] {
 	added := addition[T]{candidate: candidate[T]{
-		value:       r.value,
-		from:        &alternative[T]{r, path.Captures()},
-		priority:    r.priority,
-		methods:     methodsOf(r.methods),
-		conditional: len(r.headers)+len(r.query) > 0,
-		captures:    len(path.Captures()) > 0,
+		terms: terms{
+			priority:    r.priority,
+			methods:     methodsOf(r.methods),
+			conditional: len(r.headers)+len(r.query) > 0,
+			captures:    len(path.Captures()) > 0,
+		},
+		target: target[T]{r.value, &alternative[T]{r, path.Captures()}},
 	}}
 	if path.Regexp() != nil {
 		added.expression = &path

@@ -1,6 +1,9 @@
 package router
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 const (
 	// segmentSize is the largest number of buckets of a segment.
@@ -60,12 +63,34 @@ type edit struct{ _ byte }
 type change struct {
 	by   *edit
 	seed maphash.Seed
-	// tails has those that the edit has made, so that equal ones share their bytes and stay in the processor's caches.
+	// tails and lists are the tails that the edit has made, so that equal ones share their bytes and stay in the processor's caches.
 	tails map[string]*tail
+	lists map[listKey]*tail
 }
 
 func newChange(seed maphash.Seed) change {
-	return change{by: &edit{}, seed: seed, tails: map[string]*tail{}}
+	return change{by: &edit{}, seed: seed, tails: map[string]*tail{}, lists: map[listKey]*tail{}}
+}
+
+// intern returns the one copy of a tail.
+func (c change) intern(text string) *tail {
+	known, ok := c.tails[text]
+	if !ok {
+		known = newTail(text)
+		c.tails[text] = known
+	}
+	return known
+}
+
+// internList returns the one copy of a tail with so many forms.
+func (c change) internList(key listKey, count int) *tail {
+	known, ok := c.lists[key]
+	if !ok {
+		known = newTail(key.text)
+		known.forms = slices.Clone(key.forms[:count])
+		c.lists[key] = known
+	}
+	return known
 }
 
 func (t *table[T]) find(seed maphash.Seed, key string) *child[T] {

@@ -18,16 +18,18 @@ const (
 	marks = string(parameterMark) + string(restMark)
 )
 
-// tail is what templates have in common behind a place in the tree. It is not changed.
+// tail is what templates have in common behind a place in the tree. It is not changed, and shared by all places alike.
 type tail struct {
 	text string
 	// segments is how many there are, without what ** stands for.
 	segments int
 	rest     bool
+	// forms are those of the list behind the text, if there is one.
+	forms []form
 }
 
 func newTail(text string) *tail {
-	return &tail{text, strings.Count(text, "/"), strings.HasSuffix(text, string(restMark))}
+	return &tail{text: text, segments: strings.Count(text, "/"), rest: strings.HasSuffix(text, string(restMark))}
 }
 
 // fits tells whether a path, which is empty or begins with a slash, fits the tail. It has so many segments.

@@ -5,9 +5,9 @@
 //
 // Matching follows the segments of the path from the root of a tree, so it costs what the path is long, not what the routes
 // are many, and allocates nothing. What a search reads is laid out for the processor's caches, since with many routes asked for in
-// no order the time goes into waiting for memory: the children of a place are found by tags that lie together; a child is one cache
-// line, with a candidate and a short name in it; where there are but a few candidates below a place, they lie side by side
-// with what remains of their templates, and equal remainders are shared. So most matches wait once or twice.
+// no order the time goes into waiting for memory: the children of a place are found by tags, forty in a line, that stay in the
+// caches; a child is one cache line, with a candidate and a short name in it; where there are but a few candidates below a place,
+// what they look like is shared by all such places, and so are equal remainders of templates. So most matches wait once.
 //
 // The cost grows with the number of rules only where they share host and canonical path and differ in methods or conditions, and
 // with the regular expressions that share their leading segments: these are tried one by one.

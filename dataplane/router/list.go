@@ -51,7 +51,8 @@ func newLeaf[T any](e change, name string, entries []entry[T]) child[T] {
 	return c
 }
 
-// targets are those of the list that the child has.
+// targets are those of the list that the child has. Their number is that of the forms, which are in the caches: a child has no
+// space for a slice, and a slice elsewhere would be one more line to wait for.
 func (c *child[T]) targets() []target[T] { return unsafe.Slice(c.list, len(c.tail.forms)) }
 
 // entries returns a copy of the candidates, which are not in a node.

@@ -48,10 +48,12 @@ func TestOnlySoManyExchangesAtOnce(t *testing.T) {
 	}
 	refused := func(path string) {
 		t.Helper()
+		served := r.proxy.exchanges()
 		got := r.get(path)
 		if got.StatusCode != http.StatusServiceUnavailable || got.reason() != "overloaded" || got.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %q, to come again after %q", path, got.StatusCode, got.reason(), got.Header.Get("Retry-After"))
 		}
+		eventually(t, "who was refused does not count", func() bool { return r.proxy.exchanges() == served })
 	}
 	ask("/usual/stream", 3)
 	eventually(t, "streams do not count", func() bool { return r.proxy.exchanges() == 0 })

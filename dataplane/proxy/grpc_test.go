@@ -145,9 +145,9 @@ func TestGRPCClientsGetAStatusForTheGatewaysErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %s", method, err, want)
 		}
 	}
-	if n := r.counted(func(k telemetry.CellKey) bool { return k.StatusClass == 5 && k.Reason == "upstream_unreachable" }); n != 1 {
-		t.Error("counted", r.cells())
-	}
+	eventually(t, "the upstream that cannot be reached is counted", func() bool {
+		return r.counted(func(k telemetry.CellKey) bool { return k.StatusClass == 5 && k.Reason == "upstream_unreachable" }) == 1
+	})
 }
 
 func TestARevokedKeyEndsItsStreams(t *testing.T) {

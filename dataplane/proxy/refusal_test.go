@@ -99,9 +99,9 @@ func TestWhatTheEngineRefusesIsAProblem(t *testing.T) {
 			reasons[c.reason]++
 		}
 		for reason, n := range reasons {
-			if counted := r.counted(func(k telemetry.CellKey) bool { return k.Reason == reason }); counted != n {
-				t.Errorf("%s is counted %d times, want %d", reason, counted, n)
-			}
+			eventually(t, fmt.Sprint(reason, " is counted so often: ", n), func() bool {
+				return r.counted(func(k telemetry.CellKey) bool { return k.Reason == reason }) == n
+			})
 		}
 	})
 }

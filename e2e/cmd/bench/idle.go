@@ -15,7 +15,7 @@ import (
 const (
 	idleOpeners = 16
 	idleClients = 100             // addresses
-	idleSettle  = 3 * time.Second // what was needed for the requests alone may go; what is used in this time is used at rest
+	idleSettle  = 10 * time.Second // what was needed for the requests alone may go; what is used in this time is used at rest
 )
 
 // measureIdle starts the subject anew, opens connections that ask once and then stay, and reads what they cost.

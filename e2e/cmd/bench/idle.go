@@ -14,7 +14,7 @@ import (
 
 const (
 	idleOpeners = 16
-	idleClients = 100             // addresses
+	idleClients = 100              // addresses
 	idleSettle  = 10 * time.Second // what was needed for the requests alone may go; what is used in this time is used at rest
 )
 

@@ -101,8 +101,7 @@ func (a *arena) startUpstream(ctx context.Context) error {
 		return err
 	}
 	a.upstreamPort = ports[0]
-	program, arguments := a.first(priorityOfUpstream, a.file("upstream"), strconv.Itoa(a.upstreamPort))
-	a.upstream, err = startProcess(ctx, a.load, "the upstream", nil, nil, program, arguments...)
+	a.upstream, err = startProcess(ctx, a.load, "the upstream", nil, nil, a.file("upstream"), strconv.Itoa(a.upstreamPort))
 	if err != nil {
 		return err
 	}

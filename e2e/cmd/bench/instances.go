@@ -23,6 +23,9 @@ func (r *runner) prepare(ctx context.Context, s scenario) error {
 		r.place = place
 	}
 	r.arena.load = place.Load
+	if err := r.arena.rank(ctx, s.Load == low || s.Load == half); err != nil {
+		return err
+	}
 	if s.Routes == 0 {
 		return nil
 	}
